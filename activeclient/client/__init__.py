@@ -1,0 +1,1 @@
+"""The core API: locator, session factory, session, producer, consumer."""

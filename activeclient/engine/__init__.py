@@ -1,0 +1,1 @@
+"""Protocol and reconnection as state machines without I/O."""

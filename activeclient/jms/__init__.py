@@ -1,0 +1,1 @@
+"""The JMS API in Python's clothes."""

@@ -1,0 +1,1 @@
+"""Bytes to values and back: frames, fields, packets and messages of the CORE protocol; nothing else."""
