@@ -1,0 +1,347 @@
+"""Every exception of this package, in one tree.
+
+Law of this file: no exception is defined anywhere else; an exception tells its reader who is to blame, whether trying
+again can help (`retriable`), and whether the message or command may have taken effect (`outcome`). Server codes map to
+classes in one table, `SERVER_ERRORS`; an unknown code becomes `JMSError` with the number kept.
+
+    ActiveClientError
+    ├── JMSError                        jakarta.jms.JMSException
+    │   ├── IllegalStateError           IllegalStateException
+    │   │   └── ClosedError             the object, or what it belongs to, was closed by its user
+    │   ├── InvalidClientIDError        InvalidClientIDException
+    │   ├── InvalidDestinationError     InvalidDestinationException
+    │   ├── InvalidSelectorError        InvalidSelectorException
+    │   ├── JMSSecurityError            JMSSecurityException
+    │   ├── MessageFormatError          MessageFormatException
+    │   ├── MessageEOFError             MessageEOFException
+    │   ├── MessageNotReadableError     MessageNotReadableException
+    │   ├── MessageNotWriteableError    MessageNotWriteableException
+    │   ├── ResourceAllocationError     ResourceAllocationException: address full, too many consumers
+    │   ├── TransactionRolledBackError  TransactionRolledBackException: certainly rolled back
+    │   ├── TransactionOutcomeUnknownError
+    │   ├── DuplicateIDError            the broker has this duplicate id already
+    │   ├── LargeMessageError           a streamed body that did not arrive whole
+    │   └── XAError                     XAException, with the XA code
+    ├── ProtocolError
+    │   ├── LocalProtocolError          we, or the caller, broke a rule
+    │   └── RemoteProtocolError         the peer broke a rule: offset, packet, bytes
+    ├── ConnectionLost                  the link is gone
+    │   ├── ConnectFailed               it never came up
+    │   │   ├── TLSFailed
+    │   │   ├── HandshakeTimeout        TCP opened, nobody speaks CORE behind it
+    │   │   └── IncompatibleVersion
+    │   ├── DisconnectedByServer
+    │   ├── HeartbeatMissed
+    │   └── ReconnectGaveUp             no attempts are left
+    ├── CallTimeout                     no answer within callTimeout; also a TimeoutError
+    ├── OutageTimeout                   no connection within callFailoverTimeout; also a TimeoutError
+    ├── OutcomeUnknown                  it may have taken effect; carries the duplicate id to retry with
+    ├── NotSent                         it certainly did not take effect
+    ├── ReattachDiverged                command counts that cannot both be true
+    ├── ForkedError                     used in a child process
+    └── ConfigError                     also a ValueError: key, value, rule
+        └── NamingError                 a name that JNDI-style configuration does not hold
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar
+
+
+class Outcome(enum.Enum):
+    """Whether what was asked for may have happened."""
+
+    NOT_SENT = "not sent"
+    """It has not taken effect and will not: sending again cannot duplicate."""
+    DONE = "done"
+    UNKNOWN = "unknown"
+    """It may have taken effect: send again only with the same duplicate id."""
+
+
+class ActiveClientError(Exception):
+    """The root of all errors of this package."""
+
+    retriable: ClassVar[bool] = False
+    outcome: Outcome = Outcome.NOT_SENT
+    code: int | None = None
+    """The server's error code, where a server said it (ActiveMQExceptionType)."""
+
+    def __init__(self, message: str = "", *, code: int | None = None, outcome: Outcome | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+        if outcome is not None:
+            self.outcome = outcome
+
+    def again(self) -> ActiveClientError:
+        """A fresh instance with the same content, caused by this one: a shared error is never raised twice."""
+        twin = type(self).__new__(type(self))
+        twin.args = self.args
+        twin.__dict__.update(self.__dict__)
+        twin.__cause__ = self
+        return twin
+
+
+class JMSError(ActiveClientError):
+    """An error in terms of JMS (jakarta.jms.JMSException); also any server code without a class of its own."""
+
+
+class IllegalStateError(JMSError):
+    """The call is not allowed now (jakarta.jms.IllegalStateException; server code 104)."""
+
+
+class ClosedError(IllegalStateError):
+    """The object was closed by its user, or by the closing of what it belongs to."""
+
+
+class InvalidClientIDError(JMSError):
+    """Another connection uses this client id (jakarta.jms.InvalidClientIDException; server code 114)."""
+
+
+class InvalidDestinationError(JMSError):
+    """No such queue or address (jakarta.jms.InvalidDestinationException; server codes 100, 106)."""
+
+
+class InvalidSelectorError(JMSError):
+    """The broker, or our own grammar, refuses the selector (InvalidSelectorException; server code 103)."""
+
+
+class JMSSecurityError(JMSError):
+    """Wrong credentials, or no permission (JMSSecurityException; server code 105)."""
+
+
+class MessageFormatError(JMSError):
+    """A value cannot be converted to the type asked for (MessageFormatException)."""
+
+
+class MessageEOFError(JMSError):
+    """Reading past the end of a bytes or stream body (MessageEOFException)."""
+
+
+class MessageNotReadableError(JMSError):
+    """A body in write-only mode was read (MessageNotReadableException)."""
+
+
+class MessageNotWriteableError(JMSError):
+    """A received body or property was written without clearing it first (MessageNotWriteableException)."""
+
+
+class ResourceAllocationError(JMSError):
+    """The broker has no room: address full, consumer limit (ResourceAllocationException; codes 210, 214)."""
+
+    retriable = True
+
+
+class TransactionRolledBackError(JMSError):
+    """The transaction was certainly rolled back; nothing of it is visible (server code 111)."""
+
+    retriable = True
+
+
+class TransactionOutcomeUnknownError(JMSError):
+    """A commit was in flight when its session was lost and could not be settled (code 115)."""
+
+    outcome = Outcome.UNKNOWN
+
+
+class DuplicateIDError(JMSError):
+    """The broker has seen this duplicate id (server code 113): the earlier message or transaction counts."""
+
+
+class LargeMessageError(JMSError):
+    """A streamed body did not arrive whole; the message comes again (codes 110, 211)."""
+
+    retriable = True
+
+
+class XAError(JMSError):
+    """An XA operation failed (javax.transaction.xa.XAException)."""
+
+    def __init__(self, message: str, *, xa_code: int, code: int | None = None) -> None:
+        super().__init__(message, code=code)
+        self.xa_code = xa_code
+
+
+class ProtocolError(ActiveClientError):
+    """Somebody broke a rule of the CORE protocol."""
+
+
+class LocalProtocolError(ProtocolError):
+    """We, or the caller, asked for what the protocol does not allow."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent what cannot be CORE; the connection is closed."""
+
+    def __init__(self, message: str, *, offset: int | None = None, kind: int | None = None, data: bytes = b"") -> None:
+        where = "" if offset is None else f" at byte {offset}"
+        what = "" if kind is None else f" of packet type {kind}"
+        shown = f" [{data[:32].hex(' ')}{' ...' if len(data) > 32 else ''}]" if data else ""
+        super().__init__(f"{message}{where}{what}{shown}")
+        self.offset = offset
+        self.kind = kind
+
+
+class ConnectionLost(ActiveClientError):
+    """The link to the broker is gone."""
+
+    retriable = True
+
+
+class ConnectFailed(ConnectionLost):
+    """A connection attempt failed; the text names the endpoint and the cause."""
+
+
+class TLSFailed(ConnectFailed):
+    """TCP opened, TLS did not: certificate, host name, protocol, or a peer that does not speak TLS."""
+
+
+class HandshakeTimeout(ConnectFailed):
+    """TCP opened and nothing that speaks CORE answered in time."""
+
+
+class IncompatibleVersion(ConnectFailed):
+    """Client and server have no protocol version in common (server code 108)."""
+
+    retriable = False
+
+
+class DisconnectedByServer(ConnectionLost):
+    """The server said goodbye: it stops, scales down, or sends us elsewhere."""
+
+
+class HeartbeatMissed(ConnectionLost):
+    """Not one byte came from the server within `connectionTTL`."""
+
+
+class ReconnectGaveUp(ConnectionLost):
+    """No attempts are left; the connection is closed. The cause is the last error."""
+
+    retriable = False
+
+
+class CallTimeout(ActiveClientError, TimeoutError):
+    """A blocking call got no answer within `callTimeout` while connected."""
+
+    retriable = True
+    outcome = Outcome.UNKNOWN
+
+
+class OutageTimeout(ActiveClientError, TimeoutError):
+    """The connection did not come back within `callFailoverTimeout`."""
+
+    retriable = True
+
+
+class OutcomeUnknown(ActiveClientError):
+    """A send that may have taken effect. Send again with `duplicate_id` and the broker drops the repeat.
+
+    `duplicate_id` is None when the message carried none; then only the application can know.
+    """
+
+    outcome = Outcome.UNKNOWN
+
+    def __init__(self, message: str, *, duplicate_id: bytes | str | None = None, code: int | None = None) -> None:
+        super().__init__(message, code=code)
+        self.duplicate_id = duplicate_id
+
+
+class NotSent(ActiveClientError):
+    """A send or command that certainly did not take effect and never will."""
+
+    retriable = True
+
+
+class ReattachDiverged(ActiveClientError):
+    """The peer's count of commands cannot be true beside ours: replaying by it would lose or repeat."""
+
+
+class ForkedError(ActiveClientError):
+    """A child process used a connection of its parent; open a new one in the child."""
+
+
+class ConfigError(ActiveClientError, ValueError):
+    """A setting is wrong: the text names key, value and rule."""
+
+    def __init__(self, key: str, value: object, rule: str) -> None:
+        super().__init__(f"{key}: {rule}" if value is None else f"{key}={value!r}: {rule}")
+        self.key = key
+        self.value = value
+        self.rule = rule
+
+
+class NamingError(ConfigError):
+    """A name, or a naming context, that the configuration does not hold (javax.naming.NamingException)."""
+
+
+SERVER_ERRORS: dict[int, type[ActiveClientError]] = {
+    100: InvalidDestinationError,
+    102: ClosedError,
+    103: InvalidSelectorError,
+    104: IllegalStateError,
+    105: JMSSecurityError,
+    106: InvalidDestinationError,
+    108: IncompatibleVersion,
+    110: LargeMessageError,
+    111: TransactionRolledBackError,
+    113: DuplicateIDError,
+    114: InvalidClientIDError,
+    115: TransactionOutcomeUnknownError,
+    119: DisconnectedByServer,
+    210: ResourceAllocationError,
+    211: LargeMessageError,
+    214: ResourceAllocationError,
+}
+"""Server code (ActiveMQExceptionType) to class; a code that is not here becomes `JMSError`."""
+
+SERVER_ERROR_NAMES: dict[int, str] = {
+    0: "INTERNAL_ERROR",
+    1: "UNSUPPORTED_PACKET",
+    2: "NOT_CONNECTED",
+    3: "CONNECTION_TIMEDOUT",
+    4: "DISCONNECTED",
+    5: "UNBLOCKED",
+    6: "IO_ERROR",
+    100: "QUEUE_DOES_NOT_EXIST",
+    101: "QUEUE_EXISTS",
+    102: "OBJECT_CLOSED",
+    103: "INVALID_FILTER_EXPRESSION",
+    104: "ILLEGAL_STATE",
+    105: "SECURITY_EXCEPTION",
+    106: "ADDRESS_DOES_NOT_EXIST",
+    107: "ADDRESS_EXISTS",
+    108: "INCOMPATIBLE_CLIENT_SERVER_VERSIONS",
+    110: "LARGE_MESSAGE_ERROR_BODY",
+    111: "TRANSACTION_ROLLED_BACK",
+    112: "SESSION_CREATION_REJECTED",
+    113: "DUPLICATE_ID_REJECTED",
+    114: "DUPLICATE_METADATA",
+    115: "TRANSACTION_OUTCOME_UNKNOWN",
+    116: "ALREADY_REPLICATING",
+    117: "INTERCEPTOR_REJECTED_PACKET",
+    118: "INVALID_TRANSIENT_QUEUE_USE",
+    119: "REMOTE_DISCONNECT",
+    120: "TRANSACTION_TIMEOUT",
+    210: "ADDRESS_FULL",
+    211: "LARGE_MESSAGE_INTERRUPTED",
+    212: "CLUSTER_SECURITY_EXCEPTION",
+    213: "NOT_IMPLEMENTED",
+    214: "MAX_CONSUMER_LIMIT_EXCEEDED",
+    215: "UNEXPECTED_ROUTING_TYPE_FOR_ADDRESS",
+    216: "INVALID_QUEUE_CONFIGURATION",
+    217: "DELETE_ADDRESS_ERROR",
+    218: "NULL_REF",
+    219: "SHUTDOWN_ERROR",
+    220: "REPLICATION_TIMEOUT_ERROR",
+    221: "DIVERT_DOES_NOT_EXIST",
+    222: "ROUTING_EXCEPTION",
+    223: "TIMEOUT_EXCEPTION",
+    999: "GENERIC_EXCEPTION",
+}
+
+
+def from_server(code: int, message: str | None) -> ActiveClientError:
+    """The exception for an error that the server reported, with its code kept."""
+    name = SERVER_ERROR_NAMES.get(code, "unknown code")
+    return SERVER_ERRORS.get(code, JMSError)(f"{message or 'no text'} ({name}, {code})", code=code)
