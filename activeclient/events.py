@@ -1,0 +1,193 @@
+"""What happened, as frozen values: the engine tells its driver and the user's listeners nothing in any other way.
+
+Law of this file: an event is immutable, carries no secret and no live socket, and is emitted exactly once for each
+thing that happened. `seconds` are durations on the engine's monotonic clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from activeclient.errors import ActiveClientError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where a broker listens; `parameters` are transport options of this host only."""
+
+    host: str
+    port: int
+    parameters: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Event:
+    """Any event."""
+
+    __slots__ = ()
+
+
+# --- for the driver -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Connect(Event):
+    """The driver shall open a transport to `endpoint` and tell `connection_made` or `connection_lost`."""
+
+    endpoint: Endpoint
+    attempt: int
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Abort(Event):
+    """The driver shall drop the transport at once; `connection_lost` need not be told, the engine knows."""
+
+    reason: ActiveClientError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Work(Event):
+    """User callbacks of the session on `channel_id` are due: completions, listeners."""
+
+    channel_id: int
+
+
+# --- for listeners --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Connected(Event):
+    """The first connection stands, or a reconnected one with all its sessions."""
+
+    endpoint: Endpoint
+    server_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Detached(Event):
+    """The link was lost and is being won back; calls wait, sends fill the buffer."""
+
+    reason: ActiveClientError
+    endpoint: Endpoint | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectAttemptFailed(Event):
+    """One attempt failed; the next comes in `retry_in` seconds."""
+
+    reason: ActiveClientError
+    endpoint: Endpoint | None
+    attempt: int
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReattached(Event):
+    """A session continues where it was: nothing was lost or repeated."""
+
+    session_name: str
+    channel_id: int
+    confirmed: int
+    """Commands that the server had received although it had not yet said so."""
+    replayed: int
+    """Commands that it had missed and got again."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecreated(Event):
+    """A session was made anew: unacknowledged messages come again, marked redelivered."""
+
+    session_name: str
+    channel_id: int
+    reason: ActiveClientError
+    resent: int
+    """Sends repeated with their duplicate id, or never sent before."""
+    in_doubt: tuple[bytes | str | None, ...]
+    """Duplicate ids (None: had none) of sends that failed with `OutcomeUnknown`."""
+    rolled_back: bool
+    """An open transaction was lost: its commit will fail with TRANSACTION_ROLLED_BACK."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected(Event):
+    """The link is back and every session usable: all of them reattached, or some recreated, or on another broker."""
+
+    endpoint: Endpoint
+    reason: ActiveClientError
+    reattached: int
+    recreated: int
+    failed_over: bool
+    """The endpoint is another one than before."""
+    attempts: int
+    seconds: float
+    """From the loss to now."""
+    in_doubt: tuple[bytes | str | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp(Event):
+    """No attempts are left, or trying again cannot help: the connection is closed."""
+
+    reason: ActiveClientError
+    attempts: int
+    in_doubt: tuple[bytes | str | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Closed(Event):
+    """The connection was closed by its user."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendFailed(Event):
+    """The server refused, or may not have got, a send that nobody waits for."""
+
+    channel_id: int
+    error: ActiveClientError
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerLost(Event):
+    """The server ended a consumer: its queue was deleted, or it could not be recreated."""
+
+    channel_id: int
+    consumer_id: int
+    error: ActiveClientError
+
+
+@dataclass(frozen=True, slots=True)
+class StaleAcknowledgement(Event):
+    """An acknowledgement for an earlier session generation was dropped; the message comes again."""
+
+    channel_id: int
+    consumer_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class LargeMessageDamaged(Event):
+    """A streamed body was damaged by a replay; its message is delivered anew."""
+
+    channel_id: int
+    consumer_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddressBlocked(Event):
+    """A sender waits for producer credits of `address`."""
+
+    channel_id: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class TopologyChanged(Event):
+    """The broker told of a node and its pair of connectors."""
+
+    node_id: str
+    primary: Endpoint | None
+    backup: Endpoint | None
+    left: bool = False
