@@ -50,9 +50,9 @@ class Abort(Event):
 
 @dataclass(frozen=True, slots=True)
 class Work(Event):
-    """User callbacks of the session on `channel_id` are due: completions, listeners."""
+    """User callbacks of a session are due: completions, listeners. Emitted once for a burst of them."""
 
-    channel_id: int
+    session: object
 
 
 # --- for listeners --------------------------------------------------------------------------------------------------

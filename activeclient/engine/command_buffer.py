@@ -1,0 +1,120 @@
+"""What was sent and is not confirmed: the ring of commands that a reattachment replays.
+
+Law of this file: ids are positions, never stored; a confirmation of what was never sent is refused; nothing leaves the
+buffer but by a confirmation, by a withdrawal (the peer refused the command and did not count it), or by taking
+everything out for a new session. `used` is at most `limit` plus one entry, as long as callers ask `full` first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Generic, TypeVar
+
+from activeclient.errors import ReattachDiverged
+
+T = TypeVar("T")
+F = TypeVar("F")
+
+
+class CommandBuffer(Generic[F, T]):
+    """Frames with what to do when they settle, in order of sending.
+
+    Args:
+        limit: Weight at which a sender must wait; bytes for CORE, messages for a counted recovery buffer.
+        weigh: The weight of one frame; `len` for bytes.
+    """
+
+    __slots__ = ("_entries", "_weigh", "first", "limit", "transmitted", "used")
+
+    def __init__(self, limit: int, weigh: Callable[[F], int]) -> None:
+        self.limit = limit
+        self.used = 0
+        self.first = 0
+        """Id of the oldest command that is not confirmed."""
+        self.transmitted = 0
+        """Ids below this one were handed to a link at least once: the peer may have them."""
+        self._weigh = weigh
+        self._entries: deque[tuple[F, T | None]] = deque()
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next command will get."""
+        return self.first + len(self._entries)
+
+    @property
+    def full(self) -> bool:
+        """Must a sender wait? The entry that reaches the limit may overshoot it, so no size waits for ever."""
+        return self.used >= self.limit
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def append(self, frame: F, settle: T | None) -> None:
+        """Add a command; it takes the next id."""
+        self._entries.append((frame, settle))
+        self.used += self._weigh(frame)
+
+    def confirm(self, last: int) -> list[T]:
+        """Free every command up to and including id `last`; return what settles by it, in order of sending.
+
+        Raises:
+            ReattachDiverged: `last` lies beyond what was sent, or before what was confirmed already: the peer counts
+                differently, and replaying by its count would lose or repeat.
+        """
+        count = last + 1 - self.first
+        entries = self._entries
+        if not 0 <= count <= len(entries):
+            raise ReattachDiverged(
+                f"the server confirms command {last}; sent were {self.next_id - 1}, confirmed {self.first - 1} before"
+            )
+        used = self.used
+        weigh = self._weigh
+        settled = []
+        popleft = entries.popleft
+        for _ in range(count):
+            frame, settle = popleft()
+            used -= weigh(frame)
+            if settle is not None:
+                settled.append(settle)
+        self.used = used
+        self.first = last + 1
+        return settled
+
+    def withdraw(self, matches: Callable[[F, T | None], bool]) -> tuple[F, T | None] | None:
+        """Take out the oldest command that matches: the peer refused it and never counts it, later ids move down."""
+        for position, (frame, settle) in enumerate(self._entries):
+            if matches(frame, settle):
+                del self._entries[position]
+                self.used -= self._weigh(frame)
+                if self.first + position < self.transmitted:
+                    self.transmitted -= 1
+                return frame, settle
+        return None
+
+    def unsent(self) -> Iterator[tuple[F, T | None]]:
+        """Commands that no link has taken yet."""
+        return islice(self._entries, max(0, self.transmitted - self.first), None)
+
+    def frames(self) -> list[F]:
+        """Every unconfirmed frame, oldest first, byte for byte as first sent: what a replay writes."""
+        return [frame for frame, _ in self._entries]
+
+    def entries(self) -> list[tuple[F, T | None]]:
+        """Every unconfirmed entry, oldest first."""
+        return list(self._entries)
+
+    def mark_transmitted(self) -> None:
+        """All that is in the buffer was handed to a link."""
+        self.transmitted = self.first + len(self._entries)
+
+    def restart(self) -> tuple[list[tuple[F, T | None]], int]:
+        """Begin a new count at 0, for a new session; return what was in the buffer and how much of it was sent."""
+        left = list(self._entries)
+        sent = min(len(left), max(0, self.transmitted - self.first))
+        self._entries.clear()
+        self.used = 0
+        self.first = 0
+        self.transmitted = 0
+        return left, sent

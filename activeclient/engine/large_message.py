@@ -1,0 +1,78 @@
+"""A large message on its way in: pieces of its body, in order, whatever happens to the connection.
+
+Law of this file: the bytes handed out are a prefix of the true body, always. A piece that the server repeats after a
+reattachment may hold the content of a later piece (the broker re-uses its buffer), so such a piece is never taken:
+the message is delivered anew and continues behind the bytes that are already here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from activeclient.errors import ActiveClientError
+
+
+class InboundBody:
+    """The body of one large message while it streams in; raw bytes as on the wire (perhaps compressed).
+
+    Args:
+        size: Length that the server announced.
+        header_size: Size of the frame that opened it, in bytes, for credits.
+    """
+
+    __slots__ = ("_chunks", "complete", "discarded", "error", "header_size", "received", "size", "skip", "suspended")
+
+    def __init__(self, size: int, header_size: int) -> None:
+        self.size = size
+        self.header_size = header_size
+        self.received = 0
+        self.skip = 0
+        """Bytes of a renewed delivery that are here already."""
+        self.complete = False
+        self.suspended = False
+        """A replay damaged it: nothing is taken until the message is delivered anew."""
+        self.discarded = False
+        self.error: ActiveClientError | None = None
+        self._chunks: deque[tuple[bytes, int]] = deque()
+
+    @property
+    def ready(self) -> bool:
+        """Would `take` give something, or has the body ended one way or the other?"""
+        return bool(self._chunks) or self.complete or self.discarded or self.error is not None
+
+    def add(self, chunk: bytes, frame_size: int, last: bool) -> int:
+        """A piece came; returns credits to return at once (bytes that nobody will take)."""
+        if self.suspended:
+            return frame_size
+        if self.skip:
+            cut = min(self.skip, len(chunk))
+            self.skip -= cut
+            chunk = chunk[cut:]
+        self.received += len(chunk)
+        if last:
+            self.complete = True
+        if not chunk or self.discarded:
+            return frame_size
+        self._chunks.append((chunk, frame_size))
+        return 0
+
+    def take(self) -> tuple[bytes, int] | None:
+        """The next piece and the credits that its consumption returns, or None."""
+        return self._chunks.popleft() if self._chunks else None
+
+    def suspend(self) -> None:
+        """A repeated piece came: the rest of this delivery cannot be trusted."""
+        self.suspended = True
+
+    def resume(self) -> None:
+        """The message is delivered anew: its pieces begin at byte 0."""
+        self.suspended = False
+        self.complete = False
+        self.skip = self.received
+
+    def discard(self) -> int:
+        """Nobody will read the rest; returns the credits of what lay here."""
+        credits = sum(size for _, size in self._chunks)
+        self._chunks.clear()
+        self.discarded = True
+        return credits

@@ -1,0 +1,57 @@
+"""Producer credits: how many bytes may still be sent to an address.
+
+Law of this file: credits are asked for before they run out, at most one window of them is outstanding or unused, and a
+message larger than the window still gets what it needs. An address that is full and fails (FAIL policy) does not make
+anybody wait: the send goes out and the server's error answers it.
+"""
+
+from __future__ import annotations
+
+
+class CreditPool:
+    """Credits of one session for one address; bytes of whole frames."""
+
+    __slots__ = ("address", "asked", "balance", "failing", "window")
+
+    def __init__(self, address: str, window: int) -> None:
+        self.address = address
+        self.window = window
+        self.balance = 0
+        self.asked = 0
+        self.failing = False
+
+    def wanted(self, need: int = 0) -> int:
+        """Credits to ask the server for now, so that `need` bytes can be sent; 0 for none. Counts them as asked for.
+
+        Half a window is the rhythm: frequent enough that a steady sender never runs dry, rare enough to cost nothing.
+        """
+        held = self.balance + self.asked
+        target = max(self.window, need)
+        if held >= need and held > self.window // 2:
+            return 0
+        more = target - held
+        if more <= 0:
+            return 0
+        self.asked += more
+        return more
+
+    def allows(self, size: int) -> bool:
+        """May a frame of `size` bytes be sent now?"""
+        return self.balance >= size or self.failing
+
+    def granted(self, credits: int) -> None:
+        """The server granted `credits` bytes."""
+        self.failing = False
+        self.balance += credits
+        self.asked = max(0, self.asked - credits)
+
+    def refused(self, credits: int) -> None:
+        """The address is full and its policy is FAIL."""
+        self.failing = True
+        self.asked = max(0, self.asked - credits)
+
+    def restart(self) -> None:
+        """A new server session knows nothing of earlier credits."""
+        self.balance = 0
+        self.asked = 0
+        self.failing = False

@@ -1,0 +1,127 @@
+"""Who waits for what: sends and requests from the moment they are submitted until their outcome is known.
+
+Law of this file: each of these objects ends exactly once, in `done` with or without an `error`; nothing else sets
+`done`. On a counted session (window >= 0) the *confirmation* of a command is its success, because the server does not
+count a command that it refuses while it was asked for an answer; the answer itself may be thrown away by the server while a
+session moves to another connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from activeclient.errors import ActiveClientError
+from activeclient.wire.packet import Packet
+
+if TYPE_CHECKING:
+    from activeclient.engine.session import Session
+
+
+class Pending:
+    """Something whose outcome is not known yet."""
+
+    __slots__ = ("correlation_id", "done", "error")
+
+    def __init__(self, correlation_id: int = -1) -> None:
+        self.correlation_id = correlation_id
+        self.done = False
+        self.error: ActiveClientError | None = None
+
+    def settled(self, session: Session) -> None:
+        """The server has counted the command: it took effect."""
+        raise NotImplementedError
+
+    def failed(self, session: Session, error: ActiveClientError) -> None:
+        """The outcome is `error`, whose `outcome` says whether it may have taken effect."""
+        raise NotImplementedError
+
+
+class SendToken(Pending):
+    """One send that somebody wants to hear of: a blocked sender, or a handler called as `handler(message, error)`."""
+
+    __slots__ = ("handler", "message")
+
+    def __init__(
+        self,
+        correlation_id: int,
+        handler: Callable[[Any, ActiveClientError | None], object] | None = None,
+        message: object = None,
+    ) -> None:
+        self.correlation_id = correlation_id
+        self.done = False
+        self.error = None
+        self.handler = handler
+        self.message = message
+
+    def settled(self, session: Session) -> None:
+        if not self.done:
+            self.done = True
+            if self.handler is not None:
+                session.add_work(self)
+
+    def failed(self, session: Session, error: ActiveClientError) -> None:
+        if not self.done:
+            self.done = True
+            self.error = error
+            if self.handler is not None:
+                session.add_work(self)
+
+    def run(self) -> None:
+        """Call the handler; on a worker, never under the lock."""
+        if self.handler is not None:
+            self.handler(self.message, self.error)
+
+
+NULL: tuple[int, ...] = (21,)
+"""Reply kinds of a request that is answered by NULL_RESPONSE."""
+
+
+class Request(Pending):
+    """A packet that is answered: one without correlation id may be outstanding on a session at a time.
+
+    Args:
+        packet: What to send.
+        reply: Packet kinds that answer it; `NULL` for NULL_RESPONSE.
+        on_done: Called when it ended, before anybody who waits for it; must not raise.
+    """
+
+    __slots__ = ("answered", "mark", "on_done", "packet", "recreated", "reply", "result", "sent")
+
+    def __init__(
+        self,
+        packet: Packet,
+        reply: tuple[int, ...] = NULL,
+        on_done: Callable[[Request], None] | None = None,
+        correlation_id: int = -1,
+    ) -> None:
+        super().__init__(correlation_id)
+        self.packet = packet
+        self.reply = reply
+        self.on_done = on_done
+        self.result: Packet | None = None
+        self.sent = False
+        """It was given a place among the commands of the present session."""
+        self.answered = False
+        """The server has counted it; a reply of another kind than NULL_RESPONSE may still be on its way."""
+        self.recreated = False
+        """It was sent in an earlier session generation too: it may have taken effect there."""
+        self.mark = 0
+
+    def settled(self, session: Session) -> None:
+        self.answered = True
+        if self.reply is NULL:
+            self.complete(session, None)
+
+    def complete(self, session: Session, result: Packet | None) -> None:
+        """End well."""
+        if not self.done:
+            self.done = True
+            self.result = result
+            session.request_ended(self)
+
+    def failed(self, session: Session, error: ActiveClientError) -> None:
+        if not self.done:
+            self.done = True
+            self.error = error
+            session.request_ended(self)

@@ -1,0 +1,67 @@
+"""When the server's count may be trusted after a reattachment: the fence.
+
+Law of this file: nothing is replayed before the fence has passed. The server counts a command when its storage is
+complete, so its answer to a reattachment lacks what it is still writing; replaying by that answer repeats commands and then
+loses others. A fence is SESS_ADD_METADATA on the session's channel: never counted, handled in the session's order, and
+answered when all earlier storage is complete. When it is answered, and the session asks for a confirmation of each
+command (window 1 on the wire), every command that ever reached the server has been confirmed.
+
+The answer, NULL_RESPONSE without correlation id, can be mistaken for a late one of an earlier request or fence. With
+m of those possibly outstanding, m + 1 fences are sent and m + 1 answers awaited: the first fence has passed then.
+"""
+
+from __future__ import annotations
+
+MAX_FENCES = 64
+"""More answers than this cannot be outstanding honestly: the session is given up for a new one."""
+
+
+class Fence:
+    """Counts the answers that must come before the count is final."""
+
+    __slots__ = ("needed",)
+
+    def __init__(self, strays: int) -> None:
+        self.needed = strays + 1
+
+    @property
+    def passed(self) -> bool:
+        """Has the first fence certainly been answered?"""
+        return self.needed <= 0
+
+    def answered(self) -> None:
+        """A NULL_RESPONSE without correlation id came."""
+        self.needed -= 1
+
+
+class NullCounter:
+    """How many NULL_RESPONSEs without correlation id may still come: an upper bound.
+
+    It only over-estimates: an answer that the server threw away is waited for until an answer to something later
+    proves that it will not come.
+    """
+
+    __slots__ = ("accounted", "sent")
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.accounted = 0
+
+    @property
+    def due(self) -> int:
+        """Answers that may be outstanding."""
+        return self.sent - self.accounted
+
+    def expect(self) -> int:
+        """One more will be answered; returns the mark to hand to `seen_up_to` when something later is answered."""
+        self.sent += 1
+        return self.sent
+
+    def seen(self) -> None:
+        """One came."""
+        if self.accounted < self.sent:
+            self.accounted += 1
+
+    def seen_up_to(self, mark: int) -> None:
+        """An answer to what was sent after `mark` came: earlier ones come no more, answers keep the order."""
+        self.accounted = max(self.accounted, mark)
