@@ -1,0 +1,522 @@
+"""One connection to a broker with all its sessions: composes link, heartbeat and sessions; implements `ports.Engine`.
+
+Law of this file: no method raises for what the peer did; a peer that breaks a rule loses its link, and the link is won
+back like any other. Frames are taken in order and whole; a length beyond the limit is refused before it is waited for.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from activeclient.engine.failover import EndpointList
+from activeclient.engine.heartbeat import Heartbeat
+from activeclient.engine.link import Link
+from activeclient.engine.link import State as LinkState
+from activeclient.engine.session import Session, SessionConfig, State
+from activeclient.errors import (
+    ActiveClientError,
+    ClosedError,
+    DisconnectedByServer,
+    HeartbeatMissed,
+    ReattachDiverged,
+    RemoteProtocolError,
+)
+from activeclient.events import (
+    Abort,
+    Closed,
+    ConnectAttemptFailed,
+    Connected,
+    Detached,
+    Endpoint,
+    Event,
+    GaveUp,
+    Reconnected,
+    TopologyChanged,
+)
+from activeclient.wire import versions
+from activeclient.wire.frames import MAGIC, MAX_FRAME_SIZE
+from activeclient.wire.packet import Packet, decode, encode
+from activeclient.wire.packets import (
+    ClusterTopology,
+    ClusterTopologyV2,
+    ClusterTopologyV3,
+    ClusterTopologyV4,
+    Disconnect,
+    DisconnectConsumerKill,
+    DisconnectV2,
+    DisconnectV3,
+    Ping,
+    SubscribeTopologyV2,
+)
+
+HEADER = struct.Struct(">ibq")
+INT = struct.Struct(">i")
+LONG = struct.Struct(">q")
+FIRST_SESSION_CHANNEL = 10
+RECEIVE, CONFIRMED, NULL_RESPONSE = 75, 22, 21
+TTL_NEVER = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientConfig:
+    """What the engine needs to know of the settings; seconds."""
+
+    connection_ttl: float | None = 60.0
+    check_period: float | None = 30.0
+    max_frame_size: int = MAX_FRAME_SIZE
+    version: int = versions.NEWEST
+
+
+class ClientEngine:
+    """The client's side of one connection. See `ports.Engine` for how a driver uses it.
+
+    Args:
+        new_id: Makes the names of server sessions: 36 characters that nobody can guess, for the name is the only
+            secret that a reattachment asks for.
+    """
+
+    def __init__(self, config: ClientConfig, link: Link, endpoints: EndpointList, new_id: Callable[[], str]) -> None:
+        self.config = config
+        self.link = link
+        self.endpoints = endpoints
+        self.new_id = new_id
+        self.version = config.version
+        self.server_version = 0
+        self.now = 0.0
+        self.heartbeat = Heartbeat(config.connection_ttl, config.check_period)
+        self.events: deque[Event] = deque()
+        self.outbox: list[bytes] = []
+        self.pending_bytes = 0
+        self.sessions: dict[int, Session] = {}
+        self.last_error: ActiveClientError | None = None
+        self.gave_up: ActiveClientError | None = None
+        self.closed = False
+        self._next_channel = FIRST_SESSION_CHANNEL
+        self._control: deque[Callable[[Packet, float], None]] = deque()
+        self._rest = b""
+        self._parts: list[bytes] = []
+        self._need = 0
+        self._have = 0
+        self._outage: tuple[ActiveClientError, float, Endpoint | None] | None = None
+        self._reattached = 0
+        self._recreated = 0
+        self._in_doubt: list[bytes | str | None] = []
+        self._ever_connected = False
+        self._ponged = False
+
+    # --- ports.Engine ---------------------------------------------------------------------------------------------
+
+    def open(self, now: float) -> None:
+        """Begin to connect."""
+        self.now = now
+        self.link.open(now)
+        self._follow_link()
+
+    def connection_made(self, now: float) -> None:
+        """TCP (and TLS) stand: handshake, and every session says hello, in one write."""
+        self.now = now
+        self.link.connected(now)
+        self._reset_link_state()
+        self._ponged = False
+        self.heartbeat.started(now)
+        ttl = self.config.connection_ttl
+        ping = encode(Ping(TTL_NEVER if ttl is None else int(ttl * 1000)), 0, self.version)
+        self.write(MAGIC + ping + encode(SubscribeTopologyV2(False, self.version), 0, self.version))
+        for session in list(self.sessions.values()):
+            session.link_made(now)
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Bytes from the server (hot path)."""
+        self.now = now
+        self.heartbeat.last_received = now
+        if self._need:
+            self._parts.append(data)
+            self._have += len(data)
+            if self._have < self._need:
+                return
+            data = b"".join(self._parts)
+            self._parts.clear()
+            self._need = 0
+        try:
+            self._take_frames(data, now)
+        except RemoteProtocolError as error:
+            self.abort(error, now)
+
+    def connection_lost(self, reason: ActiveClientError, now: float) -> None:
+        """The transport ended, or could not be opened."""
+        self.now = now
+        if self.closed or self.gave_up is not None:
+            return
+        self._lost(reason, now)
+
+    def data_to_send(self) -> list[bytes]:
+        """Take what waits to be written."""
+        out = self.outbox
+        self.outbox = []
+        self.pending_bytes = 0
+        return out
+
+    def next_event(self) -> Event | None:
+        """Take the next event."""
+        return self.events.popleft() if self.events else None
+
+    def handle_timeout(self, now: float) -> None:
+        """Pings, silence, pauses between attempts."""
+        self.now = now
+        if self.closed or self.gave_up is not None:
+            return
+        state = self.link.state
+        if state in (LinkState.UP, LinkState.HANDSHAKING):
+            due = self.heartbeat.due(now)
+            if due == "dead":
+                self.abort(HeartbeatMissed(f"nothing came from {self.link.endpoint} for {self.heartbeat.ttl} s"), now)
+                return
+            if due == "ping":
+                self._ping(now)
+        before = self.link.last_error
+        self.link.handle_timeout(now)
+        if self.link.last_error is not before and self.link.last_error is not None:
+            self._transport_gone(self.link.last_error, now)
+            self.events.append(Abort(self.link.last_error))
+            self._attempt_failed(now)
+        self._follow_link()
+
+    def next_timeout(self) -> float | None:
+        """The earliest deadline."""
+        if self.closed or self.gave_up is not None:
+            return None
+        due = self.link.next_timeout()
+        if self.link.state in (LinkState.UP, LinkState.HANDSHAKING):
+            beat = self.heartbeat.next_timeout()
+            if beat is not None and (due is None or beat < due):
+                return beat
+        return due
+
+    def close(self, now: float) -> None:
+        """Close for good."""
+        self.now = now
+        if self.closed:
+            return
+        self.closed = True
+        self.link.close(now)
+        for session in list(self.sessions.values()):
+            session.fail(ClosedError("the connection was closed"), now)
+        self._reset_link_state()
+        self.events.append(Abort(None))
+        self.events.append(Closed())
+
+    # --- for sessions ---------------------------------------------------------------------------------------------
+
+    def create_session(self, config: SessionConfig, now: float) -> Session:
+        """A new session; it is usable, or failed, when its `creation` is done."""
+        self.now = now
+        session = Session(self, self._take_channel(), config, now)
+        self.sessions[session.channel_id] = session
+        if self.gave_up is not None or self.closed:
+            session.fail(self.gave_up or ClosedError("the connection is closed"), now)
+        elif self.link.state in (LinkState.UP, LinkState.HANDSHAKING):
+            session.link_made(now)
+        return session
+
+    def write(self, frame: bytes) -> None:
+        """Send bytes that are not counted."""
+        self.outbox.append(frame)
+        self.pending_bytes += len(frame)
+
+    def ask_control(self, packet: Packet, answer: Callable[[Packet, float], None]) -> None:
+        """Send a request on channel 1; answers come in the order of requests."""
+        self.write(encode(packet, 1, self.version))
+        self._control.append(answer)
+
+    def abort(self, reason: ActiveClientError, now: float) -> None:
+        """Give the link up for a reason of ours; it is won back if the settings say so."""
+        if self.closed or self.gave_up is not None:
+            return
+        self.events.append(Abort(reason))
+        self._lost(reason, now)
+
+    def fail_protocol(self, text: str, now: float) -> None:
+        """The peer broke a rule."""
+        self.abort(RemoteProtocolError(text), now)
+
+    def server_said_version(self, version: int) -> None:
+        """What the server speaks; we speak the lower of both."""
+        self.server_version = version
+
+    def lower_version(self) -> bool:
+        """The server refused our version: try the next lower one. False when there is none."""
+        lower = [number for number in versions.SUPPORTED if number < self.version]
+        if not lower:
+            return False
+        self.version = max(lower)
+        self.write(encode(SubscribeTopologyV2(False, self.version), 0, self.version))
+        return True
+
+    def move_channel(self, session: Session) -> None:
+        """A session leaves its channel for a new one; what still comes on the old one is dropped."""
+        self.sessions.pop(session.channel_id, None)
+        session.channel_id = self._take_channel()
+        self.sessions[session.channel_id] = session
+
+    def forget(self, session: Session) -> None:
+        """The session ended."""
+        if self.sessions.get(session.channel_id) is session:
+            del self.sessions[session.channel_id]
+
+    def session_ready(self, now: float) -> None:
+        """A new session became usable, or could not be made."""
+        self._check_established(now)
+
+    def session_reattached(self, now: float) -> None:
+        """A session continues."""
+        self._reattached += 1
+        self._check_established(now)
+
+    def session_recreated(self, now: float, in_doubt: tuple[bytes | str | None, ...]) -> None:
+        """A session was made anew."""
+        self._recreated += 1
+        self._in_doubt.extend(in_doubt)
+        self._check_established(now)
+
+    # --- inside ---------------------------------------------------------------------------------------------------
+
+    def _take_channel(self) -> int:
+        channel = self._next_channel
+        self._next_channel += 1
+        return channel
+
+    def _take_frames(self, data: bytes, now: float) -> None:
+        rest = self._rest
+        if rest:
+            data = rest + data
+            self._rest = b""
+        unpack = HEADER.unpack_from
+        limit = self.config.max_frame_size
+        sessions = self.sessions
+        pos, end = 0, len(data)
+        session: Session | None = None
+        current_channel = -1
+        confirmed = -1
+        while end - pos >= 13:
+            size, kind, channel = unpack(data, pos)
+            if not 9 <= size <= limit:
+                raise RemoteProtocolError(
+                    f"a frame of {size} bytes (allowed are 9 to {limit}); this is not CORE, or it is damaged",
+                    offset=pos,
+                    data=data[pos : pos + 32],
+                )
+            after = pos + 4 + size
+            if after > end:
+                self._need = after - pos
+                break
+            if channel != current_channel:
+                if confirmed >= 0 and session is not None:
+                    self._confirm(session, confirmed, now)
+                confirmed = -1
+                session = sessions.get(channel)
+                current_channel = channel
+            if session is not None:
+                if kind == RECEIVE:
+                    frame = data[pos:after]
+                    if size < 29:
+                        raise RemoteProtocolError("a delivery too short to be one", offset=pos, kind=kind, data=frame)
+                    consumer = session.consumers.get(LONG.unpack_from(data, after - 12)[0])
+                    if consumer is not None:
+                        consumer.deliver(frame)
+                    session.count_received(size + 4)
+                elif kind == CONFIRMED:
+                    if size < 13:
+                        raise RemoteProtocolError("a confirmation without a command", offset=pos, kind=kind)
+                    confirmed = INT.unpack_from(data, pos + 13)[0]
+                elif kind == NULL_RESPONSE:
+                    correlation_id = LONG.unpack_from(data, pos + 13)[0] if size >= 17 else -1
+                    session.count_received(size + 4)
+                    if correlation_id < 0 or not session.windowed:
+                        if confirmed >= 0:
+                            self._confirm(session, confirmed, now)
+                            confirmed = -1
+                        session.null_answered(correlation_id)
+                else:
+                    if confirmed >= 0:
+                        self._confirm(session, confirmed, now)
+                        confirmed = -1
+                    packet = decode(data[pos:after], self.version)
+                    session.count_received(size + 4)
+                    session.handle(packet, size + 4)
+                    if sessions.get(channel) is not session:
+                        current_channel = -1
+            elif channel <= 1:
+                self._handle_connection(decode(data[pos:after], self.version), channel, now)
+                if self.gave_up is not None or self.closed or self.link.state is LinkState.WAITING:
+                    return
+                current_channel = -1
+            pos = after
+        if confirmed >= 0 and session is not None:
+            self._confirm(session, confirmed, now)
+        if pos < end:
+            rest = data[pos:] if pos else data
+            if self._need:
+                self._parts.append(rest)
+                self._have = len(rest)
+            else:
+                self._rest = rest
+
+    def _confirm(self, session: Session, last: int, now: float) -> None:
+        if not session.windowed or session.state in (State.CLOSED, State.RECREATING):
+            return
+        try:
+            session.confirmed(last)
+        except ReattachDiverged as error:
+            session.diverged(error, now)
+
+    def _handle_connection(self, packet: Packet, channel: int, now: float) -> None:
+        if isinstance(packet, Ping):
+            if not self._ponged:
+                self._ponged = True
+                self._check_established(now)
+        elif isinstance(packet, (ClusterTopology, ClusterTopologyV2, ClusterTopologyV3, ClusterTopologyV4)):
+            self._on_topology(packet)
+        elif isinstance(packet, (Disconnect, DisconnectV2, DisconnectV3)):
+            self._on_disconnect(packet, now)
+        elif isinstance(packet, DisconnectConsumerKill):
+            self.abort(DisconnectedByServer("the broker ended this connection: a consumer was too slow"), now)
+        elif channel == 1:
+            if not self._control:
+                raise RemoteProtocolError(f"{type(packet).__name__} answers nothing", kind=packet.KIND)
+            answer = self._control.popleft()
+            try:
+                answer(packet, now)
+            except ReattachDiverged as error:
+                owner = getattr(answer, "__self__", None)
+                if not isinstance(owner, Session):
+                    raise
+                owner.diverged(error, now)
+
+    def _on_topology(self, packet: ClusterTopology | ClusterTopologyV2 | ClusterTopologyV3 | ClusterTopologyV4) -> None:
+        if packet.exit:
+            self.endpoints.learn(packet.node_id, None, None, True)
+            self.events.append(TopologyChanged(packet.node_id, None, None, True))
+            return
+        primary = _endpoint(packet.primary)
+        backup = _endpoint(packet.backup)
+        self.endpoints.learn(packet.node_id, primary, backup, False)
+        self.events.append(TopologyChanged(packet.node_id, primary, backup))
+
+    def _on_disconnect(self, packet: Disconnect | DisconnectV2 | DisconnectV3, now: float) -> None:
+        reason = "the broker is going away"
+        if isinstance(packet, DisconnectV3):
+            target = _endpoint(packet.target_connector)
+            if packet.reason in (0, 1) and target is not None:
+                self.endpoints.redirect(target)
+                reason = f"the broker sends us to {target}"
+            else:
+                reason = f"the broker is going away (reason {packet.reason})"
+        self.abort(DisconnectedByServer(reason, code=4), now)
+
+    def _ping(self, now: float) -> None:
+        ttl = self.config.connection_ttl
+        for session in self.sessions.values():
+            session.flush_received()
+        self.write(encode(Ping(TTL_NEVER if ttl is None else int(ttl * 1000)), 0, self.version))
+
+    def _reset_link_state(self) -> None:
+        self.outbox = []
+        self.pending_bytes = 0
+        self._control.clear()
+        self._rest = b""
+        self._parts.clear()
+        self._need = 0
+
+    def _transport_gone(self, reason: ActiveClientError, now: float) -> None:
+        self.last_error = reason
+        self._reset_link_state()
+        for session in list(self.sessions.values()):
+            session.link_lost(now)
+
+    def _lost(self, reason: ActiveClientError, now: float) -> None:
+        was_up = self.link.state is LinkState.UP
+        endpoint = self.link.endpoint
+        self._transport_gone(reason, now)
+        if was_up:
+            self._outage = (reason, now, endpoint)
+            self._reattached = self._recreated = 0
+            self._in_doubt = []
+            self.events.append(Detached(reason, endpoint))
+        self.link.lost(reason, now)
+        if not was_up:
+            self._attempt_failed(now)
+        self._follow_link()
+
+    def _attempt_failed(self, now: float) -> None:
+        due = self.link.next_timeout()
+        if self.link.gave_up is None and self.link.last_error is not None:
+            self.events.append(
+                ConnectAttemptFailed(
+                    self.link.last_error,
+                    self.link.endpoint,
+                    self.link.attempts,
+                    max(0.0, due - now) if due is not None and self.link.state is LinkState.WAITING else 0.0,
+                )
+            )
+
+    def _follow_link(self) -> None:
+        error = self.link.gave_up
+        if error is not None and self.gave_up is None and not self.closed:
+            self.gave_up = error
+            in_doubt = list(self._in_doubt)
+            for session in list(self.sessions.values()):
+                in_doubt.extend(session.fail(error, self.now))
+            self._reset_link_state()
+            self.events.append(Abort(error))
+            self.events.append(GaveUp(error, self.link.attempts, tuple(in_doubt)))
+            return
+        connect = self.link.take_connect()
+        if connect is not None:
+            self.events.append(connect)
+
+    def _check_established(self, now: float) -> None:
+        """The link counts as won when the server answered and every session that it had is usable again."""
+        if self.link.state is not LinkState.HANDSHAKING:
+            return
+        if not self._ponged and not any(session.usable for session in self.sessions.values()):
+            return
+        if any(session.state not in (State.ATTACHED, State.NEW) for session in self.sessions.values()):
+            return
+        attempts = self.link.attempts
+        self.link.established(now)
+        endpoint = self.link.endpoint
+        if endpoint is None:
+            return
+        if self._outage is not None:
+            reason, since, before = self._outage
+            self._outage = None
+            self.events.append(
+                Reconnected(
+                    endpoint,
+                    reason,
+                    self._reattached,
+                    self._recreated,
+                    before is not None and (before.host, before.port) != (endpoint.host, endpoint.port),
+                    attempts,
+                    now - since,
+                    tuple(self._in_doubt),
+                )
+            )
+        else:
+            self._ever_connected = True
+            self.events.append(Connected(endpoint, self.server_version))
+
+
+def _endpoint(connector: object) -> Endpoint | None:
+    """Where a connector of the topology listens; None for one that is not reached over TCP."""
+    parameters = getattr(connector, "parameters", None)
+    if not isinstance(parameters, dict):
+        return None
+    host, port = parameters.get("host"), parameters.get("port")
+    try:
+        return Endpoint(host=str(host), port=int(str(port))) if host is not None and port is not None else None
+    except ValueError:
+        return None

@@ -1,0 +1,411 @@
+"""A consumer: what was delivered and not taken, the credits that we grant, and what is acknowledged.
+
+Law of this file: received and unconsumed bytes are at most the window and one message; a delivery belongs to one
+*origin* (this consumer in one generation of its session), and an acknowledgement for another origin is never sent; a
+message that the application holds is never given to it a second time while its session lives.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from typing import TYPE_CHECKING
+
+from activeclient.engine.large_message import InboundBody
+from activeclient.errors import ActiveClientError
+from activeclient.events import LargeMessageDamaged, StaleAcknowledgement
+from activeclient.wire.message import CoreMessage
+from activeclient.wire.packets import (
+    ConsumerClose,
+    CreateConsumer,
+    FlowToken,
+    ForceDelivery,
+    QueueQueryResponseV3,
+    ReceiveContinuation,
+)
+
+if TYPE_CHECKING:
+    from activeclient.engine.requests import Request
+    from activeclient.engine.session import Session
+
+ACKNOWLEDGE = struct.Struct(">ibqqq?")
+"""SESS_ACKNOWLEDGE and SESS_INDIVIDUAL_ACKNOWLEDGE, whole frames; sent for every message, hence packed by hand."""
+KIND_ACKNOWLEDGE = 41
+KIND_INDIVIDUAL = 81
+SLOW_CONSUMER_CREDIT = 1
+"""What a consumer without prefetch grants for one message: any positive balance lets exactly one through."""
+
+
+class Origin:
+    """Which consumer, in which generation, delivered a message."""
+
+    __slots__ = ("consumer", "epoch")
+
+    def __init__(self, consumer: Consumer, epoch: int) -> None:
+        self.consumer = consumer
+        self.epoch = epoch
+
+
+class Consumer:
+    """One consumer of a session.
+
+    Args:
+        window: Bytes of prefetch; 0 none, -1 unlimited (consumerWindowSize).
+        ack_batch: Bytes of messages after which acknowledgements are sent (ackBatchSize); 0: each at once.
+    """
+
+    __slots__ = (
+        "absorbing",
+        "ack_batch",
+        "ack_bytes",
+        "ack_message_id",
+        "arrivals",
+        "browse_only",
+        "buffer",
+        "closed",
+        "credits",
+        "error",
+        "filter",
+        "forced_asked",
+        "forced_seen",
+        "has_listener",
+        "id",
+        "ignoring",
+        "large",
+        "origin",
+        "priority",
+        "queue",
+        "queue_info",
+        "refreshing",
+        "session",
+        "taken",
+        "taken_large",
+        "window",
+    )
+
+    def __init__(
+        self,
+        session: Session,
+        consumer_id: int,
+        queue: str,
+        filter_string: str | None,
+        *,
+        window: int,
+        ack_batch: int,
+        browse_only: bool = False,
+        priority: int = 0,
+    ) -> None:
+        self.session = session
+        self.id = consumer_id
+        self.queue = queue
+        self.filter = filter_string
+        self.window = window
+        self.ack_batch = ack_batch
+        self.browse_only = browse_only
+        self.priority = priority
+        self.buffer: deque[CoreMessage] = deque()
+        self.origin = Origin(self, session.epoch)
+        self.queue_info: QueueQueryResponseV3 | None = None
+        self.credits = 0
+        """Bytes consumed and not yet granted again."""
+        self.ack_bytes = 0
+        self.ack_message_id = -1
+        self.arrivals = 0
+        self.closed = False
+        self.error: ActiveClientError | None = None
+        self.has_listener = False
+        self.forced_asked = 0
+        self.forced_seen = 0
+        self.large: CoreMessage | None = None
+        """The large message whose pieces are arriving."""
+        self.taken: deque[tuple[int, CoreMessage | None]] = deque()
+        """Message ids that the application holds unacknowledged; the message itself only when its body streams."""
+        self.taken_large: CoreMessage | None = None
+        """The streaming message that the application took last."""
+        self.absorbing: dict[int, tuple[CoreMessage | None, bool]] = {}
+        """Held messages that a renewed consumer will get again: id -> (streaming message, acknowledged meanwhile)."""
+        self.refreshing = False
+        self.ignoring = False
+
+    # --- deliveries -----------------------------------------------------------------------------------------------
+
+    def deliver(self, frame: bytes) -> None:
+        """SESS_RECEIVE_MSG came (hot path)."""
+        if self.ignoring:
+            return
+        if frame[-4:] == b"\0\0\0\0":  # delivery count 0: the marker of a forced delivery
+            message = CoreMessage.received(frame)
+            sequence = message.properties.get("_hornetq.forced.delivery.seq")
+            if isinstance(sequence, int):
+                self.forced_seen = max(self.forced_seen, sequence)
+                return
+        else:
+            message = CoreMessage.received(frame)
+        if self.absorbing and self._absorb(message, None):
+            self.consumed(len(frame))
+            return
+        message.origin = self.origin
+        self.buffer.append(message)
+        self.arrivals += 1
+        if self.has_listener:
+            self.session.work_ready()
+
+    def deliver_large(self, message: CoreMessage, body: InboundBody) -> None:
+        """SESS_RECEIVE_LARGE_MSG came: the pieces follow."""
+        if self.ignoring:
+            return
+        if self.absorbing and self._absorb(message, body):
+            return
+        message.stream = body
+        message.origin = self.origin
+        self.large = message
+        self.buffer.append(message)
+        self.arrivals += 1
+        if self.has_listener:
+            self.session.work_ready()
+
+    def deliver_piece(self, packet: ReceiveContinuation, frame_size: int, *, replayed: bool) -> None:
+        """SESS_RECEIVE_CONTINUATION came; `replayed` when it arrived between a reattach request and its answer."""
+        large = self.large
+        if self.ignoring or large is None or large.stream is None:
+            return
+        stream = large.stream
+        if replayed and not stream.suspended:
+            stream.suspend()
+            self.session.damaged.add(self)
+        back = stream.add(packet.body, frame_size, not packet.continues)
+        if back:
+            self.consumed(back)
+        if not packet.continues:
+            self.large = None
+
+    def _absorb(self, message: CoreMessage, body: InboundBody | None) -> bool:
+        """A renewed consumer delivers what the application holds already: keep it from being seen twice."""
+        held = self.absorbing.pop(message.message_id, None)
+        if held is None:
+            return False
+        streaming, acknowledged = held
+        if body is not None:
+            if streaming is not None and streaming.stream is not None and not streaming.stream.discarded:
+                streaming.stream.resume()
+                self.large = streaming
+            else:
+                body.discard()
+                message.stream = body
+                self.large = message
+            self.consumed(body.header_size)
+        if acknowledged:
+            self.session.command(self._ack_frame(KIND_INDIVIDUAL, message.message_id))
+        else:
+            self.taken.append((message.message_id, streaming))
+        return True
+
+    # --- taking ---------------------------------------------------------------------------------------------------
+
+    def take(self) -> CoreMessage | None:
+        """The next message for the application, or None (hot path)."""
+        if not self.buffer:
+            return None
+        message = self.buffer.popleft()
+        if self.taken_large is not None:
+            self._leave_large()
+        stream = message.stream
+        if stream is None:
+            self.consumed(message.frame_size)
+        else:
+            self.taken_large = message
+            self.consumed(stream.header_size)
+        if self.session.tracks_taken and not self.browse_only:
+            self.taken.append((message.message_id, None if stream is None else message))
+        return message
+
+    def _leave_large(self) -> None:
+        """The application went on: what it did not read of the last streaming body is dropped."""
+        message, self.taken_large = self.taken_large, None
+        if message is not None and message.stream is not None and not message.stream.complete:
+            self.consumed(message.stream.discard())
+
+    def consumed(self, size: int) -> None:
+        """`size` bytes of deliveries were consumed: grant them again when half a window has come together."""
+        if self.window > 0:
+            self.credits += size
+            if self.credits >= self.window >> 1:
+                self.grant()
+
+    def grant(self) -> None:
+        """Return consumed credits, unless the command buffer has no room: then they go with the next confirmation."""
+        session = self.session
+        if self.credits and not self.closed and session.may_command:
+            if session.buffer.full and session.windowed:
+                session.owed.add(self)
+                return
+            credits, self.credits = self.credits, 0
+            session.command(session.encode(FlowToken(self.id, credits)))
+
+    def ask_for_one(self) -> None:
+        """Without prefetch: let the next message through."""
+        if self.window == 0 and self.session.may_command:
+            self.session.command(self.session.encode(FlowToken(self.id, SLOW_CONSUMER_CREDIT)))
+
+    def force_delivery(self) -> int:
+        """Ask the server to say when it has delivered all it can now; returns the sequence to wait for."""
+        self.forced_asked += 1
+        if self.session.may_command:
+            self.session.command(self.session.encode(ForceDelivery(self.id, self.forced_asked)))
+        return self.forced_asked
+
+    # --- acknowledging --------------------------------------------------------------------------------------------
+
+    def acknowledge(self, message: CoreMessage) -> bool:
+        """Acknowledge everything delivered up to and including `message`; False when it is of an earlier generation."""
+        if not self._mine(message, cumulative=True):
+            return False
+        self.ack_message_id = message.message_id
+        self.ack_bytes += message.frame_size
+        if self.ack_bytes >= self.ack_batch:
+            self.flush_acknowledgements()
+        return True
+
+    def flush_acknowledgements(self) -> None:
+        """Send what is acknowledged and was collected in the batch."""
+        if self.ack_message_id >= 0 and self.session.may_command:
+            message_id, self.ack_message_id = self.ack_message_id, -1
+            self.ack_bytes = 0
+            self.session.command(self._ack_frame(KIND_ACKNOWLEDGE, message_id))
+
+    def individual_acknowledge(self, message: CoreMessage) -> bool:
+        """Acknowledge `message` alone; False when it is of an earlier generation."""
+        if not self._mine(message, cumulative=False):
+            return False
+        self.session.command(self._ack_frame(KIND_INDIVIDUAL, message.message_id))
+        return True
+
+    def _mine(self, message: CoreMessage, *, cumulative: bool) -> bool:
+        """Note what the application gives back; False when the server must not hear of it."""
+        origin = message.origin
+        if origin is not self.origin:
+            if not isinstance(origin, Origin) or origin.consumer is not self or origin.epoch != self.session.epoch:
+                self.session.emit(StaleAcknowledgement(self.session.channel_id, self.id))
+                return False
+            return self._acknowledge_absorbed(message, cumulative=cumulative)
+        if self.taken:
+            message_id = message.message_id
+            if cumulative:
+                while self.taken:
+                    if self.taken.popleft()[0] == message_id:
+                        break
+            else:
+                for position, (held, _) in enumerate(self.taken):
+                    if held == message_id:
+                        del self.taken[position]
+                        break
+        if message is self.taken_large:
+            self._leave_large()
+        return True
+
+    def _acknowledge_absorbed(self, message: CoreMessage, *, cumulative: bool) -> bool:
+        """The consumer was renewed since: acknowledge one by one, now or when the server delivers it again."""
+        wanted = message.message_id
+        now: list[int] = []
+        if wanted in self.absorbing:
+            # Delivered again in order: what is back already is older than what is still to come.
+            for held, (streaming, _) in list(self.absorbing.items()):
+                if cumulative or held == wanted:
+                    self.absorbing[held] = (streaming, True)
+                if held == wanted:
+                    break
+            if cumulative:
+                now = [held for held, _ in self.taken]
+        else:
+            ids = [held for held, _ in self.taken]
+            if wanted in ids:
+                now = ids[: ids.index(wanted) + 1] if cumulative else [wanted]
+        if now:
+            gone = set(now)
+            self.taken = deque(entry for entry in self.taken if entry[0] not in gone)
+            for held in now:
+                self.session.command(self._ack_frame(KIND_INDIVIDUAL, held))
+        return True
+
+    def _ack_frame(self, kind: int, message_id: int) -> bytes:
+        return ACKNOWLEDGE.pack(26 + 4, kind, self.session.channel_id, self.id, message_id, False)
+
+    # --- a life of its own ----------------------------------------------------------------------------------------
+
+    def create_packet(self) -> CreateConsumer:
+        """The request that makes this consumer on the server."""
+        return CreateConsumer(
+            consumer_id=self.id,
+            queue_name=self.queue,
+            filter_string=self.filter,
+            browse_only=self.browse_only,
+            requires_response=True,
+            priority=self.priority,
+        )
+
+    def grant_window(self) -> None:
+        """The first credits of a new consumer on the server."""
+        self.credits = 0
+        if self.window != 0:
+            self.session.command(self.session.encode(FlowToken(self.id, self.window)))
+
+    def new_generation(self) -> None:
+        """The server session is another: nothing that was delivered, granted or acknowledged counts any more."""
+        self._drop_buffer()
+        self.origin = Origin(self, self.session.epoch)
+        self.taken.clear()
+        self.absorbing.clear()
+        self.refreshing = False
+        self.ignoring = False
+        self.ack_message_id = -1
+        self.ack_bytes = 0
+
+    def _drop_buffer(self) -> None:
+        self.buffer.clear()
+        self.large = None
+        self.credits = 0
+
+    def fail_stream(self, error: ActiveClientError) -> None:
+        """The body that the application is reading will not go on."""
+        if self.taken_large is not None and self.taken_large.stream is not None:
+            if not self.taken_large.stream.complete:
+                self.taken_large.stream.error = error
+            self.taken_large = None
+
+    def refresh(self) -> None:
+        """Have the server deliver again what was not taken: a replay damaged a body that was streaming in."""
+        if self.refreshing or self.closed:
+            return
+        self.refreshing = True
+        session = self.session
+        session.emit(LargeMessageDamaged(session.channel_id, self.id))
+        self.flush_acknowledgements()
+        session.submit_first(
+            session.request_of(ConsumerClose(self.id), on_done=self._renew),
+        )
+        self.ignoring = True
+        self._drop_buffer()
+        for message_id, streaming in self.taken:
+            self.absorbing[message_id] = (streaming, False)
+        self.taken.clear()
+        self.origin = Origin(self, session.epoch)
+
+    def _renew(self, request: Request) -> None:
+        session = self.session
+        if request.error is not None or self.closed:
+            return
+        self.ignoring = False
+        session.submit_first(session.request_of(self.create_packet(), on_done=self._renewed))
+
+    def _renewed(self, request: Request) -> None:
+        if request.error is not None:
+            self.session.consumer_lost(self, request.error)
+            return
+        self.refreshing = False
+        self.grant_window()
+        if self.forced_asked > self.forced_seen:
+            self.force_again()
+
+    def force_again(self) -> None:
+        """A forced delivery was asked for and its marker is lost: ask again."""
+        self.session.command(self.session.encode(ForceDelivery(self.id, self.forced_asked)))

@@ -1,0 +1,320 @@
+"""When a session cannot be reattached: what is recreated, in which order, and what becomes of what was in flight.
+
+Law of this file: everything that was not confirmed ends in exactly one way. A send goes out again when it carries a duplicate
+id or no link ever took it, else it fails with `OutcomeUnknown`; acknowledgements are forgotten, their messages come
+again; an open transaction is rolled back; a commit in doubt is settled by the duplicate ids of its sends, else it is
+unknown. The packets that rebuild the session are counted like all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+from activeclient.engine.requests import Pending, Request, SendToken
+from activeclient.errors import (
+    ActiveClientError,
+    DuplicateIDError,
+    OutcomeUnknown,
+    TransactionOutcomeUnknownError,
+    TransactionRolledBackError,
+    XAError,
+)
+from activeclient.events import SendFailed, SessionRecreated
+from activeclient.wire.message import duplicate_id_of
+from activeclient.wire.packets import (
+    Acknowledge,
+    AddMetadataV2,
+    BindingQuery,
+    Commit,
+    ConsumerClose,
+    CreateAddress,
+    CreateConsumer,
+    CreateProducer,
+    CreateQueue,
+    CreateQueueV2,
+    CreateSharedQueue,
+    CreateSharedQueueV2,
+    DeleteQueue,
+    IndividualAcknowledge,
+    QueueQuery,
+    QueueQueryResponseV3,
+    Rollback,
+    SessionClose,
+    SessionStop,
+    UniqueAddMetadata,
+    XACommit,
+    XAGetTimeout,
+    XAInDoubtXids,
+    XARollback,
+    XASetTimeout,
+)
+
+if TYPE_CHECKING:
+    from activeclient.engine.consumer import Consumer
+    from activeclient.engine.session import Session
+
+SEND, SEND_LARGE, SEND_CONTINUATION = 71, 72, 73
+QUEUE_EXISTS = 101
+XAER_RMFAIL = -7
+
+AGAIN = (
+    QueueQuery,
+    BindingQuery,
+    CreateConsumer,
+    CreateAddress,
+    CreateQueue,
+    CreateQueueV2,
+    CreateSharedQueue,
+    CreateSharedQueueV2,
+    DeleteQueue,
+    AddMetadataV2,
+    UniqueAddMetadata,
+    SessionStop,
+    XAInDoubtXids,
+    XAGetTimeout,
+    XASetTimeout,
+    XACommit,
+    XARollback,
+)
+"""Requests that may be made again: they change nothing, or a second time tells that the first took effect."""
+ENDED_BY_LOSS = (Rollback, ConsumerClose, SessionClose)
+"""Requests whose purpose the loss of the session has fulfilled."""
+
+Entry = tuple[bytes, Pending | None, bool]
+"""Frame, who waits for it, and whether the server may have it."""
+
+
+class Recovery:
+    """One recreation of one session, from the loss to the last repeated send."""
+
+    def __init__(self, session: Session, reason: ActiveClientError, now: float, earlier: Recovery | None) -> None:
+        self.session = session
+        self.reason = reason
+        self.began = now
+        self.rolled_back = False
+        self.in_doubt: list[bytes | str | None] = []
+        self._resend: list[tuple[bytes, Pending | None]] = []
+        self._unsettled: Request | None = None
+        self._last: Request | None = None
+        entries, sent = session.buffer.restart()
+        work: list[Entry] = [(frame, token, position < sent) for position, (frame, token) in enumerate(entries)]
+        if earlier is not None:
+            # The one before did not get to its end: what it rebuilt is gone, what it was to repeat is not.
+            work = earlier.left()
+            self.in_doubt = earlier.in_doubt
+            self.rolled_back = earlier.rolled_back
+            self._unsettled = earlier._unsettled
+            self.reason = earlier.reason
+            session.current = None
+        work += [(frame, token, True) for frame, token in session.awaiting.values()]
+        session.awaiting.clear()
+        session.awaiting_bytes = 0
+        current, session.current = session.current, None
+        for frame, token, maybe in work:
+            self._sort(frame, token, maybe=maybe)
+        if current is not None and not current.done and not any(token is current for _, token, _ in work):
+            self._sort_request(current, maybe=True)
+        for request in [request for request in session.pending if not request.sent]:
+            if isinstance(request.packet, (Rollback, SessionClose, ConsumerClose, Acknowledge, IndividualAcknowledge)):
+                session.pending.remove(request)
+                self._sort_request(request, maybe=False)
+            elif isinstance(request.packet, Commit) and session.transaction.work:
+                session.pending.remove(request)
+                self._sort_request(request, maybe=False)
+        transaction = session.transaction
+        if self._unsettled is None and transaction.work:
+            self.rolled_back = True
+            transaction.rollback_only = True
+        self._steps = self._rebuild()
+
+    def left(self) -> list[Entry]:
+        """What it was to repeat and did not."""
+        return [(frame, token, True) for frame, token in self._resend]
+
+    # --- sorting out what was in flight ---------------------------------------------------------------------------
+
+    def _sort(self, frame: bytes, token: Pending | None, *, maybe: bool) -> None:
+        session = self.session
+        kind = frame[4]
+        if isinstance(token, Request):
+            self._sort_request(token, maybe=maybe)
+        elif kind == SEND and not session.transactional:
+            duplicate_id = duplicate_id_of(frame)
+            if duplicate_id is not None or not maybe:
+                self._resend.append((frame, token))
+            else:
+                self._in_doubt(token, None)
+        elif token is not None:
+            if session.transactional:
+                token.failed(session, TransactionRolledBackError("the transaction was rolled back with its session"))
+            else:
+                token.failed(session, OutcomeUnknown("the connection was lost while a large message was sent"))
+
+    def _in_doubt(self, token: Pending | None, duplicate_id: bytes | str | None) -> None:
+        error = OutcomeUnknown(
+            "the session was lost before the send was confirmed, and the message has no duplicate id to repeat it with",
+            duplicate_id=duplicate_id,
+        )
+        self.in_doubt.append(duplicate_id)
+        if token is not None:
+            token.failed(self.session, error)
+        else:
+            self.session.emit(SendFailed(self.session.channel_id, error))
+
+    def _sort_request(self, request: Request, *, maybe: bool) -> None:
+        session = self.session
+        packet = request.packet
+        if request.done:
+            return
+        if isinstance(packet, Commit):
+            self._sort_commit(request, maybe=maybe)
+        elif isinstance(packet, ENDED_BY_LOSS):
+            if isinstance(packet, Rollback):
+                session.transaction.reset()
+            request.complete(session, None)
+        elif isinstance(packet, AGAIN):
+            request.sent = False
+            request.recreated = request.recreated or maybe
+            session.pending.appendleft(request)
+        elif isinstance(packet, (Acknowledge, IndividualAcknowledge)):
+            request.failed(
+                session, OutcomeUnknown("the session was lost; what was not acknowledged before comes again")
+            )
+        else:
+            request.failed(session, XAError("the session was lost with the branch", xa_code=XAER_RMFAIL))
+
+    def _sort_commit(self, request: Request, *, maybe: bool) -> None:
+        session = self.session
+        transaction = session.transaction
+        if not maybe or not transaction.work:
+            if transaction.work:
+                transaction.reset()
+                request.failed(session, TransactionRolledBackError("the session was lost before the commit was sent"))
+            else:
+                request.complete(session, None)
+        elif transaction.repeatable is not None:
+            self._unsettled = request
+        else:
+            transaction.reset()
+            request.failed(
+                session, TransactionOutcomeUnknownError("the session was lost while the commit was on its way", code=115)
+            )
+
+    # --- rebuilding -----------------------------------------------------------------------------------------------
+
+    def advance(self) -> None:
+        """The new session exists, or the last request of the rebuilding was answered: take the next step."""
+        session = self.session
+        last, self._last = self._last, None
+        try:
+            request = self._steps.send(last) if last is not None else next(self._steps)
+        except StopIteration:
+            self._finish()
+            return
+        self._last = request
+        session.rebuild_with(request)
+
+    def _rebuild(self) -> Generator[Request, Request, None]:
+        session = self.session
+        for metadata in session.metadata_packets():
+            yield session.request_of(metadata)
+        for temporary in session.temporary_queues.values():
+            yield session.request_of(temporary)
+        for consumer in list(session.consumers.values()):
+            if _needs_queue(consumer, session):
+                yield session.request_of(_queue_of(consumer))
+            answer = yield session.request_of(consumer.create_packet())
+            if answer.error is not None:
+                session.consumer_lost(consumer, answer.error)
+                continue
+            consumer.grant_window()
+            if consumer.forced_asked > consumer.forced_seen:
+                consumer.force_again()
+        for producer_id, address in session.producers.items():
+            session.command(session.encode(CreateProducer(producer_id, address)))
+        if session.started:
+            session.command(session.encode(session.start_packet()))
+        if self._unsettled is not None:
+            yield from self._settle_commit(self._unsettled)
+
+    def _settle_commit(self, commit: Request) -> Generator[Request, Request, None]:
+        """Do the transaction again: the broker refuses it by its duplicate ids if, and only if, it was committed."""
+        session = self.session
+        transaction = session.transaction
+        for frame in transaction.repeatable or ():
+            session.command(session.on_this_channel(frame))
+        answer = yield session.request_of(Commit(0), correlated=True)
+        self._unsettled = None
+        transaction.reset()
+        if answer.error is None or isinstance(answer.error, DuplicateIDError):
+            commit.complete(session, None)
+        else:
+            error = TransactionOutcomeUnknownError(f"the commit could not be settled: {answer.error}", code=115)
+            error.__cause__ = answer.error
+            commit.failed(session, error)
+
+    def _finish(self) -> None:
+        session = self.session
+        resend, self._resend = self._resend, []
+        session.recovery = None
+        for frame, token in resend:
+            again = session.on_this_channel(frame)
+            if not session.windowed and isinstance(token, SendToken):
+                session.awaiting[token.correlation_id] = (again, token)
+                session.awaiting_bytes += len(again)
+            session.command(again, token)
+        session.emit(
+            SessionRecreated(
+                session.name,
+                session.channel_id,
+                self.reason,
+                len(resend),
+                tuple(self.in_doubt),
+                self.rolled_back,
+            )
+        )
+        session.rebuilt(tuple(self.in_doubt))
+
+
+def _needs_queue(consumer: Consumer, session: Session) -> bool:
+    """Would a restarted broker have forgotten the queue?"""
+    info = consumer.queue_info
+    return (
+        info is not None
+        and consumer.queue not in session.temporary_queues
+        and (not info.durable or info.temporary or info.auto_created)
+    )
+
+
+def _queue_of(consumer: Consumer) -> CreateQueueV2:
+    """The queue of a consumer, with all that the server had told of it."""
+    info = consumer.queue_info
+    assert isinstance(info, QueueQueryResponseV3)
+    return CreateQueueV2(
+        address=info.address or consumer.queue,
+        queue_name=consumer.queue,
+        filter_string=info.filter_string,
+        durable=info.durable,
+        temporary=info.temporary,
+        requires_response=True,
+        auto_created=info.auto_created,
+        routing_type=info.routing_type,
+        max_consumers=info.max_consumers,
+        purge_on_no_consumers=info.purge_on_no_consumers,
+        exclusive=info.exclusive,
+        last_value=info.last_value,
+        last_value_key=info.last_value_key,
+        non_destructive=info.non_destructive,
+        consumers_before_dispatch=info.consumers_before_dispatch,
+        delay_before_dispatch=info.delay_before_dispatch,
+        group_rebalance=info.group_rebalance,
+        group_buckets=info.group_buckets,
+        auto_delete=info.auto_delete,
+        auto_delete_delay=info.auto_delete_delay,
+        auto_delete_message_count=info.auto_delete_message_count,
+        group_first_key=info.group_first_key,
+        ring_size=info.ring_size,
+        enabled=info.enabled,
+        group_rebalance_pause_dispatch=info.group_rebalance_pause_dispatch,
+    )

@@ -1,0 +1,805 @@
+"""One session: its channel, its commands, and its life through detaching, reattaching and recreation.
+
+Law of this file: every confirmable packet passes through `command`, those of a recreation too, so both sides count the
+same; nothing is written on the channel between the loss of the link and the end of the fence but fences; user wishes
+wait while the session is not attached, and end exactly once.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from activeclient.engine.command_buffer import CommandBuffer
+from activeclient.engine.consumer import Consumer
+from activeclient.engine.large_message import InboundBody
+from activeclient.engine.producer import CreditPool
+from activeclient.engine.recovery import Recovery
+from activeclient.engine.requests import NULL, Pending, Request, SendToken
+from activeclient.engine.settling import MAX_FENCES, Fence, NullCounter
+from activeclient.engine.transaction import Transaction
+from activeclient.errors import (
+    ActiveClientError,
+    CallTimeout,
+    ClosedError,
+    NotSent,
+    OutcomeUnknown,
+    ReattachDiverged,
+    from_server,
+)
+from activeclient.events import ConsumerLost, Event, SendFailed, SessionReattached, Work
+from activeclient.wire import versions
+from activeclient.wire.message import duplicate_id_of
+from activeclient.wire.packet import Packet, encode
+from activeclient.wire.packets import (
+    AddMetadata,
+    AddMetadataV2,
+    BindingQuery,
+    BindingQueryResponse,
+    BindingQueryResponseV2,
+    BindingQueryResponseV3,
+    BindingQueryResponseV4,
+    BindingQueryResponseV5,
+    Commit,
+    CreateConsumer,
+    CreateQueueV2,
+    CreateSession,
+    CreateSessionResponse,
+    CreateSessionV2,
+    DeleteQueue,
+    DisconnectConsumer,
+    ExceptionResponse,
+    PacketsConfirmed,
+    ProducerCredits,
+    ProducerFailCredits,
+    QueueQuery,
+    QueueQueryResponse,
+    QueueQueryResponseV2,
+    QueueQueryResponseV3,
+    ReattachSession,
+    ReattachSessionResponse,
+    ReceiveContinuation,
+    ReceiveLarge,
+    RequestProducerCredits,
+    SessionClose,
+    SessionStart,
+    XAGetTimeout,
+    XAGetTimeoutResponse,
+    XAInDoubtXids,
+    XAInDoubtXidsResponse,
+    XAResponse,
+    XASetTimeout,
+    XASetTimeoutResponse,
+)
+
+if TYPE_CHECKING:
+    from activeclient.engine.client import ClientEngine
+
+CONFIRMED = struct.Struct(">ibqi")
+FENCE_KEY = "activeclient-fence"
+BARRIER_QUEUE = "activeclient.barrier"
+"""A queue name that nobody has: the query for it is a harmless command whose answer is unmistakable."""
+IN_FLIGHT_LIMIT = 1 << 20
+"""Bytes of sends that may wait for their answer when there is no command buffer (window -1): one default window."""
+CREATION_REJECTED = 112
+INCOMPATIBLE = 108
+SECURITY = 105
+
+QUEUE_REPLIES = (QueueQueryResponse.KIND, QueueQueryResponseV2.KIND, QueueQueryResponseV3.KIND)
+BINDING_REPLIES = (
+    BindingQueryResponse.KIND,
+    BindingQueryResponseV2.KIND,
+    BindingQueryResponseV3.KIND,
+    BindingQueryResponseV4.KIND,
+    BindingQueryResponseV5.KIND,
+)
+REPLIES: dict[type[Packet], tuple[int, ...]] = {
+    QueueQuery: QUEUE_REPLIES,
+    CreateConsumer: QUEUE_REPLIES,
+    BindingQuery: BINDING_REPLIES,
+    XAInDoubtXids: (XAInDoubtXidsResponse.KIND,),
+    XAGetTimeout: (XAGetTimeoutResponse.KIND,),
+    XASetTimeout: (XASetTimeoutResponse.KIND,),
+}
+"""What answers a packet when it is not NULL_RESPONSE; XA verbs: `XAResponse`."""
+REPEATABLE = (QueueQuery, BindingQuery, XAInDoubtXids, XAGetTimeout, XASetTimeout)
+"""Requests that change nothing: when the server counted one and threw its answer away, it is sent again."""
+
+
+class State(enum.Enum):
+    """Where a session is in its life."""
+
+    NEW = "new"
+    """Not created on the server yet."""
+    ATTACHED = "attached"
+    DETACHED = "detached"
+    """The link is gone; the server may still have the session."""
+    REATTACHING = "reattaching"
+    SETTLING = "settling"
+    """Reattached; the fence has not passed, the server's count is not final."""
+    RECREATING = "recreating"
+    """The old one is lost; a new one was asked for."""
+    REBUILDING = "rebuilding"
+    """The new one exists; its consumers, queues and unsettled sends are being brought back."""
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfig:
+    """What a session is made of; bytes and milliseconds as in Artemis."""
+
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    client_id: str | None = None
+    xa: bool = False
+    auto_commit_sends: bool = True
+    auto_commit_acks: bool = True
+    pre_acknowledge: bool = False
+    window: int = -1
+    """confirmationWindowSize."""
+    min_large_message_size: int = 102400
+    producer_window: int = 65536
+    max_frame_size: int = 100 << 20
+
+    @property
+    def wire_window(self) -> int:
+        """What is asked of the server: a confirmation of each command, whatever the user's window."""
+        return 1 if self.window >= 1 else self.window
+
+
+class Session:
+    """One session of a connection. See the module's law."""
+
+    def __init__(self, client: ClientEngine, channel_id: int, config: SessionConfig, now: float) -> None:
+        self.client = client
+        self.channel_id = channel_id
+        self.config = config
+        self.name = client.new_id()
+        self.epoch = 0
+        """Generation: one more with each recreation."""
+        self.state = State.NEW
+        self.windowed = config.window >= 0
+        self.reattachable = config.window >= 1
+        self.tracks_taken = self.reattachable
+        self.transactional = not (config.auto_commit_sends and config.auto_commit_acks)
+        self.buffer: CommandBuffer[bytes, Pending] = CommandBuffer(
+            config.window if config.window >= 1 else IN_FLIGHT_LIMIT, len
+        )
+        self.awaiting: dict[int, tuple[bytes, SendToken]] = {}
+        self.awaiting_bytes = 0
+        self.received = -1
+        """Id of the last counted packet from the server."""
+        self.received_bytes = 0
+        self.confirmed_received = -1
+        self.nulls = NullCounter()
+        self.fence: Fence | None = None
+        self.floor = -1
+        self.consumers: dict[int, Consumer] = {}
+        self.damaged: set[Consumer] = set()
+        self.owed: set[Consumer] = set()
+        self.pools: dict[str, CreditPool] = {}
+        self.started = False
+        self.metadata: dict[str, str] = {}
+        self.temporary_queues: dict[str, CreateQueueV2] = {}
+        self.producers: dict[int, str | None] = {}
+        self.transaction = Transaction(config.window if config.window >= 1 else IN_FLIGHT_LIMIT)
+        self.pending: deque[Request] = deque()
+        self.current: Request | None = None
+        self.recovery: Recovery | None = None
+        self.work: deque[SendToken] = deque()
+        self.work_announced = False
+        self.creation: Pending | None = None
+        self.error: ActiveClientError | None = None
+        self.lost_at: float | None = now
+        """Since when it is not usable; None while it is."""
+        self.usable_seconds = 0.0
+        self.usable_since = 0.0
+        self._correlation = 0
+        self._consumer_ids = 0
+        self._replay_confirmed = 0
+
+    # --- what others ask ------------------------------------------------------------------------------------------
+
+    @property
+    def usable(self) -> bool:
+        """May the application's sends and requests go out now?"""
+        return self.state is State.ATTACHED
+
+    @property
+    def may_command(self) -> bool:
+        """Does a command have a place: in the buffer, or on the link?"""
+        if self.state is State.CLOSED:
+            return False
+        return self.state in (State.ATTACHED, State.REBUILDING) or (
+            self.windowed and self.state not in (State.NEW, State.RECREATING) and self.recovery is None
+        )
+
+    @property
+    def room(self) -> bool:
+        """May a sender append a command now? It may overshoot the window by that one command."""
+        if self.state is State.ATTACHED:
+            return not self.buffer.full if self.windowed else self.awaiting_bytes < IN_FLIGHT_LIMIT
+        if not self.reattachable or self.recovery is not None:
+            return False
+        return self.state in (State.DETACHED, State.REATTACHING, State.SETTLING) and not self.buffer.full
+
+    def usable_time(self, now: float) -> float:
+        """Seconds in which the session was usable: the clock of `callTimeout`, which stands still in an outage."""
+        return self.usable_seconds + (now - self.usable_since if self.lost_at is None else 0.0)
+
+    def outage_time(self, now: float) -> float:
+        """Seconds since the session stopped being usable, or 0."""
+        return 0.0 if self.lost_at is None else now - self.lost_at
+
+    def next_correlation(self) -> int:
+        """A correlation id for a send or commit: never used twice in this session."""
+        self._correlation += 1
+        return self._correlation
+
+    def new_consumer_id(self) -> int:
+        """A consumer id, unique in this session."""
+        self._consumer_ids += 1
+        return self._consumer_ids - 1
+
+    def check_open(self) -> None:
+        """Raise when the session is closed: by its user, or because the connection was given up."""
+        if self.state is State.CLOSED:
+            if self.error is not None:
+                raise self.error.again()
+            raise ClosedError("the session is closed")
+
+    def emit(self, event: Event) -> None:
+        """Tell the connection's listeners."""
+        self.client.events.append(event)
+
+    def add_work(self, token: SendToken) -> None:
+        """A completion handler is to be called."""
+        self.work.append(token)
+        self.work_ready()
+
+    def work_ready(self) -> None:
+        """Have the session's callbacks run, once for a burst."""
+        if not self.work_announced:
+            self.work_announced = True
+            self.client.events.append(Work(self))
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    def encode(self, packet: Packet) -> bytes:
+        """The frame of a packet on this channel."""
+        return encode(packet, self.channel_id, self.client.version)
+
+    def command(self, frame: bytes, token: Pending | None = None) -> None:
+        """Send a counted frame, or keep it for the replay when there is no link now (hot path)."""
+        if self.windowed:
+            self.buffer.append(frame, token)
+        state = self.state
+        if state is State.ATTACHED or state is State.REBUILDING:
+            client = self.client
+            client.outbox.append(frame)
+            client.pending_bytes += len(frame)
+
+    def send(self, frame: bytes, token: SendToken | None) -> None:
+        """Send a message; the caller has asked `room`. A token without a counted session needs a response asked for."""
+        if self.transactional:
+            self.transaction.sent(frame)
+        if not self.windowed and token is not None:
+            self.awaiting[token.correlation_id] = (frame, token)
+            self.awaiting_bytes += len(frame)
+        self.command(frame, token)
+
+    def request_of(
+        self, packet: Packet, on_done: Callable[[Request], None] | None = None, *, correlated: bool = False
+    ) -> Request:
+        """A request for `packet` with the replies that answer it."""
+        reply = REPLIES.get(type(packet))
+        if reply is None:
+            reply = (XAResponse.KIND,) if 50 < packet.KIND < 61 else NULL
+        return Request(packet, reply, on_done, self.next_correlation() if correlated else -1)
+
+    def submit(self, request: Request) -> Request:
+        """Queue a request; it goes out when the session is usable and nothing else is outstanding."""
+        if self.state is State.CLOSED:
+            request.failed(self, self.error.again() if self.error is not None else ClosedError("the session is closed"))
+            return request
+        self.pending.append(request)
+        self.launch()
+        return request
+
+    def submit_first(self, request: Request) -> Request:
+        """Queue a request of the engine's own before those of the application."""
+        self.pending.appendleft(request)
+        self.launch()
+        return request
+
+    def launch(self) -> None:
+        """Send the next request if it is its turn."""
+        while self.current is None and self.pending and self.state is State.ATTACHED:
+            if self.windowed and self.buffer.full:
+                return
+            self._send_request(self.pending.popleft())
+
+    def _send_request(self, request: Request) -> None:
+        self.current = request
+        request.sent = True
+        request.answered = False
+        packet = request.packet
+        if isinstance(packet, Commit):
+            packet.correlation_id = request.correlation_id
+        if request.reply is NULL and request.correlation_id < 0:
+            request.mark = self.nulls.expect()
+        else:
+            request.mark = self.nulls.sent
+        if isinstance(packet, CreateQueueV2) and packet.temporary:
+            self.temporary_queues[packet.queue_name] = packet
+        elif isinstance(packet, DeleteQueue):
+            self.temporary_queues.pop(packet.queue_name, None)
+        self.command(self.encode(packet), request)
+
+    def request_ended(self, request: Request) -> None:
+        """A request is done, well or not (called by it)."""
+        if self.current is request:
+            self.current = None
+        if request.on_done is not None:
+            request.on_done(request)
+        if self.recovery is not None and self.state is State.REBUILDING:
+            self.recovery.advance()
+        else:
+            self.launch()
+
+    def rebuild_with(self, request: Request) -> None:
+        """Send a request of the recovery, which is alone on the session."""
+        self._send_request(request)
+
+    def want_credits(self, address: str, need: int) -> CreditPool:
+        """The pool of an address, asking the server for more where that is due; `need` is the frame to be sent."""
+        pool = self.pools.get(address)
+        if pool is None:
+            pool = self.pools[address] = CreditPool(address, self.config.producer_window)
+        if self.usable and not (self.windowed and self.buffer.full and pool.balance >= need):
+            more = pool.wanted(need)
+            if more:
+                self.command(self.encode(RequestProducerCredits(more, address)))
+        return pool
+
+    def withdraw(self, token: Pending) -> bool:
+        """Take back what no link has taken yet; False when the server may have it."""
+        if isinstance(token, Request) and token in self.pending:
+            self.pending.remove(token)
+            return True
+        if any(settle is token for _, settle in self.buffer.unsent()) and self.state is not State.ATTACHED:
+            self.buffer.withdraw(lambda _, settle: settle is token)
+            if self.current is token:
+                self.current = None
+            return True
+        return False
+
+    def abandon(self, token: Pending, error: ActiveClientError, now: float) -> None:
+        """Its waiter gave up: the outcome is `error`, or unknown when the server may have it."""
+        if token.done:
+            return
+        if self.withdraw(token):
+            token.failed(self, error)
+            return
+        if isinstance(token, SendToken):
+            frame = self._frame_of(token)
+            unknown: ActiveClientError = OutcomeUnknown(
+                f"{error}; the message may have been sent", duplicate_id=duplicate_id_of(frame) if frame else None
+            )
+        else:
+            unknown = CallTimeout(f"{error}; it may have taken effect")
+        unknown.__cause__ = error
+        current = self.current is token
+        token.failed(self, unknown)
+        if current and self.state is State.ATTACHED:
+            # The answer would be taken for that of the next request: only a new link brings certainty.
+            self.client.abort(CallTimeout("a call got no answer; the connection is renewed"), now)
+
+    def _frame_of(self, token: Pending) -> bytes | None:
+        if not self.windowed:
+            entry = self.awaiting.get(token.correlation_id)
+            return entry[0] if entry else None
+        for frame, settle in self.buffer.entries():
+            if settle is token:
+                return frame
+        return None
+
+    # --- frames from the server -----------------------------------------------------------------------------------
+
+    def confirmed(self, last: int) -> None:
+        """PACKETS_CONFIRMED: everything up to `last` took effect."""
+        settled = self.buffer.confirm(last)
+        for token in settled:
+            token.settled(self)
+        if not self.buffer.full:
+            if self.owed:
+                owed, self.owed = self.owed, set()
+                for consumer in owed:
+                    consumer.grant()
+            if self.pending:
+                self.launch()
+
+    def null_answered(self, correlation_id: int) -> None:
+        """NULL_RESPONSE. On a counted session the confirmation has said it already; only fences live by it."""
+        if correlation_id >= 0:
+            if not self.windowed:
+                entry = self.awaiting.pop(correlation_id, None)
+                if entry is not None:
+                    self.awaiting_bytes -= len(entry[0])
+                    entry[1].settled(self)
+                elif self.current is not None and self.current.correlation_id == correlation_id:
+                    self.current.complete(self, None)
+            return
+        self.nulls.seen()
+        if self.fence is not None:
+            self.fence.answered()
+            if self.fence.passed:
+                self._settled()
+        elif not self.windowed and self.current is not None and self.current.reply is NULL:
+            self.current.complete(self, None)
+
+    def count_received(self, size: int) -> None:
+        """A counted packet of `size` bytes was taken; confirm when the window is reached."""
+        self.received += 1
+        self.received_bytes += size
+        if self.windowed and self.received_bytes >= self.config.window:
+            self.confirm_received()
+
+    def confirm_received(self) -> None:
+        """Tell the server the last packet that came, so that it may forget them."""
+        if self.windowed and self.confirmed_received < self.received and self.state in (State.ATTACHED, State.REBUILDING):
+            self.received_bytes = 0
+            self.confirmed_received = self.received
+            self.client.write(CONFIRMED.pack(13, PacketsConfirmed.KIND, self.channel_id, self.received))
+
+    def handle(self, packet: Packet, frame_size: int) -> None:
+        """Any packet of this channel that the hot path does not handle itself."""
+        handler = HANDLERS.get(type(packet))
+        if handler is not None:
+            handler(self, packet, frame_size)
+        elif self.current is not None and packet.KIND in self.current.reply:
+            self.nulls.seen_up_to(self.current.mark)
+            self.current.complete(self, packet)
+
+    def _on_exception(self, packet: ExceptionResponse, _size: int) -> None:
+        error = from_server(packet.code, packet.message)
+        correlation_id = packet.correlation_id
+        if correlation_id is not None and correlation_id != -1:
+            self._send_refused(correlation_id, error)
+            return
+        current = self.current
+        if current is None:
+            self.emit(SendFailed(self.channel_id, error))
+            return
+        self.nulls.seen_up_to(current.mark)
+        if self.windowed:
+            self.buffer.withdraw(lambda _, settle: settle is current)
+        current.failed(self, error)
+
+    def _send_refused(self, correlation_id: int, error: ActiveClientError) -> None:
+        trailer = 12 if self.client.version >= versions.V2_28 else 8
+
+        def matches(frame: bytes, settle: Pending | None) -> bool:
+            if settle is not None:
+                return settle.correlation_id == correlation_id
+            return frame[4] in (71, 73) and int.from_bytes(frame[-trailer : len(frame) - trailer + 8], "big", signed=True) == (
+                correlation_id
+            )
+
+        if self.windowed:
+            entry = self.buffer.withdraw(matches)
+            token = entry[1] if entry is not None else None
+        else:
+            waiting = self.awaiting.pop(correlation_id, None)
+            token = waiting[1] if waiting is not None else None
+            if waiting is not None:
+                self.awaiting_bytes -= len(waiting[0])
+            elif self.current is not None and self.current.correlation_id == correlation_id:
+                token = self.current
+        if token is None:
+            self.emit(SendFailed(self.channel_id, error))
+        else:
+            token.failed(self, error)
+
+    def _on_credits(self, packet: ProducerCredits, _size: int) -> None:
+        pool = self.pools.get(packet.address)
+        if pool is not None:
+            pool.granted(packet.credits)
+
+    def _on_fail_credits(self, packet: ProducerFailCredits, _size: int) -> None:
+        pool = self.pools.get(packet.address)
+        if pool is not None:
+            pool.refused(packet.credits)
+
+    def _on_disconnect_consumer(self, packet: DisconnectConsumer, _size: int) -> None:
+        consumer = self.consumers.get(packet.consumer_id)
+        if consumer is not None:
+            self.consumer_lost(consumer, from_server(100, f"the queue {consumer.queue} of this consumer was deleted"))
+
+    def _on_large(self, packet: ReceiveLarge, size: int) -> None:
+        consumer = self.consumers.get(packet.consumer_id)
+        if consumer is not None:
+            packet.message.delivery_count = packet.delivery_count
+            consumer.deliver_large(packet.message, InboundBody(packet.large_message_size, size))
+
+    def _on_piece(self, packet: ReceiveContinuation, size: int) -> None:
+        consumer = self.consumers.get(packet.consumer_id)
+        if consumer is not None:
+            consumer.deliver_piece(packet, size, replayed=self.state is State.REATTACHING)
+
+    def consumer_lost(self, consumer: Consumer, error: ActiveClientError) -> None:
+        """The server ended a consumer, or it could not be brought back."""
+        if not consumer.closed:
+            consumer.closed = True
+            consumer.error = error
+            consumer.fail_stream(error)
+            self.consumers.pop(consumer.id, None)
+            self.emit(ConsumerLost(self.channel_id, consumer.id, error))
+
+    # --- the life -------------------------------------------------------------------------------------------------
+
+    def _enter(self, state: State, now: float) -> None:
+        if self.lost_at is None and state is not State.ATTACHED:
+            self.lost_at = now
+            self.usable_seconds += now - self.usable_since
+        elif state is State.ATTACHED and self.lost_at is not None:
+            self.lost_at = None
+            self.usable_since = now
+        self.state = state
+
+    def link_made(self, now: float) -> None:
+        """A new connection stands: say hello on it."""
+        if self.state in (State.NEW, State.RECREATING):
+            self._create(now)
+        elif self.state is State.DETACHED:
+            if self.reattachable:
+                self._enter(State.REATTACHING, now)
+                self.floor = self.buffer.first - 1
+                self.client.ask_control(ReattachSession(self.name, self.received), self._on_reattach)
+            else:
+                self._recreate(self.client.last_error, now)
+
+    def link_lost(self, now: float) -> None:
+        """The connection is gone."""
+        if self.state in (State.NEW, State.CLOSED):
+            return
+        if self.state in (State.ATTACHED, State.REBUILDING):
+            self.buffer.mark_transmitted()
+        self.fence = None
+        if self.state is not State.RECREATING:
+            self._enter(State.DETACHED, now)
+
+    def _create(self, now: float) -> None:
+        client = self.client
+        config = self.config
+        self.name = client.new_id()
+        version = client.version
+        common = (
+            self.name,
+            self.channel_id,
+            version,
+            config.user,
+            config.password,
+            config.min_large_message_size,
+            config.xa,
+            config.auto_commit_sends,
+            config.auto_commit_acks,
+            config.wire_window,
+            config.pre_acknowledge,
+            None,
+        )
+        packet: Packet
+        if version >= versions.V2_18:
+            packet = CreateSessionV2(*common, config.client_id)
+        else:
+            packet = CreateSession(*common)
+        client.ask_control(packet, self._on_created)
+
+    def _on_created(self, packet: Packet, now: float) -> None:
+        if self.state is State.CLOSED:
+            return
+        if isinstance(packet, ExceptionResponse):
+            self._creation_refused(packet, now)
+            return
+        if not isinstance(packet, CreateSessionResponse):
+            self.client.fail_protocol(f"{type(packet).__name__} answers the creation of a session", now)
+            return
+        self.client.server_said_version(packet.server_version)
+        if self.recovery is not None:
+            self._enter(State.REBUILDING, now)
+            self.recovery.advance()
+            return
+        self._enter(State.ATTACHED, now)
+        if self.creation is not None:
+            self.creation.settled(self)
+        self.launch()
+        self.client.session_ready(now)
+
+    def _creation_refused(self, packet: ExceptionResponse, now: float) -> None:
+        error = from_server(packet.code, packet.message)
+        if packet.code == INCOMPATIBLE and self.client.lower_version():
+            self._create(now)
+        elif packet.code == CREATION_REJECTED:
+            self.client.abort(error, now)
+        elif self.state is State.NEW:
+            self.fail(error, now)
+            self.client.session_ready(now)
+        else:
+            self.client.abort(error, now)
+
+    def _on_reattach(self, packet: Packet, now: float) -> None:
+        if self.state is not State.REATTACHING:
+            return
+        if isinstance(packet, ReattachSessionResponse) and packet.reattached:
+            last = packet.last_confirmed_command_id
+            self._replay_confirmed = max(0, last - self.floor)
+            if last < self.floor or last >= self.buffer.next_id:
+                raise ReattachDiverged(
+                    f"the server has counted {last + 1} commands of {self.buffer.next_id}, {self.floor + 1} were confirmed"
+                )
+            if last >= self.buffer.first:
+                self.confirmed(last)
+            strays = self.nulls.due
+            if strays >= MAX_FENCES:
+                raise ReattachDiverged(f"{strays} answers of the server are missing")
+            self.fence = Fence(strays)
+            self._enter(State.SETTLING, now)
+            fence = encode(AddMetadata(FENCE_KEY, ""), self.channel_id, self.client.version)
+            for _ in range(strays + 1):
+                self.nulls.expect()
+                self.client.write(fence)
+        elif isinstance(packet, ReattachSessionResponse):
+            self._recreate(self.client.last_error, now)
+        elif isinstance(packet, ExceptionResponse):
+            self.client.abort(from_server(packet.code, packet.message), now)
+        else:
+            self.client.fail_protocol(f"{type(packet).__name__} answers a reattachment", now)
+
+    def _settled(self) -> None:
+        """The fence has passed: the count is final, the rest is replayed."""
+        now = self.client.now
+        self.fence = None
+        replayed = self.buffer.frames()
+        started = self.lost_at if self.lost_at is not None else now
+        confirmed = self.buffer.first - 1 - self.floor
+        self._enter(State.REBUILDING if self.recovery is not None else State.ATTACHED, now)
+        client = self.client
+        client.outbox.extend(replayed)
+        client.pending_bytes += self.buffer.used
+        self.emit(SessionReattached(self.name, self.channel_id, confirmed, len(replayed), now - started))
+        current = self.current
+        if current is not None and current.answered and not current.done:
+            # Counted, but its answer was thrown away while the channel moved.
+            self._answer_lost(current)
+        damaged, self.damaged = self.damaged, set()
+        for consumer in damaged:
+            consumer.refresh()
+        if self.nulls.due and self.recovery is None:
+            self.submit_first(self.request_of(QueueQuery(BARRIER_QUEUE)))
+        for pool in self.pools.values():
+            if pool.asked == 0:
+                self.want_credits(pool.address, 0)
+        self.launch()
+        client.session_reattached(now)
+
+    def _answer_lost(self, request: Request) -> None:
+        if isinstance(request.packet, REPEATABLE):
+            self.current = None
+            self._send_request(request)
+        elif isinstance(request.packet, CreateConsumer):
+            request.complete(self, None)
+        else:
+            request.failed(
+                self, CallTimeout("the server executed it and its answer was lost with the connection", code=5)
+            )
+
+    def diverged(self, error: ReattachDiverged, now: float) -> None:
+        """The counts cannot both be true: leave the server's session and make a new one, without guessing."""
+        self.client.write(self.encode(SessionClose()))
+        self.buffer.mark_transmitted()
+        self.client.move_channel(self)
+        self._recreate(error, now)
+
+    def _recreate(self, reason: ActiveClientError | None, now: float) -> None:
+        self.fence = None
+        self.recovery = Recovery(self, reason or ClosedError("the connection was lost"), now, self.recovery)
+        self.epoch += 1
+        self.received = -1
+        self.received_bytes = 0
+        self.confirmed_received = -1
+        self.nulls = NullCounter()
+        self.damaged.clear()
+        self.owed.clear()
+        for consumer in self.consumers.values():
+            consumer.new_generation()
+        for pool in self.pools.values():
+            pool.restart()
+        self._enter(State.RECREATING, now)
+        self._create(now)
+
+    def on_this_channel(self, frame: bytes) -> bytes:
+        """A frame of an earlier generation, on the channel that the session has now."""
+        channel = self.channel_id.to_bytes(8, "big")
+        return frame if frame[5:13] == channel else frame[:5] + channel + frame[13:]
+
+    def rebuilt(self, in_doubt: tuple[bytes | str | None, ...]) -> None:
+        """The recovery is through: the application's wishes go on (called by it)."""
+        self._enter(State.ATTACHED, self.client.now)
+        self.launch()
+        self.client.session_recreated(self.client.now, in_doubt)
+
+    def flush_received(self) -> None:
+        """Confirm what came since the last confirmation, so that an idle server's buffer empties (with each ping)."""
+        self.confirm_received()
+
+    def start_packet(self) -> SessionStart:
+        """What starts deliveries."""
+        return SessionStart()
+
+    def metadata_packets(self) -> list[AddMetadataV2]:
+        """What tells the server again what this session said of itself."""
+        return [AddMetadataV2(key, value, True) for key, value in self.metadata.items()]
+
+    def fail(self, error: ActiveClientError, now: float) -> tuple[bytes | str | None, ...]:
+        """The session ends and cannot be had again: everything that waits ends too. Returns ids of sends in doubt."""
+        if self.state is State.CLOSED:
+            return ()
+        transmitted_now = self.state in (State.ATTACHED, State.REBUILDING)
+        self._enter(State.CLOSED, now)
+        self.error = error
+        if transmitted_now:
+            self.buffer.mark_transmitted()
+        entries, sent = self.buffer.restart()
+        work: list[tuple[bytes, Pending | None, bool]] = [
+            (frame, token, position < sent) for position, (frame, token) in enumerate(entries)
+        ]
+        if self.recovery is not None:
+            work = self.recovery.left() + work
+            self.recovery = None
+        work += [(frame, token, True) for frame, token in self.awaiting.values()]
+        self.awaiting.clear()
+        self.awaiting_bytes = 0
+        in_doubt: list[bytes | str | None] = []
+        for frame, token, maybe in work:
+            if frame[4] in (71, 73) and not isinstance(token, Request):
+                duplicate_id = duplicate_id_of(frame) if frame[4] == 71 else None
+                if maybe:
+                    in_doubt.append(duplicate_id)
+                if token is not None:
+                    token.failed(
+                        self,
+                        OutcomeUnknown(f"{error}; the message may have been sent", duplicate_id=duplicate_id)
+                        if maybe
+                        else NotSent(f"{error}; the message was not sent"),
+                    )
+            elif token is not None and not token.done:
+                token.failed(self, error.again())
+        for request in [self.current, *self.pending]:
+            if request is not None and not request.done:
+                request.failed(self, error.again())
+        self.pending.clear()
+        self.current = None
+        if self.creation is not None:
+            self.creation.failed(self, error.again())
+        for consumer in list(self.consumers.values()):
+            consumer.closed = True
+            consumer.error = error
+            consumer.fail_stream(error)
+        self.consumers.clear()
+        self.client.forget(self)
+        return tuple(in_doubt)
+
+
+HANDLERS: dict[type[Packet], Callable[[Session, Packet, int], None]] = {
+    ExceptionResponse: Session._on_exception,  # type: ignore[dict-item]
+    ProducerCredits: Session._on_credits,  # type: ignore[dict-item]
+    ProducerFailCredits: Session._on_fail_credits,  # type: ignore[dict-item]
+    DisconnectConsumer: Session._on_disconnect_consumer,  # type: ignore[dict-item]
+    ReceiveLarge: Session._on_large,  # type: ignore[dict-item]
+    ReceiveContinuation: Session._on_piece,  # type: ignore[dict-item]
+}
+"""What each packet kind of a session channel does; answers to requests are everything else."""

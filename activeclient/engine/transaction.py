@@ -1,0 +1,56 @@
+"""What a local transaction has done since it began: enough to say how it ended.
+
+Law of this file: a transaction that did work in a session that was lost never commits silently: it is marked
+rollback-only, or its commit is settled by the duplicate ids of all its sends, or it is reported as unknown.
+"""
+
+from __future__ import annotations
+
+from activeclient.wire.message import duplicate_id_of
+
+
+class Transaction:
+    """The open local transaction of a session.
+
+    Args:
+        limit: Bytes of sent frames that are kept to settle a commit in doubt; beyond it the outcome stays unknown.
+    """
+
+    __slots__ = ("_frames", "_limit", "_size", "acknowledged", "rollback_only", "sends")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.rollback_only = False
+        self.reset()
+
+    @property
+    def work(self) -> bool:
+        """Was anything done in it?"""
+        return self.sends > 0 or self.acknowledged
+
+    def sent(self, frame: bytes) -> None:
+        """A message, or a piece of one, was sent in it."""
+        self.sends += 1
+        self._size += len(frame)
+        if self._frames is not None:
+            if frame[4] == 71 and self._size <= self._limit and duplicate_id_of(frame) is not None:
+                self._frames.append(frame)
+            else:
+                self._frames = None
+
+    def acked(self) -> None:
+        """A message was acknowledged in it."""
+        self.acknowledged = True
+
+    @property
+    def repeatable(self) -> list[bytes] | None:
+        """The frames that, sent again, prove whether the commit happened; None when that cannot be proven."""
+        return None if self.acknowledged or not self._frames else list(self._frames)
+
+    def reset(self) -> None:
+        """A new transaction begins."""
+        self.rollback_only = False
+        self.acknowledged = False
+        self.sends = 0
+        self._size = 0
+        self._frames: list[bytes] | None = []
