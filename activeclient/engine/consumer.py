@@ -73,6 +73,7 @@ class Consumer:
         "ignoring",
         "large",
         "origin",
+        "owner",
         "priority",
         "queue",
         "queue_info",
@@ -126,6 +127,8 @@ class Consumer:
         """Held messages that a renewed consumer will get again: id -> (streaming message, acknowledged meanwhile)."""
         self.refreshing = False
         self.ignoring = False
+        self.owner: object = None
+        """What users know this consumer by; messages reach it through their origin."""
 
     # --- deliveries -----------------------------------------------------------------------------------------------
 
@@ -258,7 +261,7 @@ class Consumer:
 
     def acknowledge(self, message: CoreMessage) -> bool:
         """Acknowledge everything delivered up to and including `message`; False when it is of an earlier generation."""
-        if not self._mine(message, cumulative=True):
+        if not self.settle_taken(message, cumulative=True):
             return False
         self.ack_message_id = message.message_id
         self.ack_bytes += message.frame_size
@@ -275,19 +278,20 @@ class Consumer:
 
     def individual_acknowledge(self, message: CoreMessage) -> bool:
         """Acknowledge `message` alone; False when it is of an earlier generation."""
-        if not self._mine(message, cumulative=False):
+        if not self.settle_taken(message, cumulative=False):
             return False
         self.session.command(self._ack_frame(KIND_INDIVIDUAL, message.message_id))
         return True
 
-    def _mine(self, message: CoreMessage, *, cumulative: bool) -> bool:
-        """Note what the application gives back; False when the server must not hear of it."""
+    def settle_taken(self, message: CoreMessage, *, cumulative: bool) -> bool:
+        """Note what the application gives back; False when the caller must not tell the server."""
         origin = message.origin
         if origin is not self.origin:
             if not isinstance(origin, Origin) or origin.consumer is not self or origin.epoch != self.session.epoch:
                 self.session.emit(StaleAcknowledgement(self.session.channel_id, self.id))
                 return False
-            return self._acknowledge_absorbed(message, cumulative=cumulative)
+            self._acknowledge_absorbed(message, cumulative=cumulative)
+            return False
         if self.taken:
             message_id = message.message_id
             if cumulative:
@@ -303,7 +307,7 @@ class Consumer:
             self._leave_large()
         return True
 
-    def _acknowledge_absorbed(self, message: CoreMessage, *, cumulative: bool) -> bool:
+    def _acknowledge_absorbed(self, message: CoreMessage, *, cumulative: bool) -> None:
         """The consumer was renewed since: acknowledge one by one, now or when the server delivers it again."""
         wanted = message.message_id
         now: list[int] = []
@@ -325,7 +329,6 @@ class Consumer:
             self.taken = deque(entry for entry in self.taken if entry[0] not in gone)
             for held in now:
                 self.session.command(self._ack_frame(KIND_INDIVIDUAL, held))
-        return True
 
     def _ack_frame(self, kind: int, message_id: int) -> bytes:
         return ACKNOWLEDGE.pack(26 + 4, kind, self.session.channel_id, self.id, message_id, False)
@@ -364,6 +367,25 @@ class Consumer:
         self.buffer.clear()
         self.large = None
         self.credits = 0
+
+    def rolled_back(self) -> None:
+        """The application undoes what it received: the server delivers it again, and what lies here too."""
+        self.flush_credits_of_buffer()
+        self.ack_message_id = -1
+        self.ack_bytes = 0
+        self.taken.clear()
+        self.absorbing.clear()
+
+    def flush_credits_of_buffer(self) -> None:
+        """Drop what was delivered and not taken, and grant its bytes again."""
+        dropped = sum(
+            message.frame_size if message.stream is None else message.stream.header_size + message.stream.discard()
+            for message in self.buffer
+        )
+        self.buffer.clear()
+        self.large = None
+        if dropped:
+            self.consumed(dropped)
 
     def fail_stream(self, error: ActiveClientError) -> None:
         """The body that the application is reading will not go on."""

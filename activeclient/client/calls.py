@@ -1,0 +1,95 @@
+"""Waiting for outcomes: how long, and what is true when the wait ends early.
+
+Law of this file: `callTimeout` runs only while the session is usable, `callFailoverTimeout` only while it is not; when
+either is over, what no link has taken is withdrawn and certainly not sent, and what the server may have is reported
+as unknown. Nobody waits for ever.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from activeclient.drivers.threads import Pump
+from activeclient.engine.requests import Pending
+from activeclient.engine.session import Session
+from activeclient.errors import ActiveClientError, CallTimeout, OutageTimeout, Outcome
+
+NEVER = 365 * 86400.0
+"""Seconds that stand for a switched off limit."""
+
+
+class Calls:
+    """The clock of one session's calls.
+
+    Args:
+        call_timeout: Seconds that an answer may take while the session is usable (callTimeout).
+        failover_timeout: Seconds that an outage may take before calls fail; negative: for ever (callFailoverTimeout).
+    """
+
+    __slots__ = ("call_timeout", "failover_timeout", "pump", "session")
+
+    def __init__(self, pump: Pump, session: Session, call_timeout: float, failover_timeout: float) -> None:
+        self.pump = pump
+        self.session = session
+        self.call_timeout = call_timeout
+        self.failover_timeout = failover_timeout if failover_timeout >= 0 else NEVER
+
+    def wait_for(self, ready: Callable[[], bool], timeout: float | None = None) -> ActiveClientError | None:
+        """Wait with the lock held; None when `ready()` holds, else the error that says which limit was reached."""
+        session = self.session
+        pump = self.pump
+        begun = session.usable_time(time.monotonic())
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not ready():
+            now = time.monotonic()
+            usable = session.lost_at is None
+            if usable:
+                left = self.call_timeout - (session.usable_time(now) - begun)
+                error: ActiveClientError = CallTimeout(f"no answer within {self.call_timeout:g} s (callTimeout)", code=3)
+            else:
+                left = self.failover_timeout - session.outage_time(now)
+                error = OutageTimeout(
+                    f"not connected for {self.failover_timeout:g} s (callFailoverTimeout): {session.client.last_error}"
+                )
+            if deadline is not None and deadline - now < left:
+                left = deadline - now
+                error = CallTimeout(f"not done within {timeout:g} s")
+            if left <= 0:
+                return error
+            pump.wait(lambda was=usable: ready() or (session.lost_at is None) is not was, min(left, NEVER))  # type: ignore[misc]
+        return None
+
+    def outcome(self, token: Pending, timeout: float | None = None) -> None:
+        """Wait until `token` ended, with the lock held.
+
+        Raises:
+            ActiveClientError: How it ended, if not well; its `outcome` says whether it may have taken effect.
+        """
+        if not token.done:
+            error = self.wait_for(lambda: token.done, timeout)
+            if error is not None:
+                now = time.monotonic()
+                self.session.abandon(token, error, now)
+                self.pump.process(now)
+        if token.error is not None:
+            raise token.error.again()
+
+    def room(self, timeout: float | None = None) -> None:
+        """Wait until a command has a place, with the lock held.
+
+        Raises:
+            ActiveClientError: The limit that was reached; the command was not sent.
+        """
+        session = self.session
+        session.check_open()
+        if not session.room or self.pump.congested:
+            error = self.wait_for(lambda: (session.room and not self.pump.congested) or _closed(session), timeout)
+            session.check_open()
+            if error is not None:
+                error.outcome = Outcome.NOT_SENT
+                raise error
+
+
+def _closed(session: Session) -> bool:
+    return session.state.value == "closed"

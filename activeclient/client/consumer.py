@@ -1,0 +1,259 @@
+"""Receiving (ClientConsumer): blocking calls, iteration and listeners over an engine consumer.
+
+Law of this file: a message is handed out once; `receive` returns None only when its time is over, and raises when the
+consumer or the connection is closed; a listener and `receive` exclude each other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from activeclient.client.large_message import read_piece, read_whole
+from activeclient.engine.consumer import Consumer
+from activeclient.engine.requests import Request
+from activeclient.errors import ClosedError, ConnectionLost, IllegalStateError
+from activeclient.wire.message import CoreMessage
+from activeclient.wire.packets import Acknowledge, ConsumerClose, IndividualAcknowledge
+
+if TYPE_CHECKING:
+    from activeclient.client.session import ClientSession
+
+MessageHandler = Callable[[CoreMessage], object]
+
+
+class ClientConsumer:
+    """A consumer of one session (ClientConsumer). Made by `ClientSession.create_consumer`. Iterable."""
+
+    def __init__(self, session: ClientSession, engine: Consumer) -> None:
+        self.session = session
+        self.engine = engine
+        self._pump = session.pump
+        self._calls = session.calls
+        self._handler: MessageHandler | None = None
+        self._block_on_acknowledge = session.settings.block_on_acknowledge
+        engine.owner = self
+
+    # --- receiving ------------------------------------------------------------------------------------------------
+
+    def receive(self, timeout: float | None = None) -> CoreMessage | None:
+        """Return the next message, or None when `timeout` passes without one.
+
+        Works through reconnects: while the link is down the call goes on waiting, and the time spent counts.
+
+        Args:
+            timeout: Seconds; None waits until a message arrives; 0 asks the broker once whether it has one.
+
+        Raises:
+            IllegalStateError: The consumer has a message handler.
+            ClosedError: The consumer was closed, perhaps meanwhile.
+            ReconnectGaveUp: No attempts are left. Messages not acknowledged are delivered again to the next consumer.
+        """
+        if self._handler is not None:
+            raise IllegalStateError("the consumer has a message handler; receive() is not allowed")
+        engine = self.engine
+        session = engine.session
+        with self._pump.lock:
+            if engine.buffer and session.started:
+                message = engine.take()
+                if session.client.pending_bytes:
+                    self._pump.after_submit()
+                return message
+            return self._receive_slowly(timeout)
+
+    def receive_immediate(self) -> CoreMessage | None:
+        """Return a message if the broker has one for us now (receiveImmediate)."""
+        return self.receive(0)
+
+    def _receive_slowly(self, timeout: float | None) -> CoreMessage | None:
+        engine = self.engine
+        session = engine.session
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self._check()
+        if engine.window == 0:
+            engine.ask_for_one()
+        if timeout == 0 or (engine.window == 0 and timeout is not None):
+            sequence = engine.force_delivery() if timeout == 0 else 0
+            self._calls.wait_for(
+                lambda: bool(engine.buffer) or engine.closed or (timeout == 0 and engine.forced_seen >= sequence),
+                None if timeout == 0 else timeout,
+            )
+        else:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            self._pump.wait(lambda: (bool(engine.buffer) and session.started) or engine.closed, left)
+        message = engine.take() if session.started else None
+        if message is None:
+            self._check()
+        elif session.client.pending_bytes:
+            self._pump.after_submit()
+        return message
+
+    def _check(self) -> None:
+        engine = self.engine
+        if engine.closed:
+            if engine.error is not None:
+                raise engine.error.again()
+            raise ClosedError("the consumer is closed")
+        engine.session.check_open()
+        if self._pump.closed:
+            raise ClosedError("the connection is closed")
+
+    def messages(self, timeout: float | None = None) -> Iterator[CoreMessage]:
+        """Iterate over messages until none comes within `timeout` seconds, or the consumer is closed."""
+        while True:
+            try:
+                message = self.receive(timeout)
+            except ClosedError:
+                return
+            if message is None:
+                return
+            yield message
+
+    def __iter__(self) -> Iterator[CoreMessage]:
+        return self.messages()
+
+    # --- a handler ------------------------------------------------------------------------------------------------
+
+    @property
+    def message_handler(self) -> MessageHandler | None:
+        """Called with each message, one at a time for the session, on a thread of the dispatcher."""
+        return self._handler
+
+    @message_handler.setter
+    def message_handler(self, handler: MessageHandler | None) -> None:
+        with self._pump.lock:
+            self._check()
+            self._handler = handler
+            self.engine.has_listener = handler is not None
+            if handler is not None:
+                if self.engine.window == 0:
+                    self.engine.ask_for_one()
+                self.engine.session.work_ready()
+                self._pump.process()
+
+    def stop_listening(self) -> None:
+        """No further call of the handler begins."""
+        self.engine.has_listener = False
+        self._handler = None
+
+    def next_call(self) -> Callable[[], None] | None:
+        """The next call of the handler, or None (lock held)."""
+        handler = self._handler
+        engine = self.engine
+        if handler is None or not engine.buffer:
+            return None
+        message = engine.take()
+        if message is None:
+            return None
+        if engine.window == 0:
+            engine.ask_for_one()
+        return lambda: _discard(handler(message))
+
+    # --- acknowledging --------------------------------------------------------------------------------------------
+
+    def acknowledge(self, message: CoreMessage) -> None:
+        """Acknowledge every message delivered up to this one, on the wire when ackBatchSize is reached.
+
+        Late acknowledgements, of messages that an earlier session generation delivered, are dropped: those messages
+        come again.
+        """
+        self._acknowledge(message, individual=False)
+
+    def individual_acknowledge(self, message: CoreMessage) -> None:
+        """Acknowledge this message only."""
+        self._acknowledge(message, individual=True)
+
+    def _acknowledge(self, message: CoreMessage, *, individual: bool) -> None:
+        engine = self.engine
+        session = engine.session
+        pump = self._pump
+        with pump.lock:
+            session.check_open()
+            if session.windowed and session.buffer.full:
+                self._calls.room()
+            if session.transactional:
+                session.transaction.acked()
+            if self._block_on_acknowledge:
+                self._acknowledge_and_wait(message, individual=individual)
+                return
+            if individual:
+                engine.individual_acknowledge(message)
+            else:
+                engine.acknowledge(message)
+            if session.client.pending_bytes:
+                pump.after_submit()
+
+    def _acknowledge_and_wait(self, message: CoreMessage, *, individual: bool) -> None:
+        engine = self.engine
+        session = engine.session
+        if not engine.settle_taken(message, cumulative=not individual):
+            return
+        kind = IndividualAcknowledge if individual else Acknowledge
+        request: Request = session.submit(session.request_of(kind(engine.id, message.message_id, True)))
+        self._calls.outcome(request)
+
+    def flush_acknowledgements(self) -> None:
+        """Send what was acknowledged and waits for its batch."""
+        with self._pump.lock:
+            self.engine.flush_acknowledgements()
+            self._pump.process()
+
+    # --- large bodies (called by messages) ------------------------------------------------------------------------
+
+    def read_whole(self, message: CoreMessage) -> bytes:
+        """The whole body of a large message."""
+        return read_whole(self._pump, self._calls, message, self.session.settings.max_large_message_size)
+
+    def read_piece(self, message: CoreMessage) -> bytes:
+        """The next piece of a large body; empty at its end."""
+        return read_piece(self._pump, self._calls, message)
+
+    # --- closing --------------------------------------------------------------------------------------------------
+
+    @property
+    def is_closed(self) -> bool:
+        """Closed, itself or what it belongs to."""
+        return self.engine.closed or self.session.is_closed
+
+    @property
+    def is_active(self) -> bool:
+        """Is it on the server now, as far as we know?"""
+        return not self.is_closed and self.engine.session.usable
+
+    def close(self) -> None:
+        """Close the consumer; what it did not acknowledge is delivered to others. A blocked `receive` raises ClosedError."""
+        engine = self.engine
+        session = engine.session
+        self.stop_listening()
+        with self._pump.lock:
+            if engine.closed:
+                return
+            engine.flush_acknowledgements()
+            engine.closed = True
+            session.consumers.pop(engine.id, None)
+            self.session.forget_consumer(engine.id)
+            engine.fail_stream(ClosedError("the consumer is closed"))
+            try:
+                if session.state.value != "closed" and not self._pump.closed:
+                    request = session.submit(session.request_of(ConsumerClose(engine.id)))
+                    self._pump.process()
+                    self._calls.outcome(request)
+            except ConnectionLost:
+                pass  # nothing is left to close
+            finally:
+                self._pump.notify()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<ClientConsumer {self.engine.queue}{' closed' if self.is_closed else ''}>"
+
+
+def _discard(_: object) -> None:
+    """A handler's result is of no use."""

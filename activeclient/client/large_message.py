@@ -1,0 +1,270 @@
+"""Bodies too large for one frame, both ways, in bounded memory.
+
+Law of this file: a large message is sent piece by piece with never more than the command buffer's window unconfirmed,
+and the call returns when the broker has it; when the session is recreated in the middle, it is sent again from the
+start if its source can be rewound. A body is read as it arrives; inflating stops at `maxLargeMessageSize`.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO
+
+from activeclient.client.calls import Calls
+from activeclient.drivers.threads import Pump
+from activeclient.engine.large_message import InboundBody
+from activeclient.engine.requests import SendToken
+from activeclient.errors import (
+    ClosedError,
+    IllegalStateError,
+    LargeMessageError,
+    NotSent,
+    OutcomeUnknown,
+    TransactionRolledBackError,
+)
+from activeclient.wire.message import CoreMessage, duplicate_id_of, encode_send_large_header
+from activeclient.wire.packets import SendContinuation
+
+if TYPE_CHECKING:
+    from activeclient.client.producer import ClientProducer
+    from activeclient.client.session import SendHandler
+
+COMPRESSED = "_AMQ_LARGE_COMPRESSED"
+MAX_RESTARTS = 100
+"""Recreations in the middle of one message after which the send fails: something else is wrong then."""
+
+
+class _Recreated(Exception):  # noqa: N818 - control flow, never seen outside
+    """The session became another one: begin again."""
+
+
+def send_large(
+    producer: ClientProducer, message: CoreMessage, address: str, handler: SendHandler | None, timeout: float | None
+) -> None:
+    """Send a message in pieces and wait until the broker has it; a handler is called then too."""
+    session = producer.session
+    pump = session.pump
+    engine = session.engine
+    source: BinaryIO = message.body_input if message.body_input is not None else io.BytesIO(message.body)
+    start = source.tell() if source.seekable() else None
+    blob = producer.encoded_properties(message)
+    compress = session.settings.compress_large_message
+    with pump.lock:
+        error = session.calls.wait_for(lambda: session.large_sender is None, timeout)
+        if error is not None:
+            raise error
+        session.large_sender = producer
+    try:
+        for _ in range(MAX_RESTARTS):
+            try:
+                _send_once(producer, message, address, blob, source, timeout, compress=compress)
+            except _Recreated:
+                if engine.transactional:
+                    raise TransactionRolledBackError(
+                        "the session was recreated while a large message was sent in the transaction", code=111
+                    ) from None
+                if start is None:
+                    raise NotSent("the session was recreated amid a large message whose source cannot be rewound") from None
+                source.seek(start)
+            else:
+                break
+        else:
+            raise NotSent(f"the session was recreated {MAX_RESTARTS} times amid one large message")
+    finally:
+        with pump.lock:
+            session.large_sender = None
+            pump.notify()
+    if handler is not None:
+        with pump.lock:
+            token = SendToken(0, handler, message)
+            token.settled(engine)
+            pump.process()
+
+
+def _send_once(
+    producer: ClientProducer,
+    message: CoreMessage,
+    address: str,
+    blob: bytes,
+    source: BinaryIO,
+    timeout: float | None,
+    *,
+    compress: bool,
+) -> None:
+    session = producer.session
+    pump = session.pump
+    engine = session.engine
+    calls = session.calls
+    chunk_size = session.settings.min_large_message_size
+    counted = _Counted(source)
+    pieces = _pieces(_deflated(counted, session.settings.compression_level) if compress else counted.pieces(chunk_size), chunk_size)
+    with pump.lock:
+        calls.room(timeout)
+        epoch = engine.epoch
+        header = encode_send_large_header(
+            message,
+            engine.channel_id,
+            engine.client.version,
+            address=address,
+            properties=_with_compressed(blob) if compress else blob,
+        )
+        engine.send(header, None)
+    token: SendToken | None = None
+    for piece, last in pieces:
+        with pump.lock:
+            if not engine.room or engine.epoch != epoch:
+                calls.room(timeout)
+            if engine.epoch != epoch:
+                raise _Recreated
+            correlation_id = engine.next_correlation()
+            frame = engine.encode(
+                SendContinuation(
+                    body=piece,
+                    continues=not last,
+                    message_body_size=counted.total,
+                    requires_response=last,
+                    correlation_id=correlation_id if last else 0,
+                    sender_id=producer.id,
+                )
+            )
+            if last:
+                token = SendToken(correlation_id)
+            engine.send(frame, token)
+            if not last:
+                pump.after_submit()
+                continue
+            assert token is not None
+            try:
+                calls.outcome(token, timeout)
+            except OutcomeUnknown as error:
+                if engine.epoch == epoch:
+                    raise
+                duplicate_id = duplicate_id_of(header)
+                if duplicate_id is None:
+                    raise OutcomeUnknown(str(error)) from error
+                raise _Recreated from error  # with its duplicate id, sending it again cannot repeat it
+
+
+class _Counted:
+    """A source whose bytes are counted as they are read."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self.total = 0
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        while data := self._source.read(size):
+            self.total += len(data)
+            yield data
+
+
+def _deflated(source: _Counted, level: int) -> Iterator[bytes]:
+    deflater = zlib.compressobj(level)
+    for data in source.pieces(64 * 1024):
+        if out := deflater.compress(data):
+            yield out
+    yield deflater.flush()
+
+
+def _pieces(chunks: Iterator[bytes], size: int) -> Iterator[tuple[bytes, bool]]:
+    """The same bytes in pieces of exactly `size`, each with whether it is the last."""
+    held = b""
+    for chunk in chunks:
+        held += chunk
+        while len(held) > size:
+            yield held[:size], False
+            held = held[size:]
+    yield held, True
+
+
+def _with_compressed(blob: bytes) -> bytes:
+    from activeclient.wire.message import append_property
+
+    return append_property(blob, COMPRESSED, True)
+
+
+# --- receiving --------------------------------------------------------------------------------------------------------
+
+
+def read_piece(pump: Pump, calls: Calls, message: CoreMessage) -> bytes:
+    """The next raw piece of a streaming body; empty at its end."""
+    stream = message.stream
+    if not isinstance(stream, InboundBody):
+        raise IllegalStateError("the message has no streaming body")
+    with pump.lock:
+        if not stream.ready:
+            error = calls.wait_for(lambda: stream.ready)
+            if error is not None:
+                raise error
+        taken = stream.take()
+        if taken is not None:
+            piece, credits = taken
+            origin = message.origin
+            if origin is not None and origin.epoch == calls.session.epoch:
+                origin.consumer.consumed(credits)
+                if calls.session.client.pending_bytes:
+                    pump.after_submit()
+            return piece
+        if stream.error is not None:
+            raise LargeMessageError(f"the body did not arrive whole, the message comes again: {stream.error}")
+        if stream.discarded:
+            raise ClosedError("the body was not read before the next message was taken")
+        return b""
+
+
+def read_whole(pump: Pump, calls: Calls, message: CoreMessage, limit: int) -> bytes:
+    """The whole body, inflated if it was compressed.
+
+    Raises:
+        LargeMessageError: It is larger than `limit` bytes (maxLargeMessageSize): read it as a stream.
+    """
+    out = bytearray()
+    for piece in inflated(pump, calls, message):
+        out += piece
+        if 0 < limit < len(out):
+            raise LargeMessageError(
+                f"the body is larger than maxLargeMessageSize={limit} bytes: read it piece by piece instead"
+            )
+    return bytes(out)
+
+
+def inflated(pump: Pump, calls: Calls, message: CoreMessage) -> Iterator[bytes]:
+    """The pieces of a body as the application wants them: inflated, each at most 1 MiB."""
+    compressed = message.properties.get(COMPRESSED) is True
+    inflater = zlib.decompressobj() if compressed else None
+    while piece := read_piece(pump, calls, message):
+        if inflater is None:
+            yield piece
+            continue
+        data = piece
+        while data:
+            try:
+                out = inflater.decompress(data, 1 << 20)
+            except zlib.error as error:
+                raise LargeMessageError(f"the compressed body is damaged: {error}") from error
+            data = inflater.unconsumed_tail
+            if out:
+                yield out
+    if inflater is not None and (rest := inflater.flush()):
+        yield rest
+
+
+class BodyReader(io.RawIOBase):
+    """A large body as a file that is read once, forwards."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._held = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        if not self._held:
+            self._held = next(self._pieces, b"")
+        size = min(len(buffer), len(self._held))
+        buffer[:size] = self._held[:size]
+        self._held = self._held[size:]
+        return size

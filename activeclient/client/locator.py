@@ -1,0 +1,99 @@
+"""Where connections come from: a URL and its settings (ServerLocator in the core API).
+
+Law of this file: a locator holds no socket and no thread; it is cheap, can be copied, and shows no secret.
+"""
+
+from __future__ import annotations
+
+import random
+from types import TracebackType
+from typing import Any, Self
+
+from activeclient.client.session_factory import ClientSessionFactory
+from activeclient.errors import ClosedError, ConfigError
+from activeclient.events import Endpoint
+from activeclient.settings import Settings
+from activeclient.urls import masked, parse_url
+
+DEFAULT_URL = "tcp://localhost:61616"
+
+
+class ServerLocator:
+    """Makes session factories, each with a connection of its own.
+
+    Args:
+        url: A connection URL as Artemis knows it: `tcp://host:port?key=value&...`, or `(tcp://a:1,tcp://b:2)?...`.
+        settings: Values by attribute name (`retry_interval=100`); they win over those of the URL.
+
+    Raises:
+        ConfigError: The URL or a setting is wrong; the text names key, value and rule.
+
+    Every setting can be read and set as an attribute too, by its name in `docs/parameters.md`: `locator.retry_interval`.
+    Setting one concerns later factories only.
+    """
+
+    _settings: Settings
+    _endpoints: tuple[Endpoint, ...]
+    _scheme: str
+    _url: str
+    _closed: bool
+    _factories: list[ClientSessionFactory]
+
+    def __init__(self, url: str = DEFAULT_URL, **settings: Any) -> None:
+        parsed = parse_url(url)
+        found = Settings.from_parameters(parsed.parameters)
+        state = self.__dict__
+        state["_settings"] = found.replace(**settings) if settings else found
+        state["_endpoints"] = parsed.endpoints
+        state["_scheme"] = parsed.scheme
+        state["_url"] = masked(url)
+        state["_closed"] = False
+        state["_factories"] = []
+
+    @property
+    def settings(self) -> Settings:
+        """The effective settings."""
+        return self._settings
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._settings, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if self._closed:
+            raise ClosedError("the locator is closed")
+        if not hasattr(self._settings, name):
+            raise ConfigError(name, value, "no such setting")
+        self.__dict__["_settings"] = self._settings.replace(**{name: value})
+
+    def create_session_factory(self) -> ClientSessionFactory:
+        """Connect.
+
+        Raises:
+            ConnectionLost: No endpoint could be reached within `initialConnectAttempts`; the text says why.
+        """
+        if self._closed:
+            raise ClosedError("the locator is closed")
+        factory = ClientSessionFactory(self._settings, self._endpoints, self._scheme, random.Random())
+        self._factories[:] = [known for known in self._factories if not known.is_closed]
+        self._factories.append(factory)
+        factory.connect()
+        return factory
+
+    def close(self) -> None:
+        """Close every factory that was made here."""
+        if not self._closed:
+            self.__dict__["_closed"] = True
+            for factory in self._factories:
+                factory.close()
+            self._factories.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<ServerLocator {self._url}>"

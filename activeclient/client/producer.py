@@ -1,0 +1,210 @@
+"""Sending (ClientProducer): one encoding, one append, one write for many.
+
+Law of this file: the duplicate id is part of the first encoding; a frame enters the command buffer only when there is
+room, credit and a usable or reattachable session; the call returns an outcome or hands it to the handler, never both.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from activeclient.client.large_message import send_large
+from activeclient.engine.requests import SendToken
+from activeclient.errors import IllegalStateError, Outcome
+from activeclient.wire import versions
+from activeclient.wire.message import (
+    CoreMessage,
+    SendTemplate,
+    append_property,
+    duplicate_id_properties,
+    encode_properties,
+)
+from activeclient.wire.packets import CreateProducer, RemoveProducer
+
+if TYPE_CHECKING:
+    from activeclient.client.session import ClientSession, SendHandler
+
+DUPLICATE_ID = "_AMQ_DUPL_ID"
+GROUP_ID = "_AMQ_GROUP_ID"
+
+
+class ClientProducer:
+    """A producer of one session (ClientProducer). Made by `ClientSession.create_producer`."""
+
+    def __init__(self, session: ClientSession, address: str | None, producer_id: int) -> None:
+        settings = session.settings
+        self.session = session
+        self.address = address
+        self.id = producer_id
+        self._engine = session.engine
+        self._pump = session.pump
+        self._calls = session.calls
+        self._closed = False
+        self._templates: dict[tuple[object, ...], SendTemplate] = {}
+        self._duplicate_detection = settings.duplicate_detection
+        self._id_prefix = os.urandom(8)
+        self._sent = 0
+        self._large_from = settings.min_large_message_size
+        self._windowed = self._engine.windowed
+        self._credits = settings.producer_window_size > 0
+        self._block_durable = settings.block_on_durable_send
+        self._block_non_durable = settings.block_on_non_durable_send
+        self._group = settings.group_id or (os.urandom(8).hex() if settings.auto_group else None)
+        self._no_properties = settings.group_id is None and not settings.auto_group
+        if self._engine.client.version >= versions.V2_28:
+            self._engine.producers[producer_id] = address
+            if self._engine.may_command:
+                self._engine.command(self._engine.encode(CreateProducer(producer_id, address)))
+
+    def send(
+        self,
+        message: CoreMessage,
+        handler: SendHandler | None = None,
+        *,
+        address: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Send a message.
+
+        Args:
+            handler: Called as `handler(message, error)` when the broker has answered; then the call does not wait for
+                the broker. Without one, durable messages wait for it (blockOnDurableSend), others do not.
+            address: Where to; only for a producer without an address of its own.
+            timeout: Seconds to wait for room, credits and answer, instead of callTimeout and callFailoverTimeout.
+
+        Raises:
+            OutcomeUnknown: The broker may have it: send again only with its `duplicate_id`.
+            JMSError: The broker refused it.
+            CallTimeout, OutageTimeout: It was not sent and will not be (`outcome` is NOT_SENT).
+        """
+        to = self.address
+        if address is not None:
+            if to is not None and to != address:
+                raise IllegalStateError(f"this producer sends to {to!r}, not to {address!r}")
+            to = address
+        if to is None:
+            raise IllegalStateError("a producer without an address needs one for each send")
+        if self._closed:
+            raise IllegalStateError("the producer is closed")
+        if message.body_input is not None or len(message.body) >= self._large_from:
+            send_large(self, message, to, handler, timeout)
+            return
+        engine = self._engine
+        if handler is None:
+            handler = self.session.send_acknowledgement_handler
+        durable = message.durable
+        blocking = handler is None and (self._block_durable if durable else self._block_non_durable)
+        with self._pump.lock:
+            if not engine.room or self._pump.congested:
+                self._calls.room(timeout)
+            key = (to, message.body_type, durable, message.priority, message.expiration, engine.channel_id, engine.client.version)
+            template = self._templates.get(key)
+            if template is None:
+                template = self._template(key)
+            properties = self.encoded_properties(message)
+            if blocking or handler is not None:
+                correlation_id = engine.next_correlation()
+                token = SendToken(correlation_id, handler, message)
+                asks = True
+            else:
+                token = None
+                asks = self._windowed
+                correlation_id = engine.next_correlation() if asks else 0
+            frame = template.encode(
+                message.body, message.timestamp or int(time.time() * 1000), properties, message.user_id, correlation_id, asks
+            )
+            if self._credits:
+                size = len(frame)
+                pool = engine.pools.get(to)
+                if pool is None or pool.balance < size:
+                    self._wait_for_credits(to, size, timeout)
+                    pool = engine.pools[to]
+                pool.balance -= size
+                if pool.balance < pool.window >> 1:
+                    engine.want_credits(to, 0)
+            engine.send(frame, token)
+            if blocking and token is not None:
+                self._calls.outcome(token, timeout)
+            else:
+                self._pump.after_submit()
+
+    def _template(self, key: tuple[object, ...]) -> SendTemplate:
+        if len(self._templates) >= 64:  # bound: expirations differ from message to message
+            self._templates.clear()
+        to, body_type, durable, priority, expiration, channel_id, version = key
+        template = self._templates[key] = SendTemplate(
+            channel_id,  # type: ignore[arg-type]
+            version,  # type: ignore[arg-type]
+            to,  # type: ignore[arg-type]
+            body_type,  # type: ignore[arg-type]
+            durable=durable,  # type: ignore[arg-type]
+            priority=priority,  # type: ignore[arg-type]
+            expiration=expiration,  # type: ignore[arg-type]
+            sender_id=self.id,
+        )
+        return template
+
+    def encoded_properties(self, message: CoreMessage) -> bytes:
+        """The message's properties on the wire, with a duplicate id if the settings say so and it has none."""
+        if message.has_no_properties and self._no_properties:
+            if not self._duplicate_detection:
+                return b"\0"
+            self._sent += 1
+            return duplicate_id_properties(self._id_prefix + self._sent.to_bytes(8, "big"))
+        properties = message.properties
+        blob = encode_properties(properties)
+        if self._group is not None and GROUP_ID not in properties:
+            blob = append_property(blob, GROUP_ID, self._group)
+        if self._duplicate_detection and DUPLICATE_ID not in properties:
+            self._sent += 1
+            blob = append_property(blob, DUPLICATE_ID, self._id_prefix + self._sent.to_bytes(8, "big"))
+        return blob
+
+    def _wait_for_credits(self, address: str, size: int, timeout: float | None) -> None:
+        engine = self._engine
+
+        def granted() -> bool:
+            if not engine.room:
+                return False
+            return engine.want_credits(address, size).allows(size)
+
+        if granted():
+            return
+        error = self._calls.wait_for(lambda: granted() or engine.error is not None, timeout)
+        engine.check_open()
+        if error is not None:
+            error.args = (f"no producer credits for address {address!r}: it is full or not answered; {error}",)
+            error.outcome = Outcome.NOT_SENT
+            raise error
+
+    def flush(self) -> None:
+        """Write at once what waits to be written together."""
+        with self._pump.lock:
+            self._pump.flush()
+
+    def close(self) -> None:
+        """Close the producer; what it has sent is not affected."""
+        with self._pump.lock:
+            if self._closed:
+                return
+            self._closed = True
+            if self._engine.producers.pop(self.id, False) is not False and self._engine.may_command:
+                self._engine.command(self._engine.encode(RemoveProducer(self.id)))
+                self._pump.after_submit()
+
+    @property
+    def is_closed(self) -> bool:
+        """Closed, itself or its session."""
+        return self._closed or self.session.is_closed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<ClientProducer {self.address or 'anonymous'}>"

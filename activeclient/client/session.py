@@ -1,0 +1,563 @@
+"""A session for users of the core API (ClientSession): blocking calls over an engine session.
+
+Law of this file: every call that needs the broker's answer waits by `Calls`; callbacks run on the dispatcher, one at a
+time for each session, never under the lock; nothing here knows whether the session was reattached or recreated.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self
+
+from activeclient.client.calls import NEVER, Calls
+from activeclient.client.consumer import ClientConsumer
+from activeclient.client.producer import ClientProducer
+from activeclient.drivers import dispatch
+from activeclient.drivers.dispatch import Serial
+from activeclient.engine.consumer import Consumer
+from activeclient.engine.requests import Request
+from activeclient.engine.session import Session, State
+from activeclient.errors import ActiveClientError, IllegalStateError, JMSError, TransactionRolledBackError, XAError
+from activeclient.wire.fields import Xid
+from activeclient.wire.message import CoreMessage
+from activeclient.wire.packet import Packet
+from activeclient.wire.packets import (
+    AddMetadataV2,
+    BindingQuery,
+    BindingQueryResponseV5,
+    Commit,
+    CreateAddress,
+    CreateQueueV2,
+    CreateSharedQueueV2,
+    DeleteQueue,
+    QueueQuery,
+    QueueQueryResponseV3,
+    Rollback,
+    SessionClose,
+    SessionStart,
+    SessionStop,
+    UniqueAddMetadata,
+    XACommit,
+    XAEnd,
+    XAForget,
+    XAGetTimeout,
+    XAGetTimeoutResponse,
+    XAInDoubtXids,
+    XAInDoubtXidsResponse,
+    XAJoin,
+    XAPrepare,
+    XAResponse,
+    XAResume,
+    XARollback,
+    XASetTimeout,
+    XASetTimeoutResponse,
+    XAStart,
+    XASuspend,
+)
+
+if TYPE_CHECKING:
+    from activeclient.client.session_factory import ClientSessionFactory
+
+logger = logging.getLogger("activeclient.callbacks")
+RoutingType = Literal["ANYCAST", "MULTICAST"]
+ROUTING: dict[str, int] = {"MULTICAST": 0, "ANYCAST": 1}
+SendHandler = Callable[[CoreMessage, ActiveClientError | None], object]
+"""Called as `handler(message, error)`: error is None when the broker has the message."""
+
+
+class Callbacks(Serial):
+    """Runs the completion handlers and message listeners of one session."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: ClientSession) -> None:
+        super().__init__()
+        self._session = session
+
+    def run(self) -> None:
+        facade = self._session
+        engine = facade.engine
+        pump = facade.pump
+        while True:
+            with pump.lock:
+                if engine.work:
+                    call: Callable[[], None] = engine.work.popleft().run
+                else:
+                    found = facade.next_for_listener()
+                    if found is None:
+                        engine.work_announced = False
+                        return
+                    call = found
+                    if pump_pending(facade):
+                        pump.after_submit()
+            try:
+                call()
+            except Exception as error:
+                logger.exception("a callback of session %s raised", engine.name)
+                facade.callback_errors += 1
+                facade.last_callback_error = error
+
+
+def pump_pending(session: ClientSession) -> bool:
+    """Are there bytes to write?"""
+    return session.engine.client.pending_bytes > 0
+
+
+class ClientSession:
+    """A session (ClientSession). Thread-safe, but one thread at a time is the natural use, as in JMS.
+
+    Made by `ClientSessionFactory.create_session`. A context manager: leaving it closes it.
+    """
+
+    def __init__(self, factory: ClientSessionFactory, engine: Session, ack_batch_size: int | None) -> None:
+        settings = factory.settings
+        self.factory = factory
+        self.settings = settings
+        self.engine = engine
+        self.pump = factory.pump
+        self.calls = Calls(
+            factory.pump,
+            engine,
+            settings.call_timeout / 1000 if settings.call_timeout > 0 else NEVER,
+            settings.call_failover_timeout / 1000,
+        )
+        self.callbacks = Callbacks(self)
+        self.callback_errors = 0
+        self.last_callback_error: Exception | None = None
+        self.send_acknowledgement_handler: SendHandler | None = None
+        self.large_sender: object | None = None
+        self._ack_batch_size = settings.ack_batch_size if ack_batch_size is None else ack_batch_size
+        self._consumers: dict[int, ClientConsumer] = {}
+        self._producer_ids = 0
+        self._turn = 0
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    @property
+    def is_closed(self) -> bool:
+        """Closed by its user, or lost with the connection."""
+        return self.engine.state is State.CLOSED
+
+    @property
+    def state(self) -> str:
+        """Where the session is in its life: attached, detached, reattaching, settling, recreating, rebuilding, closed."""
+        return self.engine.state.value
+
+    @property
+    def name(self) -> str:
+        """The session's name on the server; another one after a recreation."""
+        return self.engine.name
+
+    def start(self) -> Self:
+        """Begin deliveries."""
+        with self.pump.lock:
+            self.engine.check_open()
+            if not self.engine.started:
+                self.engine.started = True
+                if self.engine.may_command:
+                    self.engine.command(self.engine.encode(SessionStart()))
+                if any(consumer.engine.buffer for consumer in self._consumers.values()):
+                    self.engine.work_ready()
+                self.pump.process()
+        return self
+
+    def stop(self) -> None:
+        """Pause deliveries; returns when the server has stopped and no listener runs (from elsewhere than a listener)."""
+        with self.pump.lock:
+            self.engine.check_open()
+            if not self.engine.started:
+                return
+            self.engine.started = False
+            self._request(SessionStop())
+        self._wait_for_callbacks()
+
+    def close(self, timeout: float | None = None) -> None:
+        """Close the session: sends before it are on the broker when it returns, unless there is no connection.
+
+        Args:
+            timeout: Seconds to wait for the broker; default callTimeout. While disconnected it does not wait.
+
+        A running listener is waited for (onMessageCloseTimeout), except by itself. Never raises for a lost connection.
+        """
+        engine = self.engine
+        pump = self.pump
+        for consumer in list(self._consumers.values()):
+            consumer.stop_listening()
+        self._wait_for_callbacks()
+        with pump.lock:
+            if engine.state is State.CLOSED or pump.closed:
+                self._ended()
+                return
+            try:
+                if engine.usable:
+                    for consumer in engine.consumers.values():
+                        consumer.flush_acknowledgements()
+                    request = engine.submit(engine.request_of(SessionClose()))
+                    limit = self.calls.call_timeout if timeout is None else timeout
+                    pump.wait(lambda: request.done or not engine.usable, min(limit, NEVER))
+            finally:
+                self._ended()
+
+    def _ended(self) -> None:
+        from activeclient.errors import ClosedError
+
+        self.engine.fail(ClosedError("the session is closed"), time.monotonic())
+        self.factory.forget(self.engine)
+        self._consumers.clear()
+        if not self.pump.closed:
+            self.pump.process()
+
+    def _wait_for_callbacks(self) -> None:
+        dispatcher = dispatch.current()
+        if not dispatcher.running_in_current_thread(self.callbacks):
+            dispatcher.wait_idle(self.callbacks, self.settings.on_message_close_timeout / 1000)
+
+    # --- requests -------------------------------------------------------------------------------------------------
+
+    def request(self, packet: Packet, *, correlated: bool = False) -> Packet | None:
+        """Send a packet that is answered and wait for the answer; None for NULL_RESPONSE.
+
+        Raises:
+            JMSError: The broker refused it.
+            CallTimeout, OutageTimeout: The limits of `Calls`.
+        """
+        with self.pump.lock:
+            return self._request(packet, correlated=correlated).result
+
+    def _request(self, packet: Packet, *, correlated: bool = False) -> Request:
+        engine = self.engine
+        engine.check_open()
+        request = engine.submit(engine.request_of(packet, correlated=correlated))
+        self.calls.outcome(request)
+        return request
+
+    def create_address(self, address: str, routing_types: list[RoutingType] | None = None) -> None:
+        """Create an address; one that exists already is no error."""
+        types = [ROUTING[kind] for kind in routing_types or ["MULTICAST"]]
+        if self.query_address(address).exists:
+            return
+        self.request(CreateAddress(address, types, True, False))
+
+    def create_queue(
+        self,
+        address: str,
+        name: str | None = None,
+        *,
+        routing_type: RoutingType = "ANYCAST",
+        filter: str | None = None,
+        durable: bool = True,
+        temporary: bool = False,
+        auto_created: bool = False,
+        max_consumers: int = -1,
+        purge_on_no_consumers: bool = False,
+        attributes: Mapping[str, object] | None = None,
+    ) -> None:
+        """Create a queue.
+
+        Args:
+            name: Default: the address.
+            attributes: Further fields of CREATE_QUEUE_V2 by name: `exclusive`, `last_value`, `ring_size`, ...
+
+        Raises:
+            JMSError: It exists (code 101), or is not allowed.
+        """
+        packet = CreateQueueV2(
+            address=address,
+            queue_name=name or address,
+            filter_string=filter,
+            durable=durable,
+            temporary=temporary,
+            requires_response=True,
+            auto_created=auto_created,
+            routing_type=ROUTING[routing_type],
+            max_consumers=max_consumers,
+            purge_on_no_consumers=purge_on_no_consumers,
+        )
+        for key, value in (attributes or {}).items():
+            setattr(packet, key, value)
+        with self.pump.lock:
+            engine = self.engine
+            engine.check_open()
+            request = engine.submit(engine.request_of(packet))
+            try:
+                self.calls.outcome(request)
+            except JMSError as error:
+                if not (error.code == 101 and request.recreated):
+                    raise  # 101 after a recreation: the first try took effect
+
+    def create_shared_queue(
+        self, address: str, name: str, *, routing_type: RoutingType = "MULTICAST", filter: str | None = None, durable: bool
+    ) -> None:
+        """Create a queue that others may have created alike; an equal one is no error."""
+        self.request(
+            CreateSharedQueueV2(
+                address=address,
+                queue_name=name,
+                filter_string=filter,
+                durable=durable,
+                routing_type=ROUTING[routing_type],
+                requires_response=True,
+            )
+        )
+
+    def create_temporary_queue(self, address: str, name: str | None = None, *, routing_type: RoutingType = "ANYCAST") -> None:
+        """Create a queue that lives as long as the connection; recreated under the same name when the session is."""
+        self.create_queue(address, name, routing_type=routing_type, durable=False, temporary=True)
+
+    def delete_queue(self, name: str) -> None:
+        """Delete a queue; its consumers end.
+
+        Raises:
+            InvalidDestinationError: There is none.
+        """
+        self.request(DeleteQueue(name))
+
+    def query_queue(self, name: str) -> QueueQueryResponseV3:
+        """What the broker knows of a queue; `exists` says whether there is one."""
+        answer = self.request(QueueQuery(name))
+        assert isinstance(answer, QueueQueryResponseV3)
+        return answer
+
+    def query_address(self, address: str) -> BindingQueryResponseV5:
+        """What the broker knows of an address: its queues, what it would create."""
+        answer = self.request(BindingQuery(address))
+        assert isinstance(answer, BindingQueryResponseV5)
+        return answer
+
+    def add_metadata(self, key: str, value: str) -> None:
+        """Tell the broker something of this session; told again when it is recreated."""
+        self.request(AddMetadataV2(key, value, True))
+        self.engine.metadata[key] = value
+
+    def add_unique_metadata(self, key: str, value: str) -> None:
+        """As `add_metadata`, but refused when another session has said the same.
+
+        Raises:
+            InvalidClientIDError: Another session holds the pair.
+        """
+        self.request(UniqueAddMetadata(key, value, True))
+        self.engine.metadata[key] = value
+
+    # --- producers and consumers ----------------------------------------------------------------------------------
+
+    def create_message(self, durable: bool = True, *, body: bytes = b"", body_type: int = CoreMessage.BYTES) -> CoreMessage:
+        """A message to send."""
+        message = CoreMessage(body_type=body_type, durable=durable)
+        message.body = body
+        return message
+
+    def create_producer(self, address: str | None = None) -> ClientProducer:
+        """A producer for an address; without one, each send names it."""
+        with self.pump.lock:
+            self.engine.check_open()
+            self._producer_ids += 1
+            return ClientProducer(self, address, self._producer_ids)
+
+    def create_consumer(
+        self,
+        queue: str,
+        filter: str | None = None,
+        *,
+        browse_only: bool = False,
+        window_size: int | None = None,
+        priority: int = 0,
+    ) -> ClientConsumer:
+        """A consumer of a queue.
+
+        Args:
+            filter: Only messages that match, in the core filter language.
+            browse_only: Look at messages without taking them.
+            window_size: Bytes of prefetch instead of consumerWindowSize.
+
+        Raises:
+            InvalidDestinationError: No such queue.
+            InvalidSelectorError: The filter is wrong.
+        """
+        engine = self.engine
+        with self.pump.lock:
+            engine.check_open()
+            consumer = Consumer(
+                engine,
+                engine.new_consumer_id(),
+                queue,
+                filter,
+                window=self.settings.consumer_window_size if window_size is None else window_size,
+                ack_batch=self._ack_batch_size,
+                browse_only=browse_only,
+                priority=priority,
+            )
+
+            def created(request: Request) -> None:
+                if request.error is None:
+                    if isinstance(request.result, QueueQueryResponseV3):
+                        consumer.queue_info = request.result
+                    consumer.new_generation()
+                    engine.consumers[consumer.id] = consumer
+                    consumer.grant_window()
+
+            request = engine.submit(engine.request_of(consumer.create_packet(), created))
+            self.calls.outcome(request)
+            self.pump.process()
+            facade = ClientConsumer(self, consumer)
+            self._consumers[consumer.id] = facade
+            return facade
+
+    def forget_consumer(self, consumer_id: int) -> None:
+        """A consumer was closed (called by it, lock held)."""
+        self._consumers.pop(consumer_id, None)
+
+    def next_for_listener(self) -> Callable[[], None] | None:
+        """The next call of a message listener, in turn between the consumers (lock held)."""
+        if not self.engine.started:
+            return None
+        facades = list(self._consumers.values())
+        for offset in range(len(facades)):
+            facade = facades[(self._turn + offset) % len(facades)]
+            call = facade.next_call()
+            if call is not None:
+                self._turn = (self._turn + offset + 1) % len(facades)
+                return call
+        return None
+
+    # --- transactions ---------------------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Commit what was sent and acknowledged since the last commit.
+
+        Raises:
+            TransactionRolledBackError: It was certainly rolled back: the session had to be recreated meanwhile.
+            TransactionOutcomeUnknownError: The session was lost while the commit was on its way.
+        """
+        engine = self.engine
+        with self.pump.lock:
+            engine.check_open()
+            self._flush_acknowledgements()
+            if engine.transaction.rollback_only:
+                self._request(Rollback(False))
+                engine.transaction.reset()
+                raise TransactionRolledBackError(
+                    "the session was lost and recreated during the transaction, which was rolled back", code=111
+                )
+            request = engine.submit(engine.request_of(Commit(0), _end_transaction(engine), correlated=True))
+            self.calls.outcome(request)
+
+    def rollback(self, *, consider_last_message_as_delivered: bool = False) -> None:
+        """Undo what was sent and acknowledged since the last commit; what was not acknowledged comes again too."""
+        engine = self.engine
+        with self.pump.lock:
+            engine.check_open()
+            self._flush_acknowledgements()
+            was_started = engine.started
+            if was_started:
+                self._request(SessionStop())
+            for consumer in engine.consumers.values():
+                consumer.rolled_back()
+            request = engine.submit(
+                engine.request_of(Rollback(consider_last_message_as_delivered), _end_transaction(engine))
+            )
+            self.calls.outcome(request)
+            if was_started:
+                engine.command(engine.encode(SessionStart()))
+                self.pump.process()
+
+    def _flush_acknowledgements(self) -> None:
+        for consumer in self.engine.consumers.values():
+            consumer.flush_acknowledgements()
+
+    # --- XA -------------------------------------------------------------------------------------------------------
+
+    def _xa(self, packet: Packet) -> int:
+        with self.pump.lock:
+            self._flush_acknowledgements()
+            answer = self._request(packet).result
+        if not isinstance(answer, XAResponse):
+            raise XAError("the branch's outcome was lost with the connection", xa_code=-7)
+        if answer.error:
+            raise XAError(answer.message or f"XA error {answer.response_code}", xa_code=answer.response_code)
+        return answer.response_code
+
+    def xa_start(self, xid: Xid) -> None:
+        """Begin a branch."""
+        self._xa(XAStart(xid))
+
+    def xa_join(self, xid: Xid) -> None:
+        """Join a branch."""
+        self._xa(XAJoin(xid))
+
+    def xa_resume(self, xid: Xid) -> None:
+        """Resume a suspended branch."""
+        self._xa(XAResume(xid))
+
+    def xa_suspend(self) -> None:
+        """Suspend the branch."""
+        self._xa(XASuspend())
+
+    def xa_end(self, xid: Xid, *, failed: bool = False) -> None:
+        """End the work of this session in a branch."""
+        self._xa(XAEnd(xid, failed))
+
+    def xa_prepare(self, xid: Xid) -> int:
+        """Prepare a branch; 0 XA_OK, 3 XA_RDONLY."""
+        return self._xa(XAPrepare(xid))
+
+    def xa_commit(self, xid: Xid, *, one_phase: bool = False) -> None:
+        """Commit a branch."""
+        self._xa(XACommit(xid, one_phase))
+
+    def xa_rollback(self, xid: Xid) -> None:
+        """Roll a branch back."""
+        self._xa(XARollback(xid))
+
+    def xa_forget(self, xid: Xid) -> None:
+        """Forget a heuristically completed branch."""
+        self._xa(XAForget(xid))
+
+    def xa_recover(self) -> list[Xid]:
+        """Branches that are prepared and in doubt."""
+        answer = self.request(XAInDoubtXids())
+        assert isinstance(answer, XAInDoubtXidsResponse)
+        return list(answer.xids)
+
+    def xa_set_timeout(self, seconds: int) -> bool:
+        """Set the transaction timeout."""
+        answer = self.request(XASetTimeout(seconds))
+        assert isinstance(answer, XASetTimeoutResponse)
+        return answer.ok
+
+    def xa_get_timeout(self) -> int:
+        """The transaction timeout in seconds."""
+        answer = self.request(XAGetTimeout())
+        assert isinstance(answer, XAGetTimeoutResponse)
+        return answer.timeout_seconds
+
+    # --- else -----------------------------------------------------------------------------------------------------
+
+    def set_send_acknowledgement_handler(self, handler: SendHandler | None) -> None:
+        """Have `handler(message, error)` called for every send of this session without a handler of its own.
+
+        Raises:
+            IllegalStateError: confirmationWindowSize is -1: nothing would ever be confirmed (as in Artemis).
+        """
+        if handler is not None and self.settings.confirmation_window_size < 0:
+            raise IllegalStateError("confirmationWindowSize is -1: send acknowledgements need a confirmation window")
+        self.send_acknowledgement_handler = handler
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<ClientSession {self.engine.name} channel {self.engine.channel_id} {self.state}>"
+
+
+def _end_transaction(engine: Session) -> Callable[[Request], None]:
+    def ended(request: Request) -> None:
+        # Unknown outcomes end the transaction too: what comes next is another one.
+        engine.transaction.reset()
+
+    return ended

@@ -1,0 +1,300 @@
+"""A connection: one engine, one pump, the sessions on it (ClientSessionFactory in the core API).
+
+Law of this file: nothing here decides when to reconnect or what to repeat; it wires the engine to a pump, hands events
+to listeners and sessions out to users.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+import uuid
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from activeclient.client.listeners import EventListener, FailoverEventListener, FailureListener, Listeners
+from activeclient.client.session import ClientSession
+from activeclient.client.transports import opener
+from activeclient.drivers import dispatch
+from activeclient.drivers.threads import Pump
+from activeclient.engine.client import ClientConfig, ClientEngine
+from activeclient.engine.failover import EndpointList
+from activeclient.engine.link import Link
+from activeclient.engine.link import State as LinkState
+from activeclient.engine.requests import Pending
+from activeclient.engine.retry import artemis_policy, initial_policy
+from activeclient.engine.session import Session, SessionConfig
+from activeclient.errors import ActiveClientError, ClosedError, OutageTimeout
+from activeclient.events import Endpoint, Event, Work
+from activeclient.observe.log import log_event
+from activeclient.settings import Settings
+
+if TYPE_CHECKING:
+    import random
+
+CLOSE_SECONDS = 1.0
+"""How long closing waits for the server to answer the closing of sessions; then the socket is dropped."""
+_serial = itertools.count(1)
+
+
+class Creation(Pending):
+    """A session that is being created."""
+
+    __slots__ = ()
+
+    def settled(self, session: Session) -> None:
+        self.done = True
+
+    def failed(self, session: Session, error: ActiveClientError) -> None:
+        if not self.done:
+            self.done = True
+            self.error = error
+
+
+class ClientSessionFactory:
+    """One connection to a broker (or its backups), shared by the sessions made from it. Thread-safe.
+
+    Made by `ServerLocator.create_session_factory`.
+    """
+
+    def __init__(self, settings: Settings, endpoints: Sequence[Endpoint], scheme: str, rng: random.Random) -> None:
+        self.settings = settings
+        self.listeners = Listeners()
+        self._sessions: dict[Session, ClientSession] = {}
+        self._dispatcher = dispatch.current()
+        candidates = EndpointList(endpoints, ha=settings.ha, failover_attempts=settings.failover_attempts)
+        reconnect = artemis_policy(
+            settings.retry_interval,
+            settings.retry_interval_multiplier,
+            settings.max_retry_interval,
+            settings.reconnect_attempts,
+            settings.retry_jitter,
+            rng.random,
+        )
+        initial = initial_policy(
+            settings.retry_interval,
+            settings.retry_interval_multiplier,
+            settings.max_retry_interval,
+            settings.initial_connect_attempts,
+            settings.retry_jitter,
+            rng.random,
+        )
+        ttl = settings.connection_ttl
+        period = settings.effective_client_failure_check_period
+        connect_timeout = settings.connect_timeout_millis
+        link = Link(
+            candidates,
+            initial.pause,
+            reconnect.pause,
+            connect_timeout=(connect_timeout if connect_timeout > 0 else ttl if ttl > 0 else 60_000) / 1000,
+            handshake_timeout=settings.handshake_timeout / 1000,
+        )
+        self.engine = ClientEngine(
+            ClientConfig(
+                connection_ttl=ttl / 1000 if ttl > 0 else None,
+                check_period=period / 1000 if period > 0 else None,
+                max_frame_size=settings.max_frame_size,
+            ),
+            link,
+            candidates,
+            lambda: str(uuid.uuid4()),
+        )
+        self.name = f"connection-{next(_serial)}"
+        self.pump = Pump(
+            self.engine, opener(scheme, settings), self._on_event, linger=settings.linger / 1000, name=self.name
+        )
+
+    def connect(self) -> None:
+        """Open the connection and wait until the server has answered (called by the locator).
+
+        Raises:
+            ConnectionLost: No attempt succeeded (initialConnectAttempts); the last error says why.
+        """
+        self.pump.start()
+        engine = self.engine
+        try:
+            with self.pump.lock:
+                self.pump.wait(lambda: engine.link.state is LinkState.UP or engine.gave_up is not None, None)
+        except BaseException:
+            self.close()
+            raise
+        if engine.gave_up is not None:
+            error = engine.gave_up
+            self.close()
+            raise error.again()
+
+    # --- sessions -------------------------------------------------------------------------------------------------
+
+    def create_session(
+        self,
+        user: str | None = None,
+        password: str | None = None,
+        *,
+        xa: bool = False,
+        auto_commit_sends: bool = True,
+        auto_commit_acks: bool = True,
+        pre_acknowledge: bool | None = None,
+        ack_batch_size: int | None = None,
+        client_id: str | None = None,
+    ) -> ClientSession:
+        """Create a session on the server.
+
+        Args:
+            user: Instead of the settings' user.
+            password: Instead of the settings' password.
+            auto_commit_sends: False: sends belong to a transaction that `commit` ends.
+            auto_commit_acks: False: so do acknowledgements.
+            ack_batch_size: Bytes of messages that are acknowledged together; default: the settings' ackBatchSize.
+
+        Raises:
+            JMSSecurityError: Wrong credentials.
+            ConnectionLost: The connection was given up.
+            OutageTimeout: It was not back within callFailoverTimeout.
+        """
+        settings = self.settings
+        config = SessionConfig(
+            user=user if user is not None else settings.user,
+            password=password if password is not None else settings.password,
+            client_id=client_id,
+            xa=xa,
+            auto_commit_sends=auto_commit_sends,
+            auto_commit_acks=auto_commit_acks,
+            pre_acknowledge=settings.pre_acknowledge if pre_acknowledge is None else pre_acknowledge,
+            window=settings.confirmation_window_size,
+            min_large_message_size=settings.min_large_message_size,
+            producer_window=settings.producer_window_size,
+            max_frame_size=settings.max_frame_size,
+        )
+        pump = self.pump
+        with pump.lock:
+            self._check_open()
+            now = time.monotonic()
+            session = self.engine.create_session(config, now)
+            creation = Creation()
+            if session.error is not None:
+                raise session.error.again()
+            session.creation = creation
+            facade = ClientSession(self, session, ack_batch_size)
+            self._sessions[session] = facade
+            pump.process(now)
+            try:
+                error = facade.calls.wait_for(lambda: creation.done)
+            except BaseException:
+                self._give_back(session)
+                raise
+            if error is not None:
+                session.fail(error, time.monotonic())
+                pump.process()
+            if creation.error is not None:
+                self._sessions.pop(session, None)
+                raise creation.error.again()
+        return facade
+
+    def _give_back(self, session: Session) -> None:
+        self._sessions.pop(session, None)
+        if not self.pump.closed:
+            session.fail(ClosedError("the creation of the session was interrupted"), time.monotonic())
+
+    def forget(self, session: Session) -> None:
+        """A session was closed (called by it, lock held)."""
+        self._sessions.pop(session, None)
+
+    # --- listeners ------------------------------------------------------------------------------------------------
+
+    def add_failure_listener(self, listener: FailureListener) -> None:
+        """Have `listener` told of outages; a `SessionFailureListener` hears of their beginning too."""
+        self.listeners.failure.append(listener)
+
+    def remove_failure_listener(self, listener: FailureListener) -> bool:
+        """Tell it no more; False when it was not told before."""
+        return _remove(self.listeners.failure, listener)
+
+    def add_failover_listener(self, listener: FailoverEventListener) -> None:
+        """Have `listener` called with FAILURE_DETECTED, FAILOVER_COMPLETED, FAILOVER_FAILED."""
+        self.listeners.failover.append(listener)
+
+    def remove_failover_listener(self, listener: FailoverEventListener) -> bool:
+        """Call it no more; False when it was not called before."""
+        return _remove(self.listeners.failover, listener)
+
+    def add_event_listener(self, listener: EventListener) -> None:
+        """Have `listener` called with every event, as a value of `activeclient.events`."""
+        self.listeners.events.append(listener)
+
+    def remove_event_listener(self, listener: EventListener) -> bool:
+        """Call it no more; False when it was not called before."""
+        return _remove(self.listeners.events, listener)
+
+    def _on_event(self, event: Event) -> None:
+        # With the pump's lock held: only hand over.
+        if isinstance(event, Work):
+            if isinstance(event.session, Session):
+                facade = self._sessions.get(event.session)
+                if facade is not None:
+                    self._dispatcher.schedule(facade.callbacks)
+            return
+        log_event(self.name, event)
+        if self.listeners.offer(event):
+            self._dispatcher.schedule(self.listeners)
+
+    # --- state ----------------------------------------------------------------------------------------------------
+
+    @property
+    def is_closed(self) -> bool:
+        """Closed by its user, or given up."""
+        return self.pump.closed or self.engine.gave_up is not None
+
+    @property
+    def is_connected(self) -> bool:
+        """Does the link stand, with every session usable?"""
+        return self.engine.link.state is LinkState.UP
+
+    def wait_until_connected(self, timeout: float | None = None) -> None:
+        """Wait until the link stands and every session is usable.
+
+        Raises:
+            OutageTimeout: Not within `timeout` seconds.
+            ConnectionLost: It was given up.
+        """
+        engine = self.engine
+        with self.pump.lock:
+            self._check_open()
+            ready = self.pump.wait(lambda: self.is_connected or engine.gave_up is not None, timeout)
+            if engine.gave_up is not None:
+                raise engine.gave_up.again()
+            if not ready:
+                raise OutageTimeout(f"not connected within {timeout:g} s: {engine.last_error}")
+
+    def _check_open(self) -> None:
+        if self.engine.gave_up is not None:
+            raise self.engine.gave_up.again()
+        if self.pump.closed:
+            raise ClosedError("the connection is closed")
+
+    def close(self) -> None:
+        """Close the sessions and the connection; returns within about a second, in any state, also while reconnecting."""
+        if self.pump.closed:
+            return
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for facade in list(self._sessions.values()):
+            facade.close(timeout=max(0.0, deadline - time.monotonic()))
+        self.pump.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.is_closed else self.engine.link.state.name.lower()
+        return f"<ClientSessionFactory {self.name} {self.engine.link.endpoint} {state}>"
+
+
+def _remove(items: list, item: object) -> bool:  # type: ignore[type-arg]
+    try:
+        items.remove(item)
+    except ValueError:
+        return False
+    return True
