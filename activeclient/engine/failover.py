@@ -82,7 +82,7 @@ class EndpointList:
     def failover(self, rounds: int) -> bool:
         """Whether round `rounds` + 1 over the other servers may begin, after the own pair was given up.
 
-        From the first yes on `next` gives the others, the lost endpoint last, until the outage ends.
+        From the first yes on `next` gives the others, the lost endpoint last, until the next outage begins.
         """
         if not 0 <= rounds < self._failover_attempts and self._failover_attempts >= 0:
             return False
@@ -98,7 +98,6 @@ class EndpointList:
         """A session works there: it is the current one, and the one before it becomes the previous one."""
         self._redirects = 0
         self._follow = False
-        self._others = False
         self._move_to(endpoint)
 
     def learn(self, node_id: str, primary: Endpoint | None, backup: Endpoint | None, left: bool) -> None:

@@ -170,7 +170,7 @@ class Link:
         if not self._enter(Input.LOST):
             return
         self.last_error = reason
-        self._deadline = self._connect = None
+        self._connect = None
         if was_up:
             self.lost_at = now
             short = now - self._established_at < SHORT_LIFE

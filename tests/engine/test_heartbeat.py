@@ -56,6 +56,7 @@ def test_without_a_check_period_nothing_is_ever_due():
     heartbeat = Heartbeat(60, None)
     assert run(heartbeat, 0, 1e9) == []
     assert heartbeat.due(1e9) is None
+    assert (heartbeat.ttl, heartbeat.period) == (None, None)
 
 
 def test_without_a_ttl_pings_go_out_and_silence_is_allowed():

@@ -245,13 +245,31 @@ def test_used_up_attempts_lead_to_the_other_servers_when_that_is_wanted():
 def test_failover_to_another_server_succeeds_after_the_own_attempts():
     world = World(
         artemis_policy(1000, attempts=1),
-        outcome=lambda e, t: "up" if t == 0 or t >= 11 and e == B else "refuse",
+        outcome=lambda e, t: "up" if t == 0 or (t >= 11 and e == B) else "refuse",
         hosts=(A, B),
         failover_attempts=-1,
     ).open()
     world.cut(10, 100)
     assert world.log == [(10, "a"), (10, "b"), (10, "b"), (10, "a"), (11, "b")]
     assert world.link.state is State.UP
+
+
+def test_an_outage_after_a_failover_begins_with_the_own_attempts_again():
+    world = World(artemis_policy(1000, attempts=2), hosts=(A, B), failover_attempts=1).open()
+    world.outcome = lambda e, t: "up" if world.link.attempts == 5 else "refuse"
+    assert world.cut(10, 100) == [0, 0, 1, 1, 1]
+    assert world.link.endpoint == B
+    world.outcome = lambda e, t: "refuse"
+    assert world.cut(110, 200) == [0, 0, 1, 1, 1, 1]
+    assert world.log[0] == (110, "b")
+
+
+def test_an_attempt_that_was_lost_before_the_driver_took_it_is_not_made():
+    world = World(artemis_policy(1000, attempts=3)).open()
+    world.link.lost(ConnectionLost("reset"), 10)
+    world.link.lost(ConnectionLost("no network"), 10)
+    assert world.link.state is State.WAITING
+    assert world.link.take_connect() is None
 
 
 def test_diffusion_gives_up_exactly_when_its_time_is_over():
