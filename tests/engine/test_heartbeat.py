@@ -87,7 +87,7 @@ def test_a_number_that_is_not_positive_is_refused(value):
         Heartbeat(60, value)
 
 
-@given(st.floats(0.01, 100), st.floats(0.01, 100), st.lists(st.floats(0, 500), max_size=20))
+@given(st.floats(0.01, 100), st.floats(0.5, 100), st.lists(st.floats(0, 500), max_size=20))
 def test_a_driver_that_wakes_when_told_never_misses_the_end_nor_wakes_for_nothing(ttl, period, arrivals):
     log = run(Heartbeat(ttl, period), 0.0, 700.0, arrivals)
     times = [0.0]
