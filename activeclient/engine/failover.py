@@ -1,0 +1,159 @@
+"""Which endpoint is tried next: the lost one, its backup, the one before it, those that were configured.
+
+Law of this file: `next` walks a list without repetitions from its beginning to its end and then anew; what is learned
+meanwhile counts from the next round on. An endpoint is one host and port: the configured spelling of it, with its
+transport options, wins over the one in a broker's topology. Everything learned is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from cachetools import LRUCache
+
+from activeclient.errors import ConfigError
+from activeclient.events import Endpoint
+
+MAX_NODES = 1024
+"""Nodes of a topology that are remembered; the longest unheard of is forgotten first."""
+
+REDIRECTS_WITHOUT_PAUSE = 3
+"""Redirects in a row that are followed at once; more are a loop between brokers and get pauses."""
+
+
+def _key(endpoint: Endpoint) -> tuple[str, int]:
+    return endpoint.host.lower(), endpoint.port
+
+
+class EndpointList:
+    """The endpoints of one connection, in the order in which they are tried.
+
+    Args:
+        endpoints: The configured ones, at least one, already in the order that load balancing chose.
+        ha: Believe the broker when it says that a node has left.
+        failover_attempts: `failoverAttempts`: rounds over the other servers when the attempts for the own pair are used
+            up; 0 none, negative for ever.
+        use_topology: Prefer the members of the topology to the configured list for a first connect and for failover
+            to other servers. Their addresses may not be reachable from here (NAT, proxies).
+
+    Raises:
+        ConfigError: no endpoint.
+    """
+
+    def __init__(
+        self, endpoints: Sequence[Endpoint], *, ha: bool, failover_attempts: int, use_topology: bool = False
+    ) -> None:
+        if not endpoints:
+            raise ConfigError("endpoints", None, "at least one is needed")
+        self._initial = tuple(endpoints)
+        self._configured = {_key(e): e for e in reversed(self._initial)}
+        self._ha = ha
+        self._failover_attempts = failover_attempts
+        self._use_topology = use_topology
+        self._nodes: LRUCache[str, tuple[Endpoint | None, Endpoint | None]] = LRUCache(MAX_NODES)
+        self.current: Endpoint | None = None
+        """The last one that worked, or where a broker redirected us to."""
+        self._backup: Endpoint | None = None
+        self._previous: Endpoint | None = None
+        self._others = False
+        self._redirects = 0
+        self._follow = False
+        self._round: list[Endpoint] = []
+        self._position = 0
+
+    def begin_outage(self) -> None:
+        """A new series: the current endpoint first, its backup, the previous one, the configured ones."""
+        self._others = False
+        self._new_round()
+
+    def next(self) -> Endpoint:
+        """The endpoint of the next attempt."""
+        if self._position >= len(self._round):
+            self._new_round()
+        self._follow = False
+        endpoint = self._round[self._position]
+        self._position += 1
+        return endpoint
+
+    def round_complete(self) -> bool:
+        """Whether `next` would begin a new round: only then a pause is made."""
+        return not self._follow and self._position in (0, len(self._round))
+
+    def failover(self, rounds: int) -> bool:
+        """Whether round `rounds` + 1 over the other servers may begin, after the own pair was given up.
+
+        From the first yes on `next` gives the others, the lost endpoint last, until the next outage begins.
+        """
+        if not 0 <= rounds < self._failover_attempts and self._failover_attempts >= 0:
+            return False
+        if not self._others:
+            own = {_key(e) for e in (self.current, self._backup) if e is not None}
+            if all(_key(e) in own for e in self._members()):
+                return False
+            self._others = True
+            self._new_round()
+        return True
+
+    def succeeded(self, endpoint: Endpoint) -> None:
+        """A session works there: it is the current one, and the one before it becomes the previous one."""
+        self._redirects = 0
+        self._follow = False
+        self._move_to(endpoint)
+
+    def learn(self, node_id: str, primary: Endpoint | None, backup: Endpoint | None, left: bool) -> None:
+        """The broker told of a node; a node without a primary is the one that we are connected to."""
+        if left:
+            # The backup of the current endpoint stays known: it is about to take over for the node that left.
+            if self._ha:
+                self._nodes.pop(node_id, None)
+            return
+        primary, backup = self._as_configured(primary), self._as_configured(backup)
+        self._nodes[node_id] = (primary, backup)
+        if self.current is not None and primary is not None and _key(primary) == _key(self.current):
+            self._backup = backup
+
+    def redirect(self, target: Endpoint) -> None:
+        """The broker sends us elsewhere: the target is tried next, and at once unless redirects go in circles."""
+        self._redirects += 1
+        self._others = False
+        self._move_to(self._as_configured(target) or target)
+        self._new_round()
+        self._follow = self._redirects <= REDIRECTS_WITHOUT_PAUSE
+
+    def _move_to(self, endpoint: Endpoint) -> None:
+        if self.current is not None and _key(self.current) != _key(endpoint):
+            self._previous = self.current
+        if self.current is None or _key(self.current) != _key(endpoint):
+            self._backup = self._backup_of(endpoint)
+        self.current = endpoint
+
+    def _backup_of(self, endpoint: Endpoint) -> Endpoint | None:
+        pairs = self._nodes.values()
+        return next((b for p, b in pairs if p is not None and _key(p) == _key(endpoint)), None)
+
+    def _members(self) -> list[Endpoint]:
+        members = [p for p, _ in self._nodes.values() if p is not None] if self._use_topology else []
+        return members or list(self._initial)
+
+    def _new_round(self) -> None:
+        own = (self.current, self._backup, self._previous)
+        if self._others:
+            here = {_key(e) for e in (self.current, self._backup) if e is not None}
+            others = [e for e in self._members() if _key(e) not in here]
+            self._round = _distinct((*others, self.current, self._backup))
+        elif self.current is None:
+            self._round = _distinct((*self._members(), *self._initial))
+        else:
+            self._round = _distinct((*own, *self._initial))
+        self._position = 0
+
+    def _as_configured(self, endpoint: Endpoint | None) -> Endpoint | None:
+        return None if endpoint is None else self._configured.get(_key(endpoint), endpoint)
+
+
+def _distinct(endpoints: Iterable[Endpoint | None]) -> list[Endpoint]:
+    found: dict[tuple[str, int], Endpoint] = {}
+    for endpoint in endpoints:
+        if endpoint is not None:
+            found.setdefault(_key(endpoint), endpoint)
+    return list(found.values())
