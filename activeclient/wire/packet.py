@@ -1,0 +1,301 @@
+"""Packets are declared as classes; their codecs are compiled from the annotations.
+
+Law of this file: a packet's fields, their order, their versions and what the peer does with it are said once, in its
+class; no code elsewhere asks for a packet's type number to encode or decode it. Two classes with one type number fail
+at import. Encoding is by one function for each class and version, made when it is first needed.
+
+Field rules that `wire` adds to an annotation: `since` and `until` (first and last version that has the field),
+`optional` (older peers stop in front of it), `unless` (present only when that flag of the packet is false).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, Literal, TypeVar, dataclass_transform, get_type_hints
+
+from activeclient.errors import LocalProtocolError, RemoteProtocolError
+from activeclient.wire.fields import Fixed, Sized
+from activeclient.wire.frames import FRAME, HEADER_SIZE, MIN_LENGTH
+from activeclient.wire.versions import NEWEST
+
+Sender = Literal["client", "server", "both"]
+NULL_RESPONSE: Final = 21
+"""Type of the answer that says no more than that the request was done."""
+
+
+class Packet:
+    """What all packets have. Packets are compared by value, and nobody changes one after it was made."""
+
+    __slots__ = ()
+    KIND: ClassVar[int]
+    """The type byte, signed."""
+    COUNTED: ClassVar[bool]
+    """Does it take a command id on a session channel? Ask `is_counted` for a packet at hand."""
+    COUNTED_IF: ClassVar[str]
+    """Name of the flag on which counting depends; empty for most."""
+    REPLY: ClassVar[tuple[int, ...]]
+    """Types of the packets that answer it (if it asks for an answer); any request may get an exception instead."""
+    SENT_BY: ClassVar[Sender]
+    SINCE: ClassVar[int]
+    """First version in which we can write and read it."""
+
+
+REGISTRY: Final[dict[int, type[Packet]]] = {}
+"""Type number to class."""
+
+Encoder = Callable[[Any, int], bytes]
+Decoder = Callable[[bytes, int], Packet]
+C = TypeVar("C", bound=type)
+
+_ENCODERS: Final[dict[tuple[type[Packet], int], Encoder]] = {}
+_DECODERS: Final[dict[tuple[int, int], Decoder]] = {}
+
+
+def wire(
+    *,
+    default: Any = dataclasses.MISSING,
+    since: int = 0,
+    until: int = NEWEST,
+    optional: bool = False,
+    unless: str = "",
+    repr: bool = True,  # noqa: A002 (the name that dataclass_transform knows)
+) -> Any:
+    """A field that is not in every frame of its packet; `default` stands in where it is not.
+
+    An optional field whose kind has no place for None is left out when its value is None.
+    """
+    rules = {"since": since, "until": until, "optional": optional, "unless": unless}
+    return dataclasses.field(default=default, repr=repr, metadata=rules)
+
+
+@dataclass_transform(field_specifiers=(wire,))
+def packet(
+    kind: int,
+    *,
+    counted: bool = True,
+    counted_if: str = "",
+    reply: tuple[int, ...] = (),
+    sent_by: Sender = "client",
+    since: int = 0,
+) -> Callable[[C], C]:
+    """Declare a packet of type `kind`.
+
+    Raises:
+        TypeError: The type number is taken, or a field has no kind.
+    """
+
+    def declare(cls: C) -> C:
+        made: Any = dataclasses.dataclass(slots=True)(cls)
+        made.KIND = kind
+        made.COUNTED = counted
+        made.COUNTED_IF = counted_if
+        made.REPLY = reply
+        made.SENT_BY = sent_by
+        made.SINCE = since
+        if kind in REGISTRY:
+            raise TypeError(f"packet type {kind} of {cls.__name__} is that of {REGISTRY[kind].__name__} already")
+        if not -128 <= kind <= 127:
+            raise TypeError(f"packet type {kind} of {cls.__name__} does not fit a signed byte")
+        _fields(made, NEWEST)
+        REGISTRY[kind] = made
+        return made  # type: ignore[no-any-return]
+
+    return declare
+
+
+def is_counted(packet: Packet) -> bool:
+    """Does this packet take a command id when it is sent on a session channel that counts?"""
+    if packet.COUNTED_IF:
+        return bool(getattr(packet, packet.COUNTED_IF))
+    return packet.COUNTED
+
+
+def encode(packet: Packet, channel_id: int, version: int) -> bytes:
+    """The whole frame of `packet`, length included.
+
+    Raises:
+        LocalProtocolError: A value does not fit its field, or the version has no such packet.
+    """
+    encoder = _ENCODERS.get((type(packet), version)) or _encoder(type(packet), version)
+    try:
+        return encoder(packet, channel_id)
+    except (struct.error, TypeError, AttributeError, ValueError, OverflowError) as exc:
+        raise LocalProtocolError(_blame(packet, version)) from exc
+
+
+def decode(frame: bytes, version: int) -> Packet:
+    """The packet of a whole frame. Bytes behind the last field that we know are ignored: newer peers add fields.
+
+    Raises:
+        RemoteProtocolError: The frame is not whole, of unknown type, or a field cannot be read.
+    """
+    if len(frame) < HEADER_SIZE:
+        raise RemoteProtocolError(f"{len(frame)} bytes are no frame")
+    length, kind, _ = FRAME.unpack_from(frame)
+    if length != len(frame) - 4:
+        raise RemoteProtocolError(f"frame length {length} in a frame of {len(frame)} bytes", kind=kind)
+    decoder = _DECODERS.get((kind, version)) or _decoder(kind, version)
+    try:
+        return decoder(frame, HEADER_SIZE)
+    except RemoteProtocolError as exc:
+        if exc.kind is not None:
+            raise
+        raise RemoteProtocolError(str(exc), kind=kind) from exc
+    except (struct.error, UnicodeDecodeError) as exc:
+        raise RemoteProtocolError(f"cannot read {REGISTRY[kind].__name__}: {exc}", kind=kind) from exc
+
+
+# --- compiling --------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Field:
+    name: str
+    kind: Fixed | Sized[Any]
+    optional: bool
+    unless: str
+    omit_none: bool
+
+    @property
+    def alone(self) -> bool:
+        """May it be missing for itself?"""
+        return self.optional or bool(self.unless)
+
+
+def _fields(cls: type[Packet], version: int) -> list[_Field]:
+    hints = get_type_hints(cls, include_extras=True)
+    found = []
+    for each in dataclasses.fields(cls):  # type: ignore[arg-type]
+        kinds = [kind for kind in getattr(hints[each.name], "__metadata__", ()) if isinstance(kind, Fixed | Sized)]
+        if len(kinds) != 1:
+            raise TypeError(f"{cls.__name__}.{each.name} has no kind")
+        rules = each.metadata
+        if rules.get("since", 0) <= version <= rules.get("until", NEWEST):
+            optional = rules.get("optional", False)
+            omit_none = optional and isinstance(kinds[0], Fixed) and each.default is None
+            found.append(_Field(each.name, kinds[0], optional, rules.get("unless", ""), omit_none))
+    return found
+
+
+def _runs(fields: list[_Field]) -> list[list[_Field]]:
+    """Neighbours that one Struct packs; every other field for itself."""
+    runs: list[list[_Field]] = []
+    for each in fields:
+        last = runs[-1][-1] if runs else None
+        joins = last is not None and isinstance(last.kind, Fixed) and isinstance(each.kind, Fixed)
+        if joins and not each.alone and last is not None and not last.alone:
+            runs[-1].append(each)
+        else:
+            runs.append([each])
+    return runs
+
+
+def _check_version(cls: type[Packet], version: int) -> str:
+    if not 0 <= version <= NEWEST:
+        return f"{version} is no protocol version that we know"
+    if version < cls.SINCE:
+        return f"{cls.__name__} is not supported at protocol version {version}, only from {cls.SINCE} on"
+    return ""
+
+
+def _encoder(cls: type[Packet], version: int) -> Encoder:
+    if cls not in REGISTRY.values():
+        raise LocalProtocolError(f"{cls.__name__} is no packet")
+    if problem := _check_version(cls, version):
+        raise LocalProtocolError(problem)
+    scope: dict[str, Any] = {}
+    runs = _runs(_fields(cls, version))
+    lines = ["def encoder(p, channel):"]
+    if all(isinstance(run[0].kind, Fixed) and not run[0].alone for run in runs):
+        # One Struct for the whole frame.
+        formats, values = _fixed(runs[0] if runs else [])
+        whole = struct.Struct(FRAME.format + formats)
+        scope["pack"] = whole.pack
+        lines.append(f"    return pack({', '.join([str(whole.size - 4), str(cls.KIND), 'channel', *values])})")
+    else:
+        scope["head"] = FRAME.pack
+        scope["join"] = b"".join
+        parts = [f"v{n}" for n in range(len(runs))]
+        for n, run in enumerate(runs):
+            first = run[0]
+            if isinstance(first.kind, Fixed):
+                formats, values = _fixed(run)
+                scope[f"w{n}"] = struct.Struct(">" + formats).pack
+                value = f"w{n}({', '.join(values)})"
+            else:
+                scope[f"w{n}"] = first.kind.write
+                value = f"w{n}(p.{first.name})"
+            if first.unless:
+                value = f"b'' if p.{first.unless} else {value}"
+            elif first.omit_none:
+                value = f"b'' if p.{first.name} is None else {value}"
+            lines.append(f"    v{n} = {value}")
+        size = " + ".join(f"len({part})" for part in parts)
+        lines.append(f"    return join((head({size} + {MIN_LENGTH}, {cls.KIND}, channel), {', '.join(parts)}))")
+    encoder: Encoder = _compile(lines, "encoder", cls, version, scope)
+    _ENCODERS[cls, version] = encoder
+    return encoder
+
+
+def _fixed(run: list[_Field]) -> tuple[str, list[str]]:
+    kinds = [(each.name, each.kind) for each in run]
+    formats = "".join(kind.write_format for _, kind in kinds if isinstance(kind, Fixed))
+    return formats, [kind.write_expression.format(f"p.{name}") for name, kind in kinds if isinstance(kind, Fixed)]
+
+
+def _decoder(kind: int, version: int) -> Decoder:
+    cls = REGISTRY.get(kind)
+    if cls is None:
+        raise RemoteProtocolError("unknown packet", kind=kind)
+    if problem := _check_version(cls, version):
+        raise RemoteProtocolError(problem, kind=kind)
+    scope: dict[str, Any] = {"cls": cls}
+    read: list[str] = []
+    lines = ["def decoder(frame, pos):", "    end = len(frame)"]
+    defaults = {each.name: each.default for each in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for n, run in enumerate(_runs(_fields(cls, version))):
+        first = run[0]
+        if first.optional:
+            lines.append(f"    if pos >= end: return cls({', '.join(read)})")
+        indent = "    "
+        if first.unless:
+            scope[f"d{n}"] = defaults[first.name]
+            lines += [f"    if {first.unless}: {first.name} = d{n}", "    else:"]
+            indent = "        "
+        if isinstance(first.kind, Fixed):
+            formats = "".join(each.kind.read_format for each in run if isinstance(each.kind, Fixed))
+            fixed = struct.Struct(">" + formats)
+            scope[f"r{n}"] = fixed.unpack_from
+            lines.append(f"{indent}{', '.join(each.name for each in run)}, = r{n}(frame, pos); pos += {fixed.size}")
+        else:
+            scope[f"r{n}"] = first.kind.read
+            lines.append(f"{indent}{first.name}, pos = r{n}(frame, pos)")
+        read += [f"{each.name}={each.name}" for each in run]
+    lines.append(f"    return cls({', '.join(read)})")
+    decoder: Decoder = _compile(lines, "decoder", cls, version, scope)
+    _DECODERS[kind, version] = decoder
+    return decoder
+
+
+def _compile(lines: list[str], name: str, cls: type[Packet], version: int, scope: dict[str, Any]) -> Any:
+    exec(compile("\n".join(lines), f"<{name} of {cls.__name__} at {version}>", "exec"), scope)
+    return scope[name]
+
+
+def _blame(packet: Packet, version: int) -> str:
+    """Which field cannot be written. Values stay out of the text: one of them is a password."""
+    name = type(packet).__name__
+    for each in _fields(type(packet), version):
+        value = getattr(packet, each.name, None)
+        try:
+            if each.omit_none and value is None:
+                continue
+            if isinstance(each.kind, Fixed):
+                struct.pack(">" + each.kind.write_format, -1 if each.kind.read_format == "?" else value)
+            else:
+                each.kind.write(value)
+        except (struct.error, TypeError, AttributeError, ValueError, OverflowError) as exc:
+            return f"{name}.{each.name}: a {type(value).__name__} that cannot be written ({type(exc).__name__})"
+    return f"{name}: the channel id does not fit, or the frame is beyond 2 GiB"

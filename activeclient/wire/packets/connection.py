@@ -1,0 +1,163 @@
+"""Packets of the connection itself: pings, goodbyes, session creation, reattachment, and the general answers.
+
+Law of this file: what stands here and is sent on channel 0 or 1 never takes a command id; the answers that also travel
+on session channels (exception, null response) do. Source: PacketImpl and the classes of wireformat of Artemis.
+"""
+
+from __future__ import annotations
+
+from activeclient.wire.fields import (
+    I8,
+    I32,
+    I64,
+    Bool,
+    NullableSimpleString,
+    NullableString,
+    NullableTransport,
+    OptionalI64,
+    String,
+)
+from activeclient.wire.packet import Packet, packet, wire
+from activeclient.wire.versions import V2_7
+
+
+@packet(10, counted=False, reply=(10,), sent_by="both")
+class Ping(Packet):
+    """A sign of life. The client's carries the time to live, in ms, that the server shall apply (-1: for ever); the
+    server sends the frame back."""
+
+    connection_ttl: I64
+
+
+@packet(11, counted=False, sent_by="server")
+class Disconnect(Packet):
+    """The server goes (versions before 125)."""
+
+    node_id: NullableSimpleString = None
+
+
+@packet(124, counted=False, sent_by="server")
+class DisconnectV2(Packet):
+    """The server goes (versions 125 to 130); a second node id means that it scales down to that node."""
+
+    node_id: NullableSimpleString = None
+    scale_down_node_id: NullableSimpleString = wire(default=None, optional=True)
+
+
+@packet(-19, counted=False, sent_by="server")
+class DisconnectV3(Packet):
+    """The server goes, and says why: 0 redirect, 1 redirect on critical error, 2 scale down, 3 scale down on critical
+    error, 4 shut down, 5 shut down on critical error, -1 none. A clean stop of a clustered node may read 2 without a
+    target."""
+
+    node_id: NullableSimpleString
+    reason: I8
+    target_node_id: NullableSimpleString = None
+    target_connector: NullableTransport = None
+
+
+@packet(13, counted=False, sent_by="server")
+class DisconnectConsumerKill(Packet):
+    """A consumer was too slow; the server closes the connection right after."""
+
+    node_id: NullableSimpleString = None
+
+
+@packet(30, counted=False, reply=(31,))
+class CreateSession(Packet):
+    """Make a session; the client chooses its channel and name. `window_size` in bytes: how often the server confirms
+    commands; -1 switches counting and reattachment off."""
+
+    name: String
+    session_channel_id: I64
+    version: I32
+    username: NullableString
+    password: NullableString = wire(repr=False)
+    min_large_message_size: I32
+    xa: Bool
+    auto_commit_sends: Bool
+    auto_commit_acks: Bool
+    window_size: I32
+    pre_acknowledge: Bool
+    default_address: NullableString = None
+
+
+@packet(-18, counted=False, reply=(31,))
+class CreateSessionV2(Packet):
+    """`CreateSession` with the connection's client id (131 and later)."""
+
+    name: String
+    session_channel_id: I64
+    version: I32
+    username: NullableString
+    password: NullableString = wire(repr=False)
+    min_large_message_size: I32
+    xa: Bool
+    auto_commit_sends: Bool
+    auto_commit_acks: Bool
+    window_size: I32
+    pre_acknowledge: Bool
+    default_address: NullableString = None
+    client_id: NullableString = None
+
+
+@packet(31, counted=False, sent_by="server")
+class CreateSessionResponse(Packet):
+    """The session exists. The number is the server's own, whatever the client asked for: speak the smaller one."""
+
+    server_version: I32
+
+
+@packet(32, counted=False, reply=(33,))
+class ReattachSession(Packet):
+    """Move the session of this name to this connection; the last command that the client received, -1 for none. The
+    name is the only credential, hence it does not show in logs."""
+
+    name: String = wire(repr=False)
+    last_confirmed_command_id: I32
+
+
+@packet(33, counted=False, sent_by="server")
+class ReattachSessionResponse(Packet):
+    """The last command that the server had *finished and counted*, and whether the session lives on."""
+
+    last_confirmed_command_id: I32
+    reattached: Bool
+
+
+@packet(-4, counted=False, reply=(-5,))
+class CheckForFailover(Packet):
+    """May a client of this node fail over to you?"""
+
+    node_id: NullableString = None
+
+
+@packet(-5, counted=False, sent_by="server")
+class CheckForFailoverReply(Packet):
+    """The answer to `CheckForFailover`."""
+
+    ok_to_failover: Bool
+
+
+@packet(20, sent_by="server")
+class ExceptionResponse(Packet):
+    """A request failed. The correlation id is that of the request if it had one; else the field is absent. The
+    server does not count a command that it answers like this."""
+
+    code: I32
+    message: NullableString = None
+    correlation_id: OptionalI64 = wire(default=None, since=V2_7, optional=True)
+
+
+@packet(21, sent_by="server")
+class NullResponse(Packet):
+    """A request is done. -1: the request had no correlation id, or the peer is older than 130."""
+
+    correlation_id: I64 = wire(default=-1, since=V2_7, optional=True)
+
+
+@packet(22, counted=False, sent_by="both")
+class PacketsConfirmed(Packet):
+    """Every command up to and including `command_id` has been processed; durable work is on disk."""
+
+    command_id: I32
