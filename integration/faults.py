@@ -1,7 +1,7 @@
 """Network faults through Toxiproxy, typed: toxics are context managers, a `Link` is a proxied connection path.
 
-Law: undoing a fault never fails a test. The fault ends with its block; if Toxiproxy is gone by then, there is nothing to
-undo. Making a fault does fail, and loudly: a test must not pass because its fault did not happen.
+Law: undoing a fault never fails a test. The fault ends with its block; if Toxiproxy is gone by then, there is nothing
+to undo. Making a fault does fail, and loudly: a test must not pass because its fault did not happen.
 """
 
 from __future__ import annotations
@@ -114,10 +114,21 @@ class LimitData:
         return {"bytes": self.count}
 
 
+class _Proxy(Protocol):
+    """What we use of the client library's proxy."""
+
+    def enable(self) -> None: ...
+    def disable(self) -> None: ...
+    def destroy(self) -> bool: ...
+    def add_toxic(self, **values: object) -> None: ...
+    def get_toxic(self, toxic_name: str) -> object | None: ...
+    def destroy_toxic(self, toxic_name: str) -> bool: ...
+
+
 class Link:
     """A way to the broker that can be disturbed: clients connect to `host`:`port`. Made by `Faults.link`."""
 
-    def __init__(self, proxy: object, name: str, host: str, port: int) -> None:
+    def __init__(self, proxy: _Proxy, name: str, host: str, port: int) -> None:
         self._proxy = proxy
         self.name, self.host, self.port = name, host, port
         self._applied: list[str] = []
@@ -130,14 +141,14 @@ class Link:
 
     def cut(self) -> None:
         """Close every connection and refuse new ones, until `heal`."""
-        self._proxy.disable()  # type: ignore[attr-defined]
+        self._proxy.disable()
 
     def heal(self) -> None:
         """Remove every toxic and accept connections. FaultError if Toxiproxy does not answer."""
         for name in list(self._applied):
             self._remove(name)
         try:
-            self._proxy.enable()  # type: ignore[attr-defined]
+            self._proxy.enable()
         except Exception as failure:
             raise FaultError(f"the link {self.name} cannot be healed: {failure}") from failure
 
@@ -153,7 +164,7 @@ class Link:
     def up(self) -> None:
         """Accept connections; toxics stay. Never raises."""
         with contextlib.suppress(Exception):
-            self._proxy.enable()  # type: ignore[attr-defined]
+            self._proxy.enable()
 
     def blip(self) -> None:
         """Close every connection; new ones are accepted at once."""
@@ -175,10 +186,10 @@ class Link:
         """Add *toxic* until `heal` or `remove`; returns its name. FaultError when Toxiproxy refuses."""
         name = f"{toxic.kind}_{stream}_{next(_numbers)}"
         try:
-            self._proxy.add_toxic(  # type: ignore[attr-defined]
+            self._proxy.add_toxic(
                 type=toxic.kind, stream=stream, name=name, toxicity=toxicity, attributes=toxic.attributes()
             )
-            there = self._proxy.get_toxic(name) is not None  # type: ignore[attr-defined]
+            there = self._proxy.get_toxic(name) is not None
         except Exception as failure:
             raise FaultError(f"{toxic} on {self.name}: {failure}") from failure
         if not there:  # the library lets the server's errors of 5xx pass unnoticed
@@ -236,13 +247,13 @@ class Link:
     def destroy(self) -> None:
         """Remove the proxy; never raises."""
         with contextlib.suppress(Exception):
-            self._proxy.destroy()  # type: ignore[attr-defined]
+            self._proxy.destroy()
 
     def _remove(self, name: str) -> None:
         with contextlib.suppress(ValueError):
             self._applied.remove(name)
         with contextlib.suppress(Exception):
-            self._proxy.destroy_toxic(name)  # type: ignore[attr-defined]
+            self._proxy.destroy_toxic(name)
 
 
 class Faults:

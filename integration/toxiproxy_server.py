@@ -12,6 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,9 +27,17 @@ _START_LIMIT = 15.0
 class ToxiproxyServer:
     """Address of a Toxiproxy's HTTP interface; `stop` ends it if it is ours."""
 
-    def __init__(self, host: str, port: int, *, process: processes.Server | None = None, folder: Path | None = None):
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        process: processes.Server | None = None,
+        folder: Path | None = None,
+        end: Callable[[], None] | None = None,
+    ) -> None:
         self.host, self.port = host, port
-        self._process, self._folder = process, folder
+        self._process, self._folder, self._end = process, folder, end
 
     @classmethod
     def at(cls, url: str) -> ToxiproxyServer:
@@ -58,6 +67,17 @@ class ToxiproxyServer:
         return server
 
     @classmethod
+    def contained(cls, port: int, end: Callable[[], None]) -> ToxiproxyServer:
+        """One in a container that shares the host's network; *end* removes the container."""
+        server = cls("127.0.0.1", port, end=end)
+        try:
+            server.wait_ready(_START_LIMIT)
+        except BaseException:
+            end()
+            raise
+        return server
+
+    @classmethod
     def find(cls) -> ToxiproxyServer:
         """From the environment if named there, else local."""
         url = os.environ.get(URL_VARIABLE)
@@ -75,6 +95,8 @@ class ToxiproxyServer:
 
     def stop(self) -> None:
         """End our process and remove its folder; nothing if it is somebody else's."""
+        if self._end is not None:
+            self._end()
         if self._process is not None:
             self._process.kill()  # it has nothing to save
         if self._folder is not None:
