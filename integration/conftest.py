@@ -1,0 +1,114 @@
+"""Fixtures: brokers of each generation, links with faults, a cutter, and a guard against leaks.
+
+Law: a test leaves no thread, no child process and no socket behind, and a server that is missing fails the tests in CI.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+import pytest
+
+from integration.artemis import GENERATIONS, Broker
+from integration.configuration import BrokerSettings
+from integration.cutter import Cutter
+from integration.faults import Faults, Link
+from integration.leaks import Leaks
+from integration.provision import in_ci, private_broker, shared_broker, toxiproxy_server
+from integration.toolchain import UnavailableError
+from integration.toxiproxy_server import ToxiproxyServer
+
+MakeBroker = Callable[..., Broker]
+
+
+def _missing(failure: UnavailableError) -> NoReturn:
+    if in_ci():
+        pytest.fail(f"CI must have it: {failure}", pytrace=False)
+    pytest.skip(str(failure))
+
+
+@pytest.fixture(scope="session", params=GENERATIONS, ids=[f"artemis-{generation}" for generation in GENERATIONS])
+def artemis(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """A running broker of each generation, shared by the session: use names of your own, do not stop it."""
+    try:
+        broker = shared_broker(request.param)
+    except UnavailableError as failure:
+        _missing(failure)
+    with broker:
+        yield broker
+
+
+@pytest.fixture
+def broker_url(artemis: Broker) -> str:
+    """`tcp://host:port` of the shared broker."""
+    return artemis.url()
+
+
+@pytest.fixture(params=GENERATIONS, ids=[f"artemis-{generation}" for generation in GENERATIONS])
+def private_broker_of(request: pytest.FixtureRequest) -> Iterator[MakeBroker]:
+    """`make(settings=None)`: started brokers of the test's own, for each generation, removed at its end."""
+    with contextlib.ExitStack() as brokers:
+
+        def make(settings: BrokerSettings | None = None) -> Broker:
+            try:
+                broker = brokers.enter_context(private_broker(request.param, settings))
+                broker.start()
+            except UnavailableError as failure:
+                _missing(failure)
+            return broker
+
+        yield make
+
+
+@pytest.fixture(name="private_broker")
+def _private_broker(private_broker_of: MakeBroker) -> Broker:
+    """A running broker of each generation that the test may stop, kill and restart."""
+    return private_broker_of()
+
+
+@pytest.fixture(scope="session")
+def toxiproxy() -> Iterator[ToxiproxyServer]:
+    """The Toxiproxy server of the session."""
+    try:
+        server = toxiproxy_server()
+    except UnavailableError as failure:
+        _missing(failure)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def faults(toxiproxy: ToxiproxyServer) -> Iterator[Faults]:
+    """Makes links: `faults.link(host, port)`; they are removed after the test."""
+    with Faults(toxiproxy) as made:
+        yield made
+
+
+@pytest.fixture
+def proxied(artemis: Broker, faults: Faults) -> Link:
+    """A Toxiproxy link to the shared broker."""
+    return faults.link(artemis.host, artemis.port)
+
+
+@pytest.fixture
+def cutter(artemis: Broker) -> Iterator[Cutter]:
+    """A cutter before the shared broker."""
+    with Cutter(artemis.host, artemis.port) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    # Session fixtures start servers when first used: what they start is no leak of the test.
+    for name in ("artemis", "toxiproxy"):
+        if name in request.fixturenames:
+            request.getfixturevalue(name)
+    leaks = Leaks()
+    yield
+    left = leaks.left(timeout=5.0)
+    if left:
+        pytest.fail("the test left behind: " + "; ".join(left), pytrace=False)

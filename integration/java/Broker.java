@@ -1,0 +1,31 @@
+import java.nio.file.Path;
+import java.util.concurrent.CountDownLatch;
+import org.apache.activemq.artemis.core.server.embedded.EmbeddedActiveMQ;
+import org.apache.activemq.artemis.spi.core.security.ActiveMQJAASSecurityManager;
+
+/** Runs the broker that ETC/broker.xml describes, until SIGTERM (clean stop) or SIGKILL. Usage: Broker ETC */
+public final class Broker {
+    public static void main(String[] arguments) throws Exception {
+        Path etc = Path.of(arguments[0]);
+        System.setProperty("java.security.auth.login.config", etc.resolve("login.config").toString());
+        EmbeddedActiveMQ broker = new EmbeddedActiveMQ();
+        broker.setConfigResourcePath(etc.resolve("broker.xml").toUri().toString());
+        broker.setSecurityManager(new ActiveMQJAASSecurityManager("activemq"));
+        broker.start();
+        if (!broker.getActiveMQServer().waitForActivation(60, java.util.concurrent.TimeUnit.SECONDS)) {
+            System.err.println("the broker did not become active within 60 s");
+            System.exit(1);
+        }
+        CountDownLatch end = new CountDownLatch(1);
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            try {
+                broker.stop();
+            } catch (Exception failure) {
+                failure.printStackTrace();
+            } finally {
+                end.countDown();
+            }
+        }));
+        end.await();
+    }
+}
