@@ -45,8 +45,8 @@ from activeclient.wire.packets import (
     XAForget,
     XAGetTimeout,
     XAGetTimeoutResponse,
-    XAInDoubtXids,
-    XAInDoubtXidsResponse,
+    XAIndoubtXids,
+    XAIndoubtXidsResponse,
     XAJoin,
     XAPrepare,
     XAResponse,
@@ -517,8 +517,8 @@ class ClientSession:
 
     def xa_recover(self) -> list[Xid]:
         """Branches that are prepared and in doubt."""
-        answer = self.request(XAInDoubtXids())
-        assert isinstance(answer, XAInDoubtXidsResponse)
+        answer = self.request(XAIndoubtXids())
+        assert isinstance(answer, XAIndoubtXidsResponse)
         return list(answer.xids)
 
     def xa_set_timeout(self, seconds: int) -> bool:

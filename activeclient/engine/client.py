@@ -19,8 +19,11 @@ from activeclient.engine.session import Session, SessionConfig, State
 from activeclient.errors import (
     ActiveClientError,
     ClosedError,
+    ConnectionLost,
     DisconnectedByServer,
     HeartbeatMissed,
+    IncompatibleVersion,
+    JMSSecurityError,
     ReattachDiverged,
     RemoteProtocolError,
 )
@@ -106,6 +109,7 @@ class ClientEngine:
         self._in_doubt: list[bytes | str | None] = []
         self._ever_connected = False
         self._ponged = False
+        self._progress_before = 0
 
     # --- ports.Engine ---------------------------------------------------------------------------------------------
 
@@ -119,6 +123,8 @@ class ClientEngine:
         """TCP (and TLS) stand: handshake, and every session says hello, in one write."""
         self.now = now
         self.link.connected(now)
+        if self.link.state is not LinkState.HANDSHAKING:
+            return  # it crossed our own decision to give this attempt up
         self._reset_link_state()
         self._ponged = False
         self.heartbeat.started(now)
@@ -148,7 +154,7 @@ class ClientEngine:
     def connection_lost(self, reason: ActiveClientError, now: float) -> None:
         """The transport ended, or could not be opened."""
         self.now = now
-        if self.closed or self.gave_up is not None:
+        if self.closed or self.gave_up is not None or self.link.state is LinkState.WAITING:
             return
         self._lost(reason, now)
 
@@ -176,12 +182,12 @@ class ClientEngine:
                 return
             if due == "ping":
                 self._ping(now)
-        before = self.link.last_error
-        self.link.handle_timeout(now)
-        if self.link.last_error is not before and self.link.last_error is not None:
-            self._transport_gone(self.link.last_error, now)
-            self.events.append(Abort(self.link.last_error))
-            self._attempt_failed(now)
+        endpoint, attempt = self.link.endpoint, self.link.attempts
+        ended = self.link.handle_timeout(now)
+        if ended is not None:
+            self._transport_gone(ended, now)
+            self.events.append(Abort(ended))
+            self._attempt_failed(ended, endpoint, attempt, now)
         self._follow_link()
 
     def next_timeout(self) -> float | None:
@@ -438,7 +444,14 @@ class ClientEngine:
 
     def _lost(self, reason: ActiveClientError, now: float) -> None:
         was_up = self.link.state is LinkState.UP
-        endpoint = self.link.endpoint
+        endpoint, attempt = self.link.endpoint, self.link.attempts
+        if not reason.retriable and not isinstance(reason, (JMSSecurityError, IncompatibleVersion)) and self._ever_connected:
+            # A broker that has worked speaks nonsense, or refuses for a while: worth another attempt.
+            lost = ConnectionLost(str(reason), code=reason.code)
+            lost.__cause__ = reason
+            reason = lost
+        if was_up and self._progress() != self._progress_before:
+            self.link.lived()
         self._transport_gone(reason, now)
         if was_up:
             self._outage = (reason, now, endpoint)
@@ -447,20 +460,17 @@ class ClientEngine:
             self.events.append(Detached(reason, endpoint))
         self.link.lost(reason, now)
         if not was_up:
-            self._attempt_failed(now)
+            self._attempt_failed(reason, endpoint, attempt, now)
         self._follow_link()
 
-    def _attempt_failed(self, now: float) -> None:
-        due = self.link.next_timeout()
-        if self.link.gave_up is None and self.link.last_error is not None:
-            self.events.append(
-                ConnectAttemptFailed(
-                    self.link.last_error,
-                    self.link.endpoint,
-                    self.link.attempts,
-                    max(0.0, due - now) if due is not None and self.link.state is LinkState.WAITING else 0.0,
-                )
-            )
+    def _progress(self) -> int:
+        """Grows whenever the server did something for a session."""
+        return sum(session.received + session.buffer.first + session.epoch for session in self.sessions.values())
+
+    def _attempt_failed(self, reason: ActiveClientError, endpoint: Endpoint | None, attempt: int, now: float) -> None:
+        if self.link.gave_up is None:
+            due = self.link.retry_at
+            self.events.append(ConnectAttemptFailed(reason, endpoint, attempt, 0.0 if due is None else max(0.0, due - now)))
 
     def _follow_link(self) -> None:
         error = self.link.gave_up
@@ -487,6 +497,8 @@ class ClientEngine:
             return
         attempts = self.link.attempts
         self.link.established(now)
+        self._ever_connected = True
+        self._progress_before = self._progress()
         endpoint = self.link.endpoint
         if endpoint is None:
             return
@@ -506,7 +518,6 @@ class ClientEngine:
                 )
             )
         else:
-            self._ever_connected = True
             self.events.append(Connected(endpoint, self.server_version))
 
 

@@ -164,6 +164,11 @@ class Link:
         self.lost_at = None
         self._endpoints.succeeded(self.endpoint)
 
+    def lived(self) -> None:
+        """The link that is about to be lost did its work: its short life says nothing against the next."""
+        self._short_lives = 0
+        self._established_at = -math.inf
+
     def lost(self, reason: ActiveClientError, now: float) -> None:
         """The transport ended, the attempt failed, or the peer cannot be used. Ignored where nothing is to be lost."""
         was_up = self.state is State.UP

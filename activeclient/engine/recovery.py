@@ -45,7 +45,7 @@ from activeclient.wire.packets import (
     UniqueAddMetadata,
     XACommit,
     XAGetTimeout,
-    XAInDoubtXids,
+    XAIndoubtXids,
     XARollback,
     XASetTimeout,
 )
@@ -71,7 +71,7 @@ AGAIN = (
     AddMetadataV2,
     UniqueAddMetadata,
     SessionStop,
-    XAInDoubtXids,
+    XAIndoubtXids,
     XAGetTimeout,
     XASetTimeout,
     XACommit,

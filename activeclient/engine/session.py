@@ -26,6 +26,7 @@ from activeclient.errors import (
     ActiveClientError,
     CallTimeout,
     ClosedError,
+    ConnectionLost,
     NotSent,
     OutcomeUnknown,
     ReattachDiverged,
@@ -69,8 +70,8 @@ from activeclient.wire.packets import (
     SessionStart,
     XAGetTimeout,
     XAGetTimeoutResponse,
-    XAInDoubtXids,
-    XAInDoubtXidsResponse,
+    XAIndoubtXids,
+    XAIndoubtXidsResponse,
     XAResponse,
     XASetTimeout,
     XASetTimeoutResponse,
@@ -85,7 +86,8 @@ BARRIER_QUEUE = "activeclient.barrier"
 """A queue name that nobody has: the query for it is a harmless command whose answer is unmistakable."""
 IN_FLIGHT_LIMIT = 1 << 20
 """Bytes of sends that may wait for their answer when there is no command buffer (window -1): one default window."""
-CREATION_REJECTED = 112
+TRY_LATER = (112, 222)
+"""SESSION_CREATION_REJECTED (the server is starting) and ROUTING_EXCEPTION: another attempt may be taken."""
 INCOMPATIBLE = 108
 SECURITY = 105
 
@@ -101,12 +103,12 @@ REPLIES: dict[type[Packet], tuple[int, ...]] = {
     QueueQuery: QUEUE_REPLIES,
     CreateConsumer: QUEUE_REPLIES,
     BindingQuery: BINDING_REPLIES,
-    XAInDoubtXids: (XAInDoubtXidsResponse.KIND,),
+    XAIndoubtXids: (XAIndoubtXidsResponse.KIND,),
     XAGetTimeout: (XAGetTimeoutResponse.KIND,),
     XASetTimeout: (XASetTimeoutResponse.KIND,),
 }
 """What answers a packet when it is not NULL_RESPONSE; XA verbs: `XAResponse`."""
-REPEATABLE = (QueueQuery, BindingQuery, XAInDoubtXids, XAGetTimeout, XASetTimeout)
+REPEATABLE = (QueueQuery, BindingQuery, XAIndoubtXids, XAGetTimeout, XASetTimeout)
 """Requests that change nothing: when the server counted one and threw its answer away, it is sent again."""
 
 
@@ -623,8 +625,10 @@ class Session:
         error = from_server(packet.code, packet.message)
         if packet.code == INCOMPATIBLE and self.client.lower_version():
             self._create(now)
-        elif packet.code == CREATION_REJECTED:
-            self.client.abort(error, now)
+        elif packet.code in TRY_LATER:
+            later = ConnectionLost(str(error), code=packet.code)
+            later.__cause__ = error
+            self.client.abort(later, now)
         elif self.state is State.NEW:
             self.fail(error, now)
             self.client.session_ready(now)
