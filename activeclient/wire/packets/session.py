@@ -7,6 +7,8 @@ counted), Session*Message of Artemis.
 
 from __future__ import annotations
 
+from typing import Annotated, Final
+
 from activeclient.wire.fields import (
     I32,
     I64,
@@ -14,13 +16,19 @@ from activeclient.wire.fields import (
     Bytes,
     NullableSimpleString,
     SimpleString,
+    Sized,
     String,
 )
+from activeclient.wire.message import CoreMessage, read_header, read_message, write_header, write_message
 from activeclient.wire.packet import NULL_RESPONSE, Packet, packet, wire
-from activeclient.wire.versions import V2_7, V2_28
+from activeclient.wire.versions import V2_0, V2_7, V2_28
 
 _NULL = (NULL_RESPONSE,)
 _QUEUE_ANSWERS = (46, -7, -14)
+_MESSAGE: Final = Sized(write_message, read_message)
+_HEADER: Final = Sized(write_header, read_header)
+Message = Annotated[CoreMessage, _MESSAGE]
+MessageHeader = Annotated[CoreMessage, _HEADER]
 
 
 @packet(67)
@@ -197,3 +205,42 @@ class SendContinuation(Packet):
     requires_response: Bool = False
     correlation_id: I64 = wire(default=0, since=V2_7, optional=True)
     sender_id: I32 = wire(default=0, since=V2_28, optional=True)
+
+
+# --- messages; the hot path is in activeclient.wire.message -----------------------------------------------------------
+
+
+@packet(71, reply=_NULL, since=V2_0)
+class Send(Packet):
+    """A message to the broker."""
+
+    message: Message
+    requires_response: Bool = False
+    correlation_id: I64 = wire(default=0, since=V2_7, optional=True)
+    sender_id: I32 = wire(default=0, since=V2_28, optional=True)
+
+
+@packet(72, since=V2_0)
+class SendLarge(Packet):
+    """A large message to the broker: all but its body, which follows in pieces."""
+
+    message: MessageHeader
+
+
+@packet(75, sent_by="server", since=V2_0)
+class ReceiveMessage(Packet):
+    """A message to a consumer; `delivery_count` is 1 for the first delivery."""
+
+    message: Message
+    consumer_id: I64
+    delivery_count: I32
+
+
+@packet(76, sent_by="server", since=V2_0)
+class ReceiveLarge(Packet):
+    """A large message to a consumer: all but its body, of which `large_message_size` bytes follow in pieces."""
+
+    consumer_id: I64
+    delivery_count: I32
+    large_message_size: I64
+    message: MessageHeader

@@ -1,7 +1,7 @@
 """Packets about the members of a cluster, on channel 0.
 
-Law of this file: a member that goes (`exit`) has no connectors in its frame, whatever the version; every client from 122
-on hears of it in the V2 form. A broker without a cluster sends one entry without primary and backup, which means the
+Law of this file: a member that goes (`exit`) has no connectors in its frame, whatever the version; clients from 122
+on hear of it in the V2 form. A broker without a cluster sends one entry without primary and backup, which means the
 node that one is connected to. Source: ClusterTopologyChangeMessage and its successors.
 """
 

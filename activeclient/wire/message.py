@@ -1,0 +1,584 @@
+"""Core messages: in a SEND, in a RECEIVE, and the header of a large one.
+
+Law of this file: a received message is its frame until somebody asks for something in it; what is decoded then is kept,
+and nothing is decoded twice. Trailers are found from the end of the frame, never by reading through the message. Both
+ways to write a SEND, `SendTemplate.encode` (hot path) and `encode_send` (derived, any message), give the same bytes.
+
+A message inside a frame: the position of the body's end (counted from the packet type byte), the body, the headers, the
+trailer of its packet. Messages have this layout from version 129 on; older ones are refused. Source: CoreMessage,
+SessionSendMessage_V3, SessionReceiveMessage of Artemis.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from activeclient.errors import LocalProtocolError, MessageFormatError, RemoteProtocolError
+from activeclient.wire.fields import read_simple, write_simple
+from activeclient.wire.frames import FRAME, HEADER_SIZE, MIN_LENGTH
+from activeclient.wire.properties import NO_PROPERTIES, PropertyValue, decode_properties, encode_properties
+from activeclient.wire.versions import NEWEST, V2_0, V2_7, V2_28
+
+SEND: Final = 71
+SEND_LARGE: Final = 72
+RECEIVE: Final = 75
+RECEIVE_LARGE: Final = 76
+
+DEFAULT: Final = 0
+OBJECT: Final = 2
+TEXT: Final = 3
+BYTES: Final = 4
+MAP: Final = 5
+STREAM: Final = 6
+
+DEFAULT_PRIORITY: Final = 4
+USER_ID_SIZE: Final = 16
+FORCED_DELIVERY: Final = "_hornetq.forced.delivery.seq"
+"""The property that makes a message the marker of a forced delivery (ClientConsumerImpl.FORCED_DELIVERY_MESSAGE)."""
+
+_BODY_AT: Final = HEADER_SIZE + 4
+_LARGE_HEADER_AT: Final = HEADER_SIZE + 8 + 4 + 8
+"""Behind consumer id, delivery count and size of SESS_RECEIVE_LARGE_MSG."""
+_EMPTY_END: Final = 13
+"""Body end of an empty body: the type byte, the channel id, and the position itself."""
+_END_TO_FRAME: Final = 4
+"""The position of the body's end does not count the frame's length bytes."""
+
+_SMALL: Final = struct.Struct(">bbqqb")
+"""Body type, durable, expiration, timestamp, priority."""
+_SEND_HEAD: Final = struct.Struct(">ibqi")
+_TIMES: Final = struct.Struct(">qqb")
+_RECEIVE_TAIL: Final = struct.Struct(">qi")
+_LARGE_HEAD: Final = struct.Struct(">qiq")
+_SEND_TAIL: Final = struct.Struct(">bqi")
+_SEND_TAIL_130: Final = struct.Struct(">bq")
+_I32: Final = struct.Struct(">i")
+_I64: Final = struct.Struct(">q")
+_unpack_i32 = _I32.unpack_from
+_unpack_i64 = _I64.unpack_from
+_new = object.__new__
+
+
+class CoreMessage:
+    """A message as it is on the wire.
+
+    Args:
+        body: Raw bytes, in the form that the body type asks for.
+        body_type: One of the constants of this module; 0 has no body.
+        address: Where it goes; None leaves it to the producer.
+        user_id: 16 bytes, JMSMessageID without its prefix.
+        expiration: Absolute, ms since 1970; 0 never.
+        timestamp: ms since 1970; 0 none.
+        priority: 0 to 9.
+        message_id: Given by the broker; 0 before.
+        properties: Name to value; see `activeclient.wire.properties` for the types.
+
+    A received message reads its header fields, properties and body when they are first asked for. Call `load` before
+    header fields of a received one are changed. `origin` and `stream` belong to whoever received it.
+    """
+
+    __slots__ = (
+        "_frame",
+        "_header_at",
+        "_properties_at",
+        "address",
+        "body",
+        "body_type",
+        "consumer_id",
+        "delivery_count",
+        "durable",
+        "expiration",
+        "large_size",
+        "message_id",
+        "origin",
+        "priority",
+        "properties",
+        "stream",
+        "timestamp",
+        "user_id",
+    )
+
+    _frame: bytes
+    _header_at: int
+    _properties_at: int
+    body: bytes
+    body_type: int
+    address: str | None
+    user_id: bytes | None
+    durable: bool
+    expiration: int
+    timestamp: int
+    priority: int
+    properties: dict[str, PropertyValue]
+    message_id: int
+    consumer_id: int
+    delivery_count: int
+    large_size: int
+    """Bytes of body that follow in pieces; -1 when the body is in the frame, or when the sender does not say."""
+    origin: object
+    stream: Any
+
+    def __init__(
+        self,
+        body: bytes = b"",
+        body_type: int = DEFAULT,
+        address: str | None = None,
+        *,
+        user_id: bytes | None = None,
+        durable: bool = True,
+        expiration: int = 0,
+        timestamp: int = 0,
+        priority: int = DEFAULT_PRIORITY,
+        properties: Mapping[str, PropertyValue] | None = None,
+        message_id: int = 0,
+        consumer_id: int = -1,
+        delivery_count: int = 0,
+    ) -> None:
+        self._frame = b""
+        self.body = body
+        self.body_type = body_type
+        self.address = address
+        self.user_id = user_id
+        self.durable = durable
+        self.expiration = expiration
+        self.timestamp = timestamp
+        self.priority = priority
+        self.properties = {} if properties is None else dict(properties)
+        self.message_id = message_id
+        self.consumer_id = consumer_id
+        self.delivery_count = delivery_count
+        self.large_size = -1
+        self.origin = None
+        self.stream = None
+
+    @classmethod
+    def received(cls, frame: bytes) -> CoreMessage:
+        """The message of a whole frame (71, 72, 75 or 76), nothing decoded yet (hot path)."""
+        self = _new(cls)
+        self._frame = frame
+        self.origin = None
+        self.stream = None
+        return self
+
+    @property
+    def frame_size(self) -> int:
+        """Bytes of the frame that brought it, which is what credits count; 0 for a message made here."""
+        return len(self._frame)
+
+    def load(self) -> CoreMessage:
+        """Decode everything now.
+
+        Raises:
+            RemoteProtocolError: The frame does not hold a message.
+        """
+        _ = self.message_id, self.consumer_id, self.body, self.body_type, self.properties
+        return self
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            # Python comes here when a slot is empty: the part of the frame that fills it is decoded now.
+            load = _LOADERS.get(name)
+            if load is None:
+                raise AttributeError(f"a {type(self).__name__} has no attribute {name!r}")
+            try:
+                load(self)
+            except (struct.error, IndexError):
+                raise RemoteProtocolError("the message does not fit its frame", kind=_kind(self._frame)) from None
+            return object.__getattribute__(self, name)
+
+    def __repr__(self) -> str:
+        kind = f"type {self.body_type}, {len(self.body)} bytes, {len(self.properties)} properties"
+        return f"<CoreMessage {self.message_id} to {self.address}: {kind}>"
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _kind(frame: bytes) -> int | None:
+    return frame[4] if len(frame) > 4 else None
+
+
+def _locate(frame: bytes) -> int:
+    """Where the headers begin: at the message id."""
+    kind = frame[4]
+    if kind in (RECEIVE, SEND):
+        at: int = _unpack_i32(frame, HEADER_SIZE)[0] + _END_TO_FRAME
+        if at < _BODY_AT or at > len(frame):
+            raise RemoteProtocolError(f"the body ends at {at} of {len(frame)} bytes", offset=HEADER_SIZE, kind=kind)
+        return at
+    if kind == RECEIVE_LARGE:
+        return _LARGE_HEADER_AT
+    if kind == SEND_LARGE:
+        return HEADER_SIZE
+    raise RemoteProtocolError("no packet that holds a message", kind=kind)
+
+
+def _load_message_id(self: CoreMessage) -> None:
+    frame = self._frame
+    if frame[4] == RECEIVE:  # inlined _locate: needed for each acknowledgement
+        at = _unpack_i32(frame, HEADER_SIZE)[0] + _END_TO_FRAME
+        if at < _BODY_AT:
+            raise RemoteProtocolError(f"the body ends at {at}", offset=HEADER_SIZE, kind=RECEIVE)
+    else:
+        at = _locate(frame)
+    self._header_at = at
+    self.message_id = _unpack_i64(frame, at)[0]
+
+
+def _load_header(self: CoreMessage) -> None:
+    frame = self._frame
+    pos = self._header_at + 8
+    if frame[pos]:
+        self.address, pos = read_simple(frame, pos + 1)
+    else:
+        self.address = None
+        pos += 1
+    if frame[pos]:
+        end = pos + 1 + USER_ID_SIZE
+        self.user_id = frame[pos + 1 : end]
+        pos = end
+    else:
+        self.user_id = None
+        pos += 1
+    self.body_type, durable, self.expiration, self.timestamp, self.priority = _SMALL.unpack_from(frame, pos)
+    self.durable = durable != 0
+    self._properties_at = pos + _SMALL.size
+
+
+def _load_properties(self: CoreMessage) -> None:
+    self.properties, _ = decode_properties(self._frame, self._properties_at)
+
+
+def _load_body(self: CoreMessage) -> None:
+    frame = self._frame
+    kind = frame[4]
+    self.body = frame[_BODY_AT : _locate(frame)] if kind in (RECEIVE, SEND) else b""
+
+
+def _load_delivery(self: CoreMessage) -> None:
+    frame = self._frame
+    match frame[4]:
+        case 75:
+            if len(frame) < _BODY_AT + _RECEIVE_TAIL.size:
+                raise RemoteProtocolError("the message does not fit its frame", kind=RECEIVE)
+            self.consumer_id, self.delivery_count = _RECEIVE_TAIL.unpack_from(frame, len(frame) - _RECEIVE_TAIL.size)
+            self.large_size = -1
+        case 76:
+            self.consumer_id, self.delivery_count, self.large_size = _LARGE_HEAD.unpack_from(frame, HEADER_SIZE)
+        case _:
+            self.consumer_id, self.delivery_count, self.large_size = -1, 0, -1
+
+
+_LOADERS: Final[dict[str, Callable[[CoreMessage], None]]] = {
+    "_header_at": _load_message_id,
+    "message_id": _load_message_id,
+    "_properties_at": _load_header,
+    "address": _load_header,
+    "user_id": _load_header,
+    "body_type": _load_header,
+    "durable": _load_header,
+    "expiration": _load_header,
+    "timestamp": _load_header,
+    "priority": _load_header,
+    "properties": _load_properties,
+    "body": _load_body,
+    "consumer_id": _load_delivery,
+    "delivery_count": _load_delivery,
+    "large_size": _load_delivery,
+}
+
+
+def decode_large_header(frame: bytes) -> CoreMessage:
+    """The message that SESS_RECEIVE_LARGE_MSG or SESS_SEND_LARGE opens: all but the body, which follows in pieces;
+    `large_size` says how many bytes (-1 in a SEND_LARGE).
+
+    Raises:
+        RemoteProtocolError: The frame cannot be read.
+    """
+    if len(frame) <= HEADER_SIZE or frame[4] not in (RECEIVE_LARGE, SEND_LARGE):
+        raise RemoteProtocolError("no packet that opens a large message", kind=_kind(frame))
+    return CoreMessage.received(frame).load()
+
+
+def decode_send(frame: bytes, version: int) -> tuple[CoreMessage, bool, int, int]:
+    """Message, requires_response, correlation id and sender id of a SESS_SEND, for the receiving side of it.
+    The message is decoded lazily, as every received one.
+
+    Raises:
+        RemoteProtocolError: The frame cannot be read, or the version has another layout.
+    """
+    if version < V2_0:
+        raise RemoteProtocolError(f"messages of protocol version {version} are not supported, only from {V2_0} on")
+    if len(frame) < _BODY_AT or frame[4] != SEND:
+        raise RemoteProtocolError("no SESS_SEND", kind=_kind(frame))
+    size = _trailer_size(version)
+    at = len(frame) - size
+    if at < _locate(frame):
+        raise RemoteProtocolError("the message does not fit its frame", kind=SEND)
+    correlation_id = _unpack_i64(frame, at + 1)[0] if version >= V2_7 else 0
+    sender_id = _unpack_i32(frame, at + 9)[0] if version >= V2_28 else 0
+    return CoreMessage.received(frame), frame[at] != 0, correlation_id, sender_id
+
+
+def _trailer_size(version: int) -> int:
+    return 13 if version >= V2_28 else 9 if version >= V2_7 else 1
+
+
+def send_correlation_id(frame: bytes) -> int:
+    """The correlation id in a SESS_SEND that was encoded for version 134 or later."""
+    correlation_id: int = _unpack_i64(frame, len(frame) - 12)[0]
+    return correlation_id
+
+
+def message_address(frame: bytes) -> str | None:
+    """The address in a frame that holds a message or opens a large one.
+
+    Raises:
+        RemoteProtocolError: The frame cannot be read.
+    """
+    try:
+        at = _locate(frame) + 8
+        return read_simple(frame, at + 1)[0] if frame[at] else None
+    except (struct.error, IndexError):
+        raise RemoteProtocolError("the message does not fit its frame", kind=_kind(frame)) from None
+
+
+def forced_delivery_sequence(message: CoreMessage) -> int | None:
+    """The sequence of a forced delivery's marker; None for a message. (A browser's messages have count 0 too.)"""
+    if message.delivery_count != 0:
+        return None
+    sequence = message.properties.get(FORCED_DELIVERY)
+    return sequence if isinstance(sequence, int) else None
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def _refuse_old(version: int) -> None:
+    if not V2_0 <= version <= NEWEST:
+        raise LocalProtocolError(f"messages of protocol version {version} are not supported, only {V2_0} to {NEWEST}")
+
+
+def _write_user_id(user_id: bytes | None) -> bytes:
+    if user_id is None:
+        return b"\x00"
+    if len(user_id) != USER_ID_SIZE:
+        raise MessageFormatError(f"user_id of {len(user_id)} bytes, must be {USER_ID_SIZE}")
+    return b"\x01" + user_id
+
+
+def _write_address(address: str | None) -> bytes:
+    return b"\x00" if address is None else b"\x01" + write_simple(address)
+
+
+_RANGES: Final = {
+    "message_id": ">q",
+    "body_type": ">b",
+    "expiration": ">q",
+    "timestamp": ">q",
+    "priority": ">b",
+}
+
+
+def write_header(message: CoreMessage) -> bytes:
+    """Message id to properties: what opens a large message, and what follows the body of another.
+
+    Raises:
+        MessageFormatError: A header field or property that has no place on the wire; names it.
+    """
+    try:
+        small = _SMALL.pack(
+            message.body_type, 1 if message.durable else 0, message.expiration, message.timestamp, message.priority
+        )
+        message_id = _I64.pack(message.message_id)
+    except struct.error as exc:
+        for name, format_ in _RANGES.items():
+            try:
+                struct.pack(format_, getattr(message, name))
+            except struct.error:
+                raise MessageFormatError(f"{name}={getattr(message, name)!r} has no place on the wire") from exc
+        raise
+    address, user_id = _write_address(message.address), _write_user_id(message.user_id)
+    return b"".join((message_id, address, user_id, small, encode_properties(message.properties)))
+
+
+def write_message(message: CoreMessage) -> bytes:
+    """End of the body, body, headers: the message inside SEND and RECEIVE.
+
+    Raises:
+        MessageFormatError: As `write_header`.
+    """
+    return b"".join((_I32.pack(len(message.body) + _EMPTY_END), message.body, write_header(message)))
+
+
+def read_message(frame: bytes, pos: int) -> tuple[CoreMessage, int]:
+    """The field kind's reader: the message and the position of its packet's trailer."""
+    message = CoreMessage.received(frame)
+    message.properties, pos = decode_properties(frame, message._properties_at)
+    _ = message.body
+    return message, pos
+
+
+def read_header(frame: bytes, pos: int) -> tuple[CoreMessage, int]:
+    """The same for the header of a large message."""
+    message = CoreMessage.received(frame)
+    message.properties, pos = decode_properties(frame, message._properties_at)
+    return message, pos
+
+
+def _write_send_trailer(version: int, requires_response: bool, correlation_id: int, sender_id: int) -> bytes:
+    flag = -1 if requires_response else 0
+    if version >= V2_28:
+        return _SEND_TAIL.pack(flag, correlation_id, sender_id)
+    if version >= V2_7:
+        return _SEND_TAIL_130.pack(flag, correlation_id)
+    return b"\xff" if requires_response else b"\x00"
+
+
+def encode_send(
+    message: CoreMessage,
+    channel_id: int,
+    version: int,
+    requires_response: bool = False,
+    correlation_id: int = 0,
+    sender_id: int = 0,
+) -> bytes:
+    """The whole SESS_SEND frame of any message.
+
+    Raises:
+        MessageFormatError: A header field or property that has no place on the wire.
+        LocalProtocolError: The version has another layout.
+    """
+    _refuse_old(version)
+    content = write_message(message)
+    trailer = _write_send_trailer(version, requires_response, correlation_id, sender_id)
+    return b"".join((FRAME.pack(len(content) + len(trailer) + MIN_LENGTH, SEND, channel_id), content, trailer))
+
+
+def encode_send_large_header(message: CoreMessage, channel_id: int, version: int) -> bytes:
+    """The whole SESS_SEND_LARGE frame, which opens a large message; the body of `message` is not in it.
+
+    Raises:
+        MessageFormatError, LocalProtocolError: As `encode_send`.
+    """
+    _refuse_old(version)
+    header = write_header(message)
+    return FRAME.pack(len(header) + MIN_LENGTH, SEND_LARGE, channel_id) + header
+
+
+def encode_receive(message: CoreMessage, consumer_id: int, delivery_count: int, channel_id: int) -> bytes:
+    """The whole SESS_RECEIVE_MSG frame, for a server's side.
+
+    Raises:
+        MessageFormatError: As `write_header`.
+    """
+    content = write_message(message)
+    trailer = _RECEIVE_TAIL.pack(consumer_id, delivery_count)
+    return b"".join((FRAME.pack(len(content) + len(trailer) + MIN_LENGTH, RECEIVE, channel_id), content, trailer))
+
+
+class SendTemplate:
+    """Everything that stays the same from send to send of one producer, packed once (hot path).
+
+    Args:
+        expiration: Absolute, ms; 0 never. `encode` takes another for messages that live for a time.
+
+    Raises:
+        MessageFormatError: A value that has no place on the wire.
+        LocalProtocolError: The version has another layout.
+    """
+
+    __slots__ = ("_after_body", "_after_user_id", "_channel_id", "_expiration", "_priority", "_sender_id", "_version")
+
+    def __init__(
+        self,
+        channel_id: int,
+        version: int,
+        address: str | None,
+        body_type: int = BYTES,
+        durable: bool = True,
+        priority: int = DEFAULT_PRIORITY,
+        expiration: int = 0,
+        sender_id: int = 0,
+    ) -> None:
+        _refuse_old(version)
+        write_header(CoreMessage(b"", body_type, address, durable=durable, priority=priority, expiration=expiration))
+        self._channel_id = channel_id
+        self._version = version
+        self._priority = priority
+        self._expiration = expiration
+        self._sender_id = sender_id
+        self._after_body = _I64.pack(0) + _write_address(address)
+        """Message id, address; the user id follows."""
+        self._after_user_id = struct.pack(">bb", body_type, 1 if durable else 0)
+
+    def encode(
+        self,
+        body: bytes,
+        timestamp_ms: int,
+        properties_bytes: bytes = NO_PROPERTIES,
+        user_id: bytes | None = None,
+        correlation_id: int = 0,
+        requires_response: bool = False,
+        expiration: int | None = None,
+    ) -> bytes:
+        """The whole SESS_SEND frame.
+
+        Args:
+            properties_bytes: An encoded set, as `encode_properties` gives it, leading byte included.
+            user_id: 16 bytes or None.
+        """
+        if user_id is None:
+            marked = b"\x00"
+        elif len(user_id) == USER_ID_SIZE:
+            marked = b"\x01" + user_id
+        else:
+            raise MessageFormatError(f"user_id of {len(user_id)} bytes, must be {USER_ID_SIZE}")
+        if self._version >= V2_28:
+            trailer = _SEND_TAIL.pack(-1 if requires_response else 0, correlation_id, self._sender_id)
+        else:
+            trailer = _write_send_trailer(self._version, requires_response, correlation_id, 0)
+        after_body = self._after_body
+        length = len(body)
+        # 32 = 13 (type byte to the body) + 2 (body type, durable) + 17 (times and priority)
+        size = 32 + length + len(after_body) + len(marked) + len(properties_bytes) + len(trailer)
+        return b"".join(
+            (
+                _SEND_HEAD.pack(size, SEND, self._channel_id, length + _EMPTY_END),
+                body,
+                after_body,
+                marked,
+                self._after_user_id,
+                _TIMES.pack(self._expiration if expiration is None else expiration, timestamp_ms, self._priority),
+                properties_bytes,
+                trailer,
+            )
+        )
+
+
+# --- text bodies ------------------------------------------------------------------------------------------------------
+
+
+def text_body(text: str | None) -> bytes:
+    """The body of a text message."""
+    if text is None:
+        return b"\x00"
+    units = text.encode("utf-16-le", "surrogatepass")
+    return b"".join((b"\x01", _I32.pack(len(units)), units))
+
+
+def text_of(body: bytes) -> str | None:
+    """The text of a text message's body; no body at all reads as no text.
+
+    Raises:
+        MessageFormatError: The body is no text body.
+    """
+    if not body or body[0] == 0:
+        return None
+    try:
+        return read_simple(body, 1)[0]
+    except RemoteProtocolError as exc:
+        raise MessageFormatError(f"{len(body)} bytes are not the body of a text message: {exc}") from exc
