@@ -6,12 +6,13 @@ consumer or the connection is closed; a listener and `receive` exclude each othe
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
-from activeclient.client.large_message import read_piece, read_whole
+from activeclient.client.large_message import BodyReader, inflated, read_whole
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.requests import Request
 from activeclient.errors import ClosedError, ConnectionLost, IllegalStateError
@@ -206,9 +207,9 @@ class ClientConsumer:
         """The whole body of a large message."""
         return read_whole(self._pump, self._calls, message, self.session.settings.max_large_message_size)
 
-    def read_piece(self, message: CoreMessage) -> bytes:
-        """The next piece of a large body; empty at its end."""
-        return read_piece(self._pump, self._calls, message)
+    def open_body(self, message: CoreMessage) -> BinaryIO:
+        """The body of a large message as a file, read once and forwards."""
+        return io.BufferedReader(BodyReader(inflated(self._pump, self._calls, message)))  # type: ignore[return-value]
 
     # --- closing --------------------------------------------------------------------------------------------------
 

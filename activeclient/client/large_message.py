@@ -8,6 +8,7 @@ start if its source can be rewound. A body is read as it arrives; inflating stop
 from __future__ import annotations
 
 import io
+import time
 import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
@@ -26,6 +27,7 @@ from activeclient.errors import (
 )
 from activeclient.wire.message import CoreMessage, duplicate_id_of, encode_send_large_header
 from activeclient.wire.packets import SendContinuation
+from activeclient.wire.properties import decode_properties
 
 if TYPE_CHECKING:
     from activeclient.client.producer import ClientProducer
@@ -104,11 +106,7 @@ def _send_once(
         calls.room(timeout)
         epoch = engine.epoch
         header = encode_send_large_header(
-            message,
-            engine.channel_id,
-            engine.client.version,
-            address=address,
-            properties=_with_compressed(blob) if compress else blob,
+            _opening(message, address, blob, compress=compress), engine.channel_id, engine.client.version
         )
         engine.send(header, None)
     token: SendToken | None = None
@@ -179,10 +177,22 @@ def _pieces(chunks: Iterator[bytes], size: int) -> Iterator[tuple[bytes, bool]]:
     yield held, True
 
 
-def _with_compressed(blob: bytes) -> bytes:
-    from activeclient.wire.message import append_property
-
-    return append_property(blob, COMPRESSED, True)
+def _opening(message: CoreMessage, address: str, blob: bytes, *, compress: bool) -> CoreMessage:
+    """The message without its body, with the properties as they were encoded once for all its attempts."""
+    properties, _ = decode_properties(blob, 0)
+    if compress:
+        properties[COMPRESSED] = True
+    return CoreMessage(
+        b"",
+        message.body_type,
+        address,
+        user_id=message.user_id,
+        durable=message.durable,
+        expiration=message.expiration,
+        timestamp=message.timestamp or int(time.time() * 1000),
+        priority=message.priority,
+        properties=properties,
+    )
 
 
 # --- receiving --------------------------------------------------------------------------------------------------------

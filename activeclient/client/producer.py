@@ -15,19 +15,20 @@ from activeclient.client.large_message import send_large
 from activeclient.engine.requests import SendToken
 from activeclient.errors import IllegalStateError, Outcome
 from activeclient.wire import versions
-from activeclient.wire.message import (
-    CoreMessage,
-    SendTemplate,
+from activeclient.wire.message import CoreMessage, SendTemplate
+from activeclient.wire.packets import CreateProducer, RemoveProducer
+from activeclient.wire.properties import (
+    DUPLICATE_ID_NAME,
+    NO_PROPERTIES,
+    append_duplicate_id,
     append_property,
     duplicate_id_properties,
     encode_properties,
 )
-from activeclient.wire.packets import CreateProducer, RemoveProducer
 
 if TYPE_CHECKING:
     from activeclient.client.session import ClientSession, SendHandler
 
-DUPLICATE_ID = "_AMQ_DUPL_ID"
 GROUP_ID = "_AMQ_GROUP_ID"
 
 
@@ -53,7 +54,6 @@ class ClientProducer:
         self._block_durable = settings.block_on_durable_send
         self._block_non_durable = settings.block_on_non_durable_send
         self._group = settings.group_id or (os.urandom(8).hex() if settings.auto_group else None)
-        self._no_properties = settings.group_id is None and not settings.auto_group
         if self._engine.client.version >= versions.V2_28:
             self._engine.producers[producer_id] = address
             if self._engine.may_command:
@@ -149,18 +149,18 @@ class ClientProducer:
 
     def encoded_properties(self, message: CoreMessage) -> bytes:
         """The message's properties on the wire, with a duplicate id if the settings say so and it has none."""
-        if message.has_no_properties and self._no_properties:
+        properties = message.properties
+        if not properties and self._group is None:
             if not self._duplicate_detection:
-                return b"\0"
+                return NO_PROPERTIES
             self._sent += 1
             return duplicate_id_properties(self._id_prefix + self._sent.to_bytes(8, "big"))
-        properties = message.properties
         blob = encode_properties(properties)
         if self._group is not None and GROUP_ID not in properties:
             blob = append_property(blob, GROUP_ID, self._group)
-        if self._duplicate_detection and DUPLICATE_ID not in properties:
+        if self._duplicate_detection and DUPLICATE_ID_NAME not in properties:
             self._sent += 1
-            blob = append_property(blob, DUPLICATE_ID, self._id_prefix + self._sent.to_bytes(8, "big"))
+            blob = append_duplicate_id(blob, self._id_prefix + self._sent.to_bytes(8, "big"))
         return blob
 
     def _wait_for_credits(self, address: str, size: int, timeout: float | None) -> None:

@@ -22,7 +22,7 @@ from activeclient.engine.requests import Request
 from activeclient.engine.session import Session, State
 from activeclient.errors import ActiveClientError, IllegalStateError, JMSError, TransactionRolledBackError, XAError
 from activeclient.wire.fields import Xid
-from activeclient.wire.message import CoreMessage
+from activeclient.wire.message import BYTES, CoreMessage
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
     AddMetadataV2,
@@ -343,11 +343,9 @@ class ClientSession:
 
     # --- producers and consumers ----------------------------------------------------------------------------------
 
-    def create_message(self, durable: bool = True, *, body: bytes = b"", body_type: int = CoreMessage.BYTES) -> CoreMessage:
+    def create_message(self, durable: bool = True, *, body: bytes = b"", body_type: int = BYTES) -> CoreMessage:
         """A message to send."""
-        message = CoreMessage(body_type=body_type, durable=durable)
-        message.body = body
-        return message
+        return CoreMessage(body, body_type, durable=durable)
 
     def create_producer(self, address: str | None = None) -> ClientProducer:
         """A producer for an address; without one, each send names it."""

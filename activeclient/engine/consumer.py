@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from activeclient.engine.large_message import InboundBody
 from activeclient.errors import ActiveClientError
 from activeclient.events import LargeMessageDamaged, StaleAcknowledgement
-from activeclient.wire.message import CoreMessage
+from activeclient.wire.message import CoreMessage, forced_delivery_sequence
 from activeclient.wire.packets import (
     ConsumerClose,
     CreateConsumer,
@@ -138,8 +138,8 @@ class Consumer:
             return
         if frame[-4:] == b"\0\0\0\0":  # delivery count 0: the marker of a forced delivery
             message = CoreMessage.received(frame)
-            sequence = message.properties.get("_hornetq.forced.delivery.seq")
-            if isinstance(sequence, int):
+            sequence = forced_delivery_sequence(message)
+            if sequence is not None:
                 self.forced_seen = max(self.forced_seen, sequence)
                 return
         else:
@@ -159,7 +159,7 @@ class Consumer:
             return
         if self.absorbing and self._absorb(message, body):
             return
-        message.stream = body
+        message.body_follows(body)
         message.origin = self.origin
         self.large = message
         self.buffer.append(message)
@@ -194,7 +194,7 @@ class Consumer:
                 self.large = streaming
             else:
                 body.discard()
-                message.stream = body
+                message.body_follows(body)
                 self.large = message
             self.consumed(body.header_size)
         if acknowledged:
@@ -264,7 +264,8 @@ class Consumer:
         if not self.settle_taken(message, cumulative=True):
             return False
         self.ack_message_id = message.message_id
-        self.ack_bytes += message.frame_size
+        stream = message.stream
+        self.ack_bytes += message.frame_size if stream is None else stream.header_size + stream.size
         if self.ack_bytes >= self.ack_batch:
             self.flush_acknowledgements()
         return True

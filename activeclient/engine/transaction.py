@@ -6,7 +6,7 @@ rollback-only, or its commit is settled by the duplicate ids of all its sends, o
 
 from __future__ import annotations
 
-from activeclient.wire.message import duplicate_id_of
+from activeclient.wire.message import duplicate_id_of, may_have_duplicate_id
 
 
 class Transaction:
@@ -33,7 +33,7 @@ class Transaction:
         self.sends += 1
         self._size += len(frame)
         if self._frames is not None:
-            if frame[4] == 71 and self._size <= self._limit and duplicate_id_of(frame) is not None:
+            if frame[4] == 71 and self._size <= self._limit and may_have_duplicate_id(frame):
                 self._frames.append(frame)
             else:
                 self._frames = None
@@ -45,7 +45,10 @@ class Transaction:
     @property
     def repeatable(self) -> list[bytes] | None:
         """The frames that, sent again, prove whether the commit happened; None when that cannot be proven."""
-        return None if self.acknowledged or not self._frames else list(self._frames)
+        frames = self._frames
+        if self.acknowledged or not frames or any(duplicate_id_of(frame) is None for frame in frames):
+            return None
+        return list(frames)
 
     def reset(self) -> None:
         """A new transaction begins."""

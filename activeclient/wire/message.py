@@ -11,14 +11,21 @@ SessionSendMessage_V3, SessionReceiveMessage of Artemis.
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from activeclient.errors import LocalProtocolError, MessageFormatError, RemoteProtocolError
+from activeclient.errors import IllegalStateError, LocalProtocolError, MessageFormatError, RemoteProtocolError
 from activeclient.wire.fields import read_simple, write_simple
 from activeclient.wire.frames import FRAME, HEADER_SIZE, MIN_LENGTH
-from activeclient.wire.properties import NO_PROPERTIES, PropertyValue, decode_properties, encode_properties
+from activeclient.wire.properties import (
+    DUPLICATE_ID_NAME,
+    NO_PROPERTIES,
+    PropertyValue,
+    decode_properties,
+    encode_properties,
+)
 from activeclient.wire.versions import NEWEST, V2_0, V2_7, V2_28
 
 SEND: Final = 71
@@ -85,6 +92,7 @@ class CoreMessage:
         "_properties_at",
         "address",
         "body",
+        "body_input",
         "body_type",
         "consumer_id",
         "delivery_count",
@@ -117,8 +125,12 @@ class CoreMessage:
     delivery_count: int
     large_size: int
     """Bytes of body that follow in pieces; -1 when the body is in the frame, or when the sender does not say."""
-    origin: object
+    body_input: BinaryIO | None
+    """Where the body of a message to be sent is read from, instead of `body`: for bodies larger than memory."""
+    origin: Any
+    """Who delivered it; None for a message made here. The engine's business."""
     stream: Any
+    """The body on its way in, for a large message; its pieces come through `origin`."""
 
     def __init__(
         self,
@@ -138,6 +150,7 @@ class CoreMessage:
     ) -> None:
         self._frame = b""
         self.body = body
+        self.body_input = None
         self.body_type = body_type
         self.address = address
         self.user_id = user_id
@@ -189,8 +202,42 @@ class CoreMessage:
                 raise RemoteProtocolError("the message does not fit its frame", kind=_kind(self._frame)) from None
             return object.__getattribute__(self, name)
 
+    def body_follows(self, stream: object) -> None:
+        """The body comes in pieces: it is read through `stream` when it is first asked for."""
+        self.stream = stream
+        if self.origin is None or self._frame == b"":
+            del self.body
+
+    def acknowledge(self) -> None:
+        """Acknowledge this message and all that its consumer delivered before it.
+
+        Raises:
+            IllegalStateError: Nobody delivered it: it was made here.
+        """
+        if self.origin is None:
+            raise IllegalStateError("only a received message can be acknowledged")
+        self.origin.consumer.owner.acknowledge(self)
+
+    def individual_acknowledge(self) -> None:
+        """Acknowledge this message only.
+
+        Raises:
+            IllegalStateError: Nobody delivered it: it was made here.
+        """
+        if self.origin is None:
+            raise IllegalStateError("only a received message can be acknowledged")
+        self.origin.consumer.owner.individual_acknowledge(self)
+
+    def open_body(self) -> BinaryIO:
+        """The body as a file, read once and forwards: for bodies larger than memory."""
+        if self.stream is None:
+            return io.BytesIO(self.body)
+        opened: BinaryIO = self.origin.consumer.owner.open_body(self)
+        return opened
+
     def __repr__(self) -> str:
-        kind = f"type {self.body_type}, {len(self.body)} bytes, {len(self.properties)} properties"
+        size = f"{len(self.body)} bytes" if self.stream is None else f"{self.stream.size} bytes in pieces"
+        kind = f"type {self.body_type}, {size}, {len(self.properties)} properties"
         return f"<CoreMessage {self.message_id} to {self.address}: {kind}>"
 
 
@@ -253,6 +300,9 @@ def _load_properties(self: CoreMessage) -> None:
 
 
 def _load_body(self: CoreMessage) -> None:
+    if self.stream is not None:
+        self.body = self.origin.consumer.owner.read_whole(self)
+        return
     frame = self._frame
     kind = frame[4]
     self.body = frame[_BODY_AT : _locate(frame)] if kind in (RECEIVE, SEND) else b""
@@ -272,7 +322,12 @@ def _load_delivery(self: CoreMessage) -> None:
             self.consumer_id, self.delivery_count, self.large_size = -1, 0, -1
 
 
+def _load_body_input(self: CoreMessage) -> None:
+    self.body_input = None
+
+
 _LOADERS: Final[dict[str, Callable[[CoreMessage], None]]] = {
+    "body_input": _load_body_input,
     "_header_at": _load_message_id,
     "message_id": _load_message_id,
     "_properties_at": _load_header,
@@ -344,6 +399,22 @@ def message_address(frame: bytes) -> str | None:
         return read_simple(frame, at + 1)[0] if frame[at] else None
     except (struct.error, IndexError):
         raise RemoteProtocolError("the message does not fit its frame", kind=_kind(frame)) from None
+
+
+_DUPLICATE_ID_MARK: Final = write_simple(DUPLICATE_ID_NAME)
+
+
+def may_have_duplicate_id(frame: bytes) -> bool:
+    """Does the frame of a send seem to carry a duplicate id? Certain only when it says no (hot path)."""
+    return _DUPLICATE_ID_MARK in frame
+
+
+def duplicate_id_of(frame: bytes) -> bytes | str | None:
+    """The duplicate id that a SEND or SEND_LARGE frame carries, or None."""
+    if _DUPLICATE_ID_MARK not in frame:
+        return None
+    found = CoreMessage.received(frame).properties.get(DUPLICATE_ID_NAME)
+    return found if isinstance(found, (bytes, str)) else None if found is None else str(found)
 
 
 def forced_delivery_sequence(message: CoreMessage) -> int | None:
