@@ -6,7 +6,6 @@ consumer or the connection is closed; a listener and `receive` exclude each othe
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -209,7 +208,7 @@ class ClientConsumer:
 
     def open_body(self, message: CoreMessage) -> BinaryIO:
         """The body of a large message as a file, read once and forwards."""
-        return io.BufferedReader(BodyReader(inflated(self._pump, self._calls, message)))  # type: ignore[return-value]
+        return BodyReader(inflated(self._pump, self._calls, message))
 
     # --- closing --------------------------------------------------------------------------------------------------
 

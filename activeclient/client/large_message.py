@@ -261,9 +261,14 @@ def inflated(pump: Pump, calls: Calls, message: CoreMessage) -> Iterator[bytes]:
         yield rest
 
 
-class BodyReader(io.RawIOBase):
+class BodyReader(io.BufferedReader):
     """A large body as a file that is read once, forwards."""
 
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        super().__init__(_RawBody(pieces))
+
+
+class _RawBody(io.RawIOBase):
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
         self._held = b""

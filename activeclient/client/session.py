@@ -193,8 +193,7 @@ class ClientSession:
                 return
             try:
                 if engine.usable:
-                    for consumer in engine.consumers.values():
-                        consumer.flush_acknowledgements()
+                    self._flush_acknowledgements()
                     request = engine.submit(engine.request_of(SessionClose()))
                     limit = self.calls.call_timeout if timeout is None else timeout
                     pump.wait(lambda: request.done or not engine.usable, min(limit, NEVER))

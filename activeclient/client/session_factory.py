@@ -59,7 +59,7 @@ class ClientSessionFactory:
     """
 
     def __init__(self, settings: Settings, endpoints: Sequence[Endpoint], scheme: str, rng: random.Random) -> None:
-        self.settings = settings
+        settings = self.settings = settings.effective
         self.listeners = Listeners()
         self._sessions: dict[Session, ClientSession] = {}
         self._dispatcher = dispatch.current()
@@ -81,8 +81,8 @@ class ClientSessionFactory:
             rng.random,
         )
         ttl = settings.connection_ttl
-        period = settings.effective_client_failure_check_period
-        connect_timeout = settings.connect_timeout_millis
+        period = settings.client_failure_check_period
+        connect_timeout = settings.connect_timeout
         link = Link(
             candidates,
             initial.pause,

@@ -22,14 +22,14 @@ def _tcp(settings: Settings) -> Opener:
         return open_transport(
             endpoint,
             timeout,
-            cancel=cancel,
             tls=context,
-            server_hostname=settings.tls.sni_host or endpoint.host,
-            tcp_no_delay=settings.tcp_no_delay,
+            server_hostname=settings.sni_host or endpoint.host,
             send_buffer=settings.tcp_send_buffer_size,
             receive_buffer=settings.tcp_receive_buffer_size,
-            local_address=settings.local_address,
-            local_port=settings.local_port,
+            local_address=(settings.local_address or "", settings.local_port)
+            if settings.local_address or settings.local_port
+            else None,
+            cancel=cancel,
         )
 
     return open_tcp

@@ -20,7 +20,7 @@ class Transaction:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self.rollback_only = False
+        self._frames: list[bytes] | None = []
         self.reset()
 
     @property
@@ -56,4 +56,4 @@ class Transaction:
         self.acknowledged = False
         self.sends = 0
         self._size = 0
-        self._frames: list[bytes] | None = []
+        self._frames = []

@@ -1,1 +1,1 @@
-"""Where the engine's events become log lines and counters."""
+"""Where the engine's events become log lines."""
