@@ -332,7 +332,7 @@ class Consumer:
                 self.session.command(self._ack_frame(KIND_INDIVIDUAL, held))
 
     def _ack_frame(self, kind: int, message_id: int) -> bytes:
-        return ACKNOWLEDGE.pack(26 + 4, kind, self.session.channel_id, self.id, message_id, False)
+        return ACKNOWLEDGE.pack(ACKNOWLEDGE.size - 4, kind, self.session.channel_id, self.id, message_id, False)
 
     # --- a life of its own ----------------------------------------------------------------------------------------
 
