@@ -81,7 +81,7 @@ class Timeout:
 
 @dataclass(frozen=True, slots=True)
 class ResetPeer:
-    """RST after *seconds*; also for connections made while the toxic is there."""
+    """End *seconds* after the next data in the stream: by RST, but for connections older than the toxic by FIN."""
 
     kind: ClassVar[str] = "reset_peer"
     seconds: float = 0.0
@@ -237,7 +237,8 @@ class Link:
         return self.toxic(Timeout(), stream)
 
     def reset_peer(self, after: float = 0.0, stream: Stream = "downstream") -> contextlib.AbstractContextManager[None]:
-        """RST *after* seconds, for every connection that exists or is made inside the block."""
+        """End every connection *after* seconds from the next data in *stream*: by RST if it was made inside the block,
+        by FIN if it existed before. For an RST in a living connection see the cutter."""
         return self.toxic(ResetPeer(after), stream)
 
     def limit_data(self, count: int, stream: Stream = "upstream") -> contextlib.AbstractContextManager[None]:
