@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, Protocol
 
 from toxiproxy import Toxiproxy
 
+from integration.ports import free_port
 from integration.toxiproxy_server import ToxiproxyServer
 
 Stream = Literal["upstream", "downstream"]
@@ -267,10 +268,10 @@ class Faults:
         self._links: list[Link] = []
 
     def link(self, host: str, port: int, name: str | None = None) -> Link:
-        """A proxy to host:port, as the Toxiproxy server sees them, on a free port of its."""
+        """A proxy to host:port on a free port. Toxiproxy must share our host or our host's network."""
         name = name or f"activeclient-{next(_numbers)}"
         try:
-            proxy = self._api.create(upstream=f"{host}:{port}", name=name, listen="127.0.0.1:0", enabled=True)
+            proxy = self._api.create(upstream=f"{host}:{port}", name=name, listen=f"127.0.0.1:{free_port()}", enabled=True)
         except Exception as failure:
             raise FaultError(f"no proxy {name} to {host}:{port}: {failure}") from failure
         link = Link(proxy, name, self._server.host, int(str(proxy.listen).rpartition(":")[2]))
