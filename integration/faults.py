@@ -271,7 +271,9 @@ class Faults:
         """A proxy to host:port on a free port. Toxiproxy must share our host or our host's network."""
         name = name or f"activeclient-{next(_numbers)}"
         try:
-            proxy = self._api.create(upstream=f"{host}:{port}", name=name, listen=f"127.0.0.1:{free_port()}", enabled=True)
+            proxy = self._api.create(
+                upstream=f"{host}:{port}", name=name, listen=f"127.0.0.1:{free_port()}", enabled=True
+            )
         except Exception as failure:
             raise FaultError(f"no proxy {name} to {host}:{port}: {failure}") from failure
         link = Link(proxy, name, self._server.host, int(str(proxy.listen).rpartition(":")[2]))
