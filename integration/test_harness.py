@@ -25,7 +25,7 @@ from integration.artemis import Broker, BrokerError, LocalBroker, RemoteBroker
 from integration.configuration import BrokerSettings, TlsFiles
 from integration.conftest import MakeBroker
 from integration.cutter import Cut, Cutter, Direction
-from integration.docker import COMPOSE_FILE
+from integration.docker import COMPOSE_FILE, DockerBroker
 from integration.faults import Bandwidth, FaultError, Faults, LimitData, Link, Slicer, SlowClose
 from integration.handshake import MAGIC, Handshake, answers, ping_frame
 from integration.leaks import Leaks
@@ -282,6 +282,46 @@ def test_the_images_have_the_versions_of_the_local_servers() -> None:
     assert f"image: apache/activemq-artemis:{DISTRIBUTION_VERSION}\n" in text
     assert f"image: ghcr.io/shopify/toxiproxy:{TOXIPROXY_VERSION.removeprefix('v')}\n" in text
     assert "\t" not in text
+
+
+def test_a_container_is_started_stopped_killed_and_removed_by_compose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = tmp_path / "calls"
+    docker = tmp_path / "docker"
+    docker.write_text(
+        f'#!/bin/sh\nshift 5\necho "$@ port=$ARTEMIS_PORT anonymous=$ARTEMIS_ANONYMOUS" >> {calls}\necho id\n'
+    )
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    broker = DockerBroker(BrokerSettings(anonymous=False))
+    with socket.create_server((broker.host, broker.port)) as listener:
+        echo = threading.Thread(target=_echo_one_ping, args=(listener,))
+        echo.start()
+        broker.start()  # the port answers as the container's would
+        echo.join()
+    broker.stop()
+    broker.kill()
+    broker.remove()
+    variables = f"port={broker.port} anonymous=false"
+    assert calls.read_text().splitlines() == [
+        f"{command} {variables}"
+        for command in (
+            "up --detach --no-deps artemis",
+            "stop artemis",
+            "ps --status running --quiet artemis",
+            "kill --signal SIGKILL artemis",
+            "kill artemis",
+            "down --volumes --timeout 1",
+        )
+    ]
+
+
+def _echo_one_ping(listener: socket.socket) -> None:
+    end, _ = listener.accept()
+    with end:
+        data = end.recv(len(MAGIC) + len(ping_frame()), socket.MSG_WAITALL)
+        end.sendall(data[len(MAGIC) :])
 
 
 # -- faults through Toxiproxy ---------------------------------------------------------------------------------------
