@@ -9,7 +9,6 @@ from __future__ import annotations
 import abc
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -190,12 +189,12 @@ class LocalBroker(Broker):
     def freeze(self) -> None:
         """SIGSTOP: the kernel still accepts bytes, the broker does nothing. `thaw` continues it."""
         if self._server is not None:
-            self._server.signal(signal.SIGSTOP)
+            self._server.freeze()
 
     def thaw(self) -> None:
         """Continue after `freeze`."""
         if self._server is not None:
-            self._server.signal(signal.SIGCONT)
+            self._server.thaw()
 
     def running(self) -> bool:
         return self._server is not None and self._server.alive

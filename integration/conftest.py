@@ -102,11 +102,8 @@ def cutter(artemis: Broker) -> Iterator[Cutter]:
 
 
 @pytest.fixture(autouse=True)
-def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
-    # Session fixtures start servers when first used: what they start is no leak of the test.
-    for name in ("artemis", "toxiproxy"):
-        if name in request.fixturenames:
-            request.getfixturevalue(name)
+def _no_leaks() -> Iterator[None]:
+    # pytest sets up fixtures of wider scope first: the servers that they start are no leak of the test.
     leaks = Leaks()
     yield
     left = leaks.left(timeout=5.0)

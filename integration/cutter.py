@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from integration.ports import free_port
+
 _CHUNK = 256 * 1024
 _DRAIN_LIMIT = 1.0  # seconds for the bytes before a cut to leave our send buffer
 _FIN_LIMIT = 5.0  # seconds that both peers have to close after a FIN
@@ -130,7 +132,7 @@ class Cutter:
     def __init__(self, host: str, port: int, *, plan: Iterable[Cut] = ()) -> None:
         self._upstream = (host, port)
         self._plan: Iterator[Cut] = iter(plan)
-        self._listener: socket.socket | None = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener: socket.socket | None = socket.create_server(("127.0.0.1", free_port()), backlog=128)
         self.host, self.port = "127.0.0.1", int(self._listener.getsockname()[1])
         self._listener.setblocking(False)
         self._selector = selectors.DefaultSelector()

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, Protocol
 
 from toxiproxy import Toxiproxy
 
+from integration.ports import free_port
 from integration.toxiproxy_server import ToxiproxyServer
 
 Stream = Literal["upstream", "downstream"]
@@ -81,7 +82,7 @@ class Timeout:
 
 @dataclass(frozen=True, slots=True)
 class ResetPeer:
-    """RST after *seconds*; also for connections made while the toxic is there."""
+    """End *seconds* after the next data in the stream: by RST, but for connections older than the toxic by FIN."""
 
     kind: ClassVar[str] = "reset_peer"
     seconds: float = 0.0
@@ -237,7 +238,8 @@ class Link:
         return self.toxic(Timeout(), stream)
 
     def reset_peer(self, after: float = 0.0, stream: Stream = "downstream") -> contextlib.AbstractContextManager[None]:
-        """RST *after* seconds, for every connection that exists or is made inside the block."""
+        """End every connection *after* seconds from the next data in *stream*: by RST if it was made inside the block,
+        by FIN if it existed before. For an RST in a living connection see the cutter."""
         return self.toxic(ResetPeer(after), stream)
 
     def limit_data(self, count: int, stream: Stream = "upstream") -> contextlib.AbstractContextManager[None]:
@@ -266,10 +268,12 @@ class Faults:
         self._links: list[Link] = []
 
     def link(self, host: str, port: int, name: str | None = None) -> Link:
-        """A proxy to host:port, as the Toxiproxy server sees them, on a free port of its."""
+        """A proxy to host:port on a free port. Toxiproxy must share our host or our host's network."""
         name = name or f"activeclient-{next(_numbers)}"
         try:
-            proxy = self._api.create(upstream=f"{host}:{port}", name=name, listen="127.0.0.1:0", enabled=True)
+            proxy = self._api.create(
+                upstream=f"{host}:{port}", name=name, listen=f"127.0.0.1:{free_port()}", enabled=True
+            )
         except Exception as failure:
             raise FaultError(f"no proxy {name} to {host}:{port}: {failure}") from failure
         link = Link(proxy, name, self._server.host, int(str(proxy.listen).rpartition(":")[2]))

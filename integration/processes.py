@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -115,6 +116,26 @@ class Server:
         if self.alive:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
+
+    def freeze(self) -> None:
+        """SIGSTOP, and wait until every thread has stopped: the signal arrives later than the call returns."""
+        self.signal(signal.SIGSTOP)
+        deadline = time.monotonic() + 5.0
+        while self._busy_threads() and time.monotonic() < deadline:
+            time.sleep(0.002)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self.signal(signal.SIGCONT)
+
+    def _busy_threads(self) -> bool:
+        for path in Path(f"/proc/{self.pid}/task").glob("*/stat"):
+            try:
+                if path.read_text().rpartition(")")[2].split()[0] not in "TtZX":
+                    return True
+            except (OSError, IndexError):
+                continue  # the thread ended
+        return False
 
     def stop(self, timeout: float = 15.0) -> int:
         """SIGTERM, then SIGKILL after *timeout* seconds; returns the exit code."""

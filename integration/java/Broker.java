@@ -11,7 +11,12 @@ public final class Broker {
         EmbeddedActiveMQ broker = new EmbeddedActiveMQ();
         broker.setConfigResourcePath(etc.resolve("broker.xml").toUri().toString());
         broker.setSecurityManager(new ActiveMQJAASSecurityManager("activemq"));
-        broker.start();
+        try {
+            broker.start();
+        } catch (Throwable failure) { // threads of the half-started broker would keep the process
+            failure.printStackTrace();
+            Runtime.getRuntime().halt(1);
+        }
         if (!broker.getActiveMQServer().waitForActivation(60, java.util.concurrent.TimeUnit.SECONDS)) {
             System.err.println("the broker did not become active within 60 s");
             System.exit(1);
