@@ -196,7 +196,7 @@ class Dispatcher:
         return serial._thread == threading.get_ident()
 
     def wait_idle(self, serial: Serial, timeout: float | None) -> bool:
-        """Wait until `serial` neither runs nor is due; False after `timeout` seconds. From inside `run`: True at once."""
+        """Wait until `serial` neither runs nor is due; False after `timeout` seconds. Inside `run`: True."""
         if self.running_in_current_thread(serial):
             return True
         deadline = None if timeout is None else time.monotonic() + timeout

@@ -136,8 +136,9 @@ class Keeper:
                 self._waker = Waker()
                 self._poller.add_waker(self._waker.fileno())
                 self._sleeps_until = -inf
-                self._thread = threading.Thread(target=self._run, name="activeclient-keeper", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="activeclient-keeper", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def remove(self, kept: Kept) -> None:
         """Mind it no more; with the last one the thread ends."""

@@ -147,7 +147,7 @@ class Pump:
         opener: See `Opener`.
         on_event: Gets every event but `Connect` and `Abort`, with `lock` held; must not block, nor call the pump.
         linger: Seconds that bytes may wait for company; 0 writes at once.
-        clock: Monotonic seconds.
+        clock: Monotonic seconds, of `time.monotonic`'s origin: the keeper's timers go by that.
         name: For log lines and errors.
 
     `lock` is replaced in a child process: take it from the attribute each time. Methods say whether they want it held.
@@ -182,10 +182,13 @@ class Pump:
         self._polling = 0
         """The mask that the leader polls for, outside the lock; 0 when it does not."""
         self._poller: select.poll | None = None
+        self._poller_mask = keeper.IN
         self._waker: Waker | None = None
         self._woken = False
         self._watched = 0
         """The mask that the keeper watches the transport for."""
+        self._missed = False
+        """The keeper came when the lock was taken for long."""
         self._last_read = -inf
         self._idle_due = inf
         self._armed: list[float] = []
@@ -284,7 +287,7 @@ class Pump:
                 self._pass_on()
 
     def notify(self) -> None:
-        """The engine changed by something else than input: release the waiters whose condition holds now (lock held)."""
+        """The engine changed by something else than input: release whose condition holds now (lock held)."""
         leader = self._leader
         if leader is not None and self._polling and not self._woken and _holds(leader):
             self._wake()
@@ -343,7 +346,7 @@ class Pump:
                 self._close_waker()
 
     def _poll(self, transport: Transport, left: float) -> bool:
-        """Sleep, with the lock released, until the transport is ready, somebody wakes us, or `left` seconds are over."""
+        """Sleep, the lock released, until the transport is ready, somebody wakes us, or `left` seconds are over."""
         mask = keeper.IN | keeper.OUT if transport.wants_write else keeper.IN
         poller = self._poller
         if poller is None:
@@ -352,7 +355,7 @@ class Pump:
             poller = self._poller = select.poll()
             poller.register(self._waker.fileno(), keeper.IN)
             poller.register(transport.fileno(), mask)
-        elif mask != keeper.IN or self._poller_mask != mask:
+        elif mask != self._poller_mask:
             poller.register(transport.fileno(), mask)
         self._poller_mask = mask
         self._polling = mask
@@ -381,8 +384,6 @@ class Pump:
         if mask & keeper.OUT:
             return True
         return len(found) > 1 or found[0][0] == transport.fileno()
-
-    _poller_mask = keeper.IN
 
     def _wake(self) -> None:
         if self._polling and not self._woken and self._waker is not None:
@@ -649,7 +650,8 @@ class Pump:
     def on_ready(self, fd: int) -> None:
         """For the keeper: the transport is readable, or writable again."""
         if not self._acquire_soon():
-            self._keeper.watch(self, fd, keeper.IN)
+            self._missed = True
+            self._keeper.arm(self, self._clock() + 0.005)
             return
         try:
             self._watched = 0
@@ -705,9 +707,14 @@ class Pump:
                     self._watch()
                 else:
                     self._idle_due = idle_at
-        elif transport is not None and self._watched and transport.pending and self._leader is None:
+        transport = self._transport
+        if transport is not None and self._leader is None and (self._missed or (self._watched and transport.pending)):
+            self._watched = 0
             self._read(transport)
             self._watch()
+        self._missed = False
+        if self._leader is None and self._waiters:
+            self._pass_on()  # should an interrupt have kept somebody from doing so
         self._arm(min(inf if engine_due is None else engine_due, outbox_due, self._idle_due))
 
 
