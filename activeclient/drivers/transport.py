@@ -25,6 +25,8 @@ GATHER = 64
 TLS_WRITE_BYTES = 64 * 1024
 """TLS takes one piece at a time, so small frames are joined up to this size."""
 
+_NOTHING_SAID = "it had not said anything yet (an acceptor for TLS, or for another protocol?)"
+
 _TLS_ALERT = b"\x15\x03"
 """The first two bytes of a TLS alert; as a CORE frame it would be 352 MB long."""
 
@@ -64,6 +66,8 @@ class SocketTransport:
         except BlockingIOError:
             return None
         except OSError as exc:
+            if self._virgin:
+                raise ConnectFailed(f"{self._name}: {_cause(exc)}; {_NOTHING_SAID}") from exc
             raise self._lost(exc) from exc
         return self._first(bytes(buffer[:count])) if self._virgin else bytes(buffer[:count])
 
@@ -74,10 +78,7 @@ class SocketTransport:
                 f"{self._name}: the peer speaks TLS and the connection is plain; sslEnabled=true is missing"
             )
         if not data:
-            raise ConnectFailed(
-                f"{self._name}: the peer closed the connection before it said anything"
-                " (an acceptor for TLS or for another protocol?)"
-            )
+            raise ConnectFailed(f"{self._name}: connection closed by the peer; {_NOTHING_SAID}")
         return data
 
     def send(self, chunks: list[bytes]) -> None:

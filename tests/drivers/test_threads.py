@@ -506,7 +506,7 @@ def test_the_keeper_ends_with_the_last_pump_and_comes_again() -> None:
         pump = Pump(engine, peers.open, lambda event: None)
         pump.start()
         with pump.lock:
-            assert pump.wait(lambda: engine.made > 0, 5)
+            assert pump.wait(lambda engine=engine: engine.made > 0, 5)  # type: ignore[misc]
         pump.close()
         peers.close()
     until(lambda: keeper.current().thread is None)
