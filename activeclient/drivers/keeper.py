@@ -1,0 +1,251 @@
+"""The one background thread of a process that minds every connection nobody waits for.
+
+Law of this file: the keeper never blocks but in its own poll; it knows of a connection only what `Kept` says, and a
+thousand idle ones cost it nothing but their timers. It lives from the first connection to the last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import logging
+import os
+import select
+import threading
+import time
+from math import inf
+from typing import Protocol
+
+from activeclient.drivers.wake import Waker
+
+logger = logging.getLogger("activeclient.keeper")
+
+IN = select.POLLIN
+OUT = select.POLLOUT
+
+
+class Kept(Protocol):
+    """What the keeper minds. Both methods are called on the keeper's thread and return at once."""
+
+    def on_ready(self, fd: int) -> None:
+        """A watched descriptor is ready; it is not watched any more."""
+
+    def on_due(self, due: float) -> None:
+        """A time given to `Keeper.arm` has come."""
+
+
+class _Epoll:
+    """One-shot watches in the kernel: other threads change them without waking the keeper."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._known: set[int] = set()
+
+    def add_waker(self, fd: int) -> None:
+        self._epoll.register(fd, select.EPOLLIN)
+
+    def watch(self, fd: int, mask: int) -> None:
+        events = mask | select.EPOLLONESHOT
+        if fd in self._known:
+            self._epoll.modify(fd, events)
+        else:
+            self._epoll.register(fd, events)
+            self._known.add(fd)
+
+    def pause(self, fd: int) -> None:
+        if fd in self._known:
+            self._epoll.modify(fd, select.EPOLLONESHOT)
+
+    def forget(self, fd: int) -> None:
+        if fd in self._known:
+            self._known.discard(fd)
+            with contextlib.suppress(OSError, ValueError):
+                self._epoll.unregister(fd)
+
+    def wait(self, timeout: float | None) -> list[tuple[int, int]]:
+        return self._epoll.poll(timeout, 256)
+
+    def close(self) -> None:
+        self._epoll.close()
+
+
+class _Poll:
+    """The same with poll(2): the keeper is woken for each change."""
+
+    def __init__(self) -> None:
+        self._masks: dict[int, int] = {}
+        self._lock = threading.Lock()
+        self._waker = -1
+
+    def add_waker(self, fd: int) -> None:
+        self._waker = fd
+
+    def watch(self, fd: int, mask: int) -> None:
+        with self._lock:
+            self._masks[fd] = mask
+        with contextlib.suppress(OSError):
+            os.write(self._waker, b"\1\0\0\0\0\0\0\0")
+
+    def pause(self, fd: int) -> None:
+        with self._lock:
+            self._masks.pop(fd, None)
+
+    forget = pause
+
+    def wait(self, timeout: float | None) -> list[tuple[int, int]]:
+        poller = select.poll()
+        poller.register(self._waker, IN)
+        with self._lock:
+            for fd, mask in self._masks.items():
+                poller.register(fd, mask)
+        found = poller.poll(None if timeout is None else timeout * 1000)
+        with self._lock:
+            for fd, _ in found:
+                self._masks.pop(fd, None)
+        return found
+
+    def close(self) -> None:
+        self._masks.clear()
+
+
+class Keeper:
+    """Watches descriptors and timers for those that were `add`ed; its thread runs while there are any."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: set[Kept] = set()
+        self._heap: list[tuple[float, int, Kept]] = []
+        self._count = 0
+        self._owners: dict[int, Kept] = {}
+        self._poller: _Epoll | _Poll | None = None
+        self._waker: Waker | None = None
+        self._sleeps_until = -inf
+        self._thread: threading.Thread | None = None
+
+    @property
+    def thread(self) -> threading.Thread | None:
+        """The running thread, if there is one."""
+        return self._thread
+
+    def add(self, kept: Kept) -> None:
+        """Begin to mind a connection."""
+        with self._lock:
+            self._kept.add(kept)
+            if self._thread is None:
+                self._poller = _Epoll() if hasattr(select, "epoll") else _Poll()
+                self._waker = Waker()
+                self._poller.add_waker(self._waker.fileno())
+                self._sleeps_until = -inf
+                thread = threading.Thread(target=self._run, name="activeclient-keeper", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def remove(self, kept: Kept) -> None:
+        """Mind it no more; with the last one the thread ends."""
+        with self._lock:
+            self._kept.discard(kept)
+            # Rare, and O(n) then: a closed connection must not be held until its timers have passed.
+            self._heap = [entry for entry in self._heap if entry[2] is not kept]
+            heapq.heapify(self._heap)
+            if not self._kept and self._waker is not None:
+                self._waker.wake()
+
+    def watch(self, kept: Kept, fd: int, mask: int) -> None:
+        """Call `kept.on_ready(fd)` once when `fd` is ready for `mask` (IN, OUT)."""
+        with self._lock:
+            if kept in self._kept and self._poller is not None:
+                self._owners[fd] = kept
+                self._poller.watch(fd, mask)
+
+    def pause(self, fd: int) -> None:
+        """Do not watch `fd` for now: somebody else reads it."""
+        with self._lock:
+            if self._poller is not None:
+                self._poller.pause(fd)
+
+    def forget(self, fd: int) -> None:
+        """`fd` is about to be closed."""
+        with self._lock:
+            if self._owners.pop(fd, None) is not None and self._poller is not None:
+                self._poller.forget(fd)
+
+    def arm(self, kept: Kept, due: float) -> None:
+        """Call `kept.on_due(due)` at `due` on the monotonic clock. The caller asks no more often than needed."""
+        with self._lock:
+            if kept not in self._kept:
+                return
+            self._count += 1
+            heapq.heappush(self._heap, (due, self._count, kept))
+            if due < self._sleeps_until and self._waker is not None:
+                self._sleeps_until = due
+                self._waker.wake()
+
+    def _run(self) -> None:
+        poller, waker = self._poller, self._waker
+        assert poller is not None
+        assert waker is not None
+        wake_fd = waker.fileno()
+        while True:
+            with self._lock:
+                if not self._kept:
+                    self._thread = self._poller = self._waker = None
+                    self._heap.clear()
+                    self._owners.clear()
+                    break
+                self._sleeps_until = self._heap[0][0] if self._heap else inf
+                until = self._sleeps_until
+            timeout = None if until == inf else max(0.0, until - time.monotonic())
+            found = poller.wait(timeout)
+            self._sleeps_until = -inf
+            # First what came, then what is late: after a pause of the process, bytes that wait in the kernel prove the
+            # peer alive before its silence is judged.
+            for fd, _ in found:
+                if fd == wake_fd:
+                    waker.drain()
+                    continue
+                owner = self._owners.get(fd)
+                if owner is not None:
+                    self._call(owner, fd, None)
+            now = time.monotonic()
+            while True:
+                with self._lock:
+                    if not self._heap or self._heap[0][0] > now:
+                        break
+                    due, _, kept = heapq.heappop(self._heap)
+                self._call(kept, -1, due)
+        poller.close()
+        waker.close()
+
+    def _call(self, kept: Kept, fd: int, due: float | None) -> None:
+        try:
+            if due is None:
+                kept.on_ready(fd)
+            else:
+                kept.on_due(due)
+        except Exception:
+            logger.exception("the keeper goes on after an error in one connection")
+
+    def abandon(self) -> None:
+        """In a child process: give back what the parent goes on using, without changing it."""
+        # Never unregister here: the kernel's watch list is shared with the parent.
+        if self._poller is not None:
+            self._poller.close()
+        if self._waker is not None:
+            self._waker.close()
+
+
+_current = Keeper()
+
+
+def current() -> Keeper:
+    """The keeper of this process."""
+    return _current
+
+
+def _after_fork_in_child() -> None:
+    global _current
+    _current.abandon()
+    _current = Keeper()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
