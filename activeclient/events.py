@@ -6,7 +6,7 @@ thing that happened. `seconds` are durations on the engine's monotonic clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from activeclient.errors import ActiveClientError
 
@@ -17,7 +17,8 @@ class Endpoint:
 
     host: str
     port: int
-    parameters: tuple[tuple[str, str], ...] = ()
+    parameters: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Not shown: a key store's password may be among them."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -1,0 +1,275 @@
+"""Connection URLs: text to hosts and parameters, nothing opened or looked up.
+
+Law of this file: every text ends in a `ParsedURL` or in a `ConfigError`, and no text that comes out of here (error,
+repr, log) shows a password. The forms are those of Artemis' URI schema: `tcp://host:port?k=v`,
+`tcp://a:1?k=v#tcp://b:2`, `(tcp://a:1,tcp://b:2)?k=v`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import unquote, unquote_plus
+
+from activeclient.errors import ConfigError
+from activeclient.events import Endpoint
+from activeclient.settings import MASK, Settings, TLSSettings, TransportSettings, parameters
+
+__all__ = [
+    "DEFAULT_PORTS",
+    "Endpoint",
+    "ParsedURL",
+    "default_parameters",
+    "default_url",
+    "endpoint_settings",
+    "masked",
+    "parse_url",
+]
+
+DEFAULT_PORTS: Final = {"tcp": 61616, "stomp": 61613, "vm": 0}
+"""Scheme to the port when the URL names none: those of Artemis' generated acceptors. vm has no ports."""
+MAX_URL: Final = 16384
+"""Characters of a URL: far beyond any list of hosts, and short enough to be put into an error."""
+MAX_HOSTS: Final = 256
+
+Error = Callable[[str], ConfigError]
+"""Makes the error for a broken rule."""
+
+_REFUSED: Final = {
+    "udp": "discovery by multicast is not supported; list the hosts: (tcp://a:61616,tcp://b:61616)",
+    "jgroups": "discovery by JGroups is a Java library's protocol; list the hosts: (tcp://a:61616,tcp://b:61616)",
+    "ssl": "write tcp://host:port?sslEnabled=true",
+    "failover": "that is ActiveMQ Classic's form; write (tcp://a:61616,tcp://b:61616)?reconnectAttempts=-1",
+}
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30})://")
+_HOST: Final = re.compile(r"[\w.-]{1,253}")
+_BETWEEN_HOSTS: Final = re.compile(r",(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+_BAD_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_SENSITIVE: Final = re.compile(r"passw|passphrase|secret|token|credential|pwd", re.IGNORECASE)
+_BEFORE_NAME: Final = re.compile(r"[?&;#,()]")
+_AFTER_VALUE: Final = re.compile(r"[&;]")
+_USER_INFO: Final = re.compile(r"//[^/?#&;,()]*@|//[^?&;]*@")
+_COMMON_KEYS: Final = frozenset(
+    key
+    for p in parameters()
+    if p.group not in (TransportSettings.__name__, TLSSettings.__name__)
+    for key in (p.key, *p.aliases)
+)
+"""Keys that say something about the connection as a whole and thus cannot differ between its hosts."""
+
+
+def masked(url: str) -> str:
+    """`url` with password-like values and any `user:password@` replaced, cut to a bearable length.
+
+    Works on text that is no URL too, for it stands in the error that says so.
+    """
+    text = _USER_INFO.sub(f"//{MASK}@", url[:MAX_URL])
+    parts: list[str] = []
+    position = 0
+    while (equals := text.find("=", position)) >= 0:
+        parts.append(text[position : equals + 1])
+        name = _BEFORE_NAME.split(text[position:equals])[-1]
+        position = equals + 1
+        if _SENSITIVE.search(unquote(name)):
+            # Up to the next parameter, whatever else the value holds: rather too much than a piece of it.
+            end = _AFTER_VALUE.search(text, position)
+            parts.append(MASK)
+            position = len(text) if end is None else end.start()
+    parts.append(text[position:])
+    text = "".join(parts)
+    return text if len(text) <= 500 else text[:500] + "..."
+
+
+def _shown(texts: Mapping[str, str]) -> dict[str, str]:
+    return {key: MASK if _SENSITIVE.search(key) else value for key, value in texts.items()}
+
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedURL:
+    """A connection URL taken apart."""
+
+    scheme: str
+    """tcp, stomp or vm."""
+    endpoints: tuple[Endpoint, ...]
+    """At least one, in the order of the URL."""
+    parameters: Mapping[str, str] = field(default=_NONE)
+    """Those of all hosts, decoded, in the order of the URL; not yet checked: `settings` does that."""
+
+    def __repr__(self) -> str:
+        return f"ParsedURL({self.scheme!r}, {self.endpoints!r}, {_shown(self.parameters)})"
+
+    def settings(self, base: Settings | None = None) -> Settings:
+        """The settings of the URL on top of `base`.
+
+        Raises:
+            ConfigError: A parameter, a host's own ones included, is unknown or breaks its rule.
+        """
+        common = Settings.from_parameters(self.parameters, base)
+        for endpoint in self.endpoints:
+            endpoint_settings(endpoint, common)
+        return common
+
+
+def endpoint_settings(endpoint: Endpoint, common: Settings) -> Settings:
+    """The settings for one host: the common ones, changed by its own parameters."""
+    return Settings.from_parameters(dict(endpoint.parameters), base=common) if endpoint.parameters else common
+
+
+def parse_url(url: str) -> ParsedURL:
+    """Take a connection URL apart.
+
+    Values are decoded as forms (`+` is a blank), `;` separates like `&`, the last of repeated keys wins.
+
+    Args:
+        url: One host, or several in parentheses or behind `#`; the ports default to 61616 (stomp 61613).
+
+    Raises:
+        ConfigError: The text is not such a URL; key `url`, the value with passwords masked.
+    """
+
+    def error(rule: str) -> ConfigError:
+        return ConfigError("url", masked(url), rule)
+
+    if len(url) > MAX_URL:
+        raise error(f"must be at most {MAX_URL} characters")
+    text = url.strip().replace(";", "&")
+    if not text:
+        raise error("must not be empty; for example tcp://localhost:61616")
+    if any(c.isspace() or not c.isprintable() for c in text):
+        raise error("must not contain blanks or control characters; write a blank in a value as %20 or +")
+    if text.lower().startswith("failover:"):
+        raise error(_REFUSED["failover"])
+
+    parenthesised = text.startswith("(")
+    if parenthesised:
+        inner, closing, rest = text[1:].partition(")")
+        if not closing:
+            raise error("the parenthesis is not closed")
+        if rest and rest[0] not in "?#":
+            raise error("only ?parameters and #hosts may follow the closing parenthesis")
+        rest, _, fragment = rest.partition("#")
+        hosts, query = _BETWEEN_HOSTS.split(inner), rest[1:]
+    else:
+        main, _, fragment = text.partition("#")
+        head, _, query = main.partition("?")
+        hosts = [head]
+        if _BETWEEN_HOSTS.search(main):
+            raise error("several hosts need parentheses: (tcp://a:61616,tcp://b:61616)?parameters")
+    if fragment:
+        hosts += _BETWEEN_HOSTS.split(fragment)
+    if len(hosts) > MAX_HOSTS:
+        raise error(f"must name at most {MAX_HOSTS} hosts")
+
+    common = _parameters(query, error)
+    scheme = ""
+    endpoints: list[Endpoint] = []
+    for index, host in enumerate(hosts):
+        address, _, own_query = host.partition("?")
+        own = _parameters(own_query, error)
+        found = _SCHEME.match(address)
+        if found is None:
+            raise error("each host needs its scheme: tcp://host:port")
+        name = found[1].lower()
+        if name in _REFUSED:
+            raise error(f"{name}: {_REFUSED[name]}")
+        if name not in DEFAULT_PORTS:
+            raise error(f"unknown scheme {name}; known are {', '.join(DEFAULT_PORTS)}")
+        if scheme and name != scheme:
+            raise error(f"the hosts must have one scheme, not {scheme} and {name}")
+        scheme = name
+        for key in [key for key in own if key in _COMMON_KEYS]:
+            if index:
+                raise error(f"{key} is for all hosts: write it behind the list, not behind one of them")
+            # As in Artemis: what stands at the first host counts for all, unless the common part says otherwise.
+            common.setdefault(key, own.pop(key))
+        host_name, port = _address(address[found.end() :], scheme, error)
+        endpoints.append(Endpoint(host=host_name, port=port, parameters=tuple(own.items())))
+    return ParsedURL(scheme, tuple(endpoints), MappingProxyType(common))
+
+
+def _parameters(query: str, error: Error) -> dict[str, str]:
+    """The decoded `k=v&k=v`; a key without a value has the empty text."""
+    found: dict[str, str] = {}
+    for part in query.split("&"):
+        if not part:
+            continue
+        name, _, value = part.partition("=")
+        if _BAD_PERCENT.search(part):
+            raise error("% must be followed by two hexadecimal digits; write % itself as %25")
+        try:
+            key, text = unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")
+        except UnicodeDecodeError:
+            raise error("%xx sequences must be UTF-8") from None
+        if not key:
+            raise error("a parameter has no name")
+        found.pop(key, None)
+        found[key] = text
+    return found
+
+
+def _address(text: str, scheme: str, error: Error) -> tuple[str, int]:
+    """Host and port of what stands between :// and ?."""
+    if "@" in text:
+        raise error("user and password do not belong before the host; write ?user=...&password=...")
+    text = text.removesuffix("/")
+    if "/" in text:
+        raise error("a path after the host has no meaning")
+    if "," in text:
+        raise error("several hosts need parentheses, and each its scheme: (tcp://a:61616,tcp://b:61616)?parameters")
+    if text.startswith("["):
+        host, closing, port = text[1:].partition("]")
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            raise error("what stands in brackets must be an IPv6 address") from None
+        if not closing or (port and not port.startswith(":")):
+            raise error("after the brackets only :port may follow")
+        has_port, port = bool(port), port[1:]
+    else:
+        if text.count(":") > 1:
+            raise error("an IPv6 address needs brackets: tcp://[::1]:61616")
+        host, colon, port = text.partition(":")
+        has_port = bool(colon)
+        if not host:
+            raise error("the host is missing")
+        if not _HOST.fullmatch(host):
+            raise error("the host must be a name or an address")
+    if not has_port:
+        return host, DEFAULT_PORTS[scheme]
+    if scheme == "vm":
+        raise error("vm has no ports: vm://name")
+    if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        raise error("the port must be a number between 1 and 65535")
+    return host, int(port)
+
+
+def default_url(environ: Mapping[str, str] | None = None) -> str:
+    """The URL of a factory that was given none: `tcp://localhost:61616`, changed by AMQ_HOST and AMQ_PORT.
+
+    `BROKER_BIND_URL` replaces the whole of it. The names are those of Artemis' DefaultConnectionProperties, which reads
+    them as Java system properties; here they are environment variables, also with `org.apache.activemq.` before.
+    """
+    environ = os.environ if environ is None else environ
+    host = _variable(environ, "AMQ_HOST") or "localhost"
+    if ":" in host and not host.startswith("["):
+        host = f"[{host}]"
+    return _variable(environ, "BROKER_BIND_URL") or f"tcp://{host}:{_variable(environ, 'AMQ_PORT') or 61616}"
+
+
+def default_parameters(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """User and password of a factory that was given no URL: AMQ_USER and AMQ_PASSWORD, as `default_url` finds them."""
+    environ = os.environ if environ is None else environ
+    found = (("user", _variable(environ, "AMQ_USER")), ("password", _variable(environ, "AMQ_PASSWORD")))
+    return {key: value for key, value in found if value is not None}
+
+
+def _variable(environ: Mapping[str, str], name: str) -> str | None:
+    return environ.get(name) or environ.get(f"org.apache.activemq.{name}") or None
