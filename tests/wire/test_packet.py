@@ -294,5 +294,5 @@ def test_messages_older_than_129_are_refused_with_the_reason() -> None:
 
 
 def test_supported_versions_begin_with_the_best() -> None:
-    assert versions.SUPPORTED == tuple(sorted(range(121, 137), reverse=True))
+    assert tuple(sorted(range(121, 137), reverse=True)) == versions.SUPPORTED
     assert versions.SUPPORTED[0] == versions.NEWEST
