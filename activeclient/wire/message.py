@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import struct
+from codecs import utf_16_le_encode
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -32,6 +33,7 @@ SEND: Final = 71
 SEND_LARGE: Final = 72
 RECEIVE: Final = 75
 RECEIVE_LARGE: Final = 76
+_WITH_BODY: Final = (RECEIVE, SEND)
 
 DEFAULT: Final = 0
 OBJECT: Final = 2
@@ -82,16 +84,16 @@ class CoreMessage:
         message_id: Given by the broker; 0 before.
         properties: Name to value; see `activeclient.wire.properties` for the types.
 
-    A received message reads its header fields, properties and body when they are first asked for. Call `load` before
+    A received message reads its header fields and properties when they are first asked for. Call `load` before
     header fields of a received one are changed. `origin` and `stream` belong to whoever received it.
     """
 
     __slots__ = (
+        "_body",
         "_frame",
         "_header_at",
         "_properties_at",
         "address",
-        "body",
         "body_input",
         "body_type",
         "consumer_id",
@@ -108,10 +110,10 @@ class CoreMessage:
         "user_id",
     )
 
+    _body: bytes | None
     _frame: bytes
     _header_at: int
     _properties_at: int
-    body: bytes
     body_type: int
     address: str | None
     user_id: bytes | None
@@ -149,7 +151,7 @@ class CoreMessage:
         delivery_count: int = 0,
     ) -> None:
         self._frame = b""
-        self.body = body
+        self._body = body
         self.body_input = None
         self.body_type = body_type
         self.address = address
@@ -168,12 +170,42 @@ class CoreMessage:
 
     @classmethod
     def received(cls, frame: bytes) -> CoreMessage:
-        """The message of a whole frame (71, 72, 75 or 76), nothing decoded yet (hot path)."""
+        """The message of a whole frame (71, 72, 75 or 76), of which only `message_id` is decoded (hot path).
+
+        Raises:
+            RemoteProtocolError: The frame is of another type, or its body ends outside of it.
+        """
         self = _new(cls)
         self._frame = frame
+        self._body = None
         self.origin = None
         self.stream = None
+        try:
+            # The id is needed for each acknowledgement, and reading it proves where the body ends.
+            at = _unpack_i32(frame, HEADER_SIZE)[0] + _END_TO_FRAME if frame[4] == RECEIVE else _locate(frame)
+            if at < _BODY_AT and frame[4] == RECEIVE:
+                raise RemoteProtocolError(f"the body ends at {at}", offset=HEADER_SIZE, kind=RECEIVE)
+            self._header_at = at
+            self.message_id = _unpack_i64(frame, at)[0]
+        except (struct.error, IndexError):
+            raise RemoteProtocolError("the message does not fit its frame", kind=_kind(frame)) from None
         return self
+
+    @property
+    def body(self) -> bytes:
+        """Raw bytes; of a large message all of them, which waits until they have come (see `open_body`)."""
+        body = self._body
+        if body is None:
+            if self.stream is not None:
+                body = self._body = self.origin.consumer.owner.read_whole(self)
+                return body
+            frame = self._frame
+            body = self._body = frame[_BODY_AT : self._header_at] if frame[4] in _WITH_BODY else b""
+        return body
+
+    @body.setter
+    def body(self, body: bytes) -> None:
+        self._body = body
 
     @property
     def frame_size(self) -> int:
@@ -186,7 +218,7 @@ class CoreMessage:
         Raises:
             RemoteProtocolError: The frame does not hold a message.
         """
-        _ = self.message_id, self.consumer_id, self.body, self.body_type, self.properties
+        _ = self.consumer_id, self.body_type, self.properties
         return self
 
     if not TYPE_CHECKING:
@@ -205,8 +237,7 @@ class CoreMessage:
     def body_follows(self, stream: object) -> None:
         """The body comes in pieces: it is read through `stream` when it is first asked for."""
         self.stream = stream
-        if self.origin is None or self._frame == b"":
-            del self.body
+        self._body = None
 
     def acknowledge(self) -> None:
         """Acknowledge this message and all that its consumer delivered before it.
@@ -251,7 +282,7 @@ def _kind(frame: bytes) -> int | None:
 def _locate(frame: bytes) -> int:
     """Where the headers begin: at the message id."""
     kind = frame[4]
-    if kind in (RECEIVE, SEND):
+    if kind in _WITH_BODY:
         at: int = _unpack_i32(frame, HEADER_SIZE)[0] + _END_TO_FRAME
         if at < _BODY_AT or at > len(frame):
             raise RemoteProtocolError(f"the body ends at {at} of {len(frame)} bytes", offset=HEADER_SIZE, kind=kind)
@@ -261,18 +292,6 @@ def _locate(frame: bytes) -> int:
     if kind == SEND_LARGE:
         return HEADER_SIZE
     raise RemoteProtocolError("no packet that holds a message", kind=kind)
-
-
-def _load_message_id(self: CoreMessage) -> None:
-    frame = self._frame
-    if frame[4] == RECEIVE:  # inlined _locate: needed for each acknowledgement
-        at = _unpack_i32(frame, HEADER_SIZE)[0] + _END_TO_FRAME
-        if at < _BODY_AT:
-            raise RemoteProtocolError(f"the body ends at {at}", offset=HEADER_SIZE, kind=RECEIVE)
-    else:
-        at = _locate(frame)
-    self._header_at = at
-    self.message_id = _unpack_i64(frame, at)[0]
 
 
 def _load_header(self: CoreMessage) -> None:
@@ -299,15 +318,6 @@ def _load_properties(self: CoreMessage) -> None:
     self.properties, _ = decode_properties(self._frame, self._properties_at)
 
 
-def _load_body(self: CoreMessage) -> None:
-    if self.stream is not None:
-        self.body = self.origin.consumer.owner.read_whole(self)
-        return
-    frame = self._frame
-    kind = frame[4]
-    self.body = frame[_BODY_AT : _locate(frame)] if kind in (RECEIVE, SEND) else b""
-
-
 def _load_delivery(self: CoreMessage) -> None:
     frame = self._frame
     match frame[4]:
@@ -327,9 +337,7 @@ def _load_body_input(self: CoreMessage) -> None:
 
 
 _LOADERS: Final[dict[str, Callable[[CoreMessage], None]]] = {
-    "body_input": _load_body_input,
-    "_header_at": _load_message_id,
-    "message_id": _load_message_id,
+        "body_input",
     "_properties_at": _load_header,
     "address": _load_header,
     "user_id": _load_header,
@@ -339,7 +347,6 @@ _LOADERS: Final[dict[str, Callable[[CoreMessage], None]]] = {
     "timestamp": _load_header,
     "priority": _load_header,
     "properties": _load_properties,
-    "body": _load_body,
     "consumer_id": _load_delivery,
     "delivery_count": _load_delivery,
     "large_size": _load_delivery,
@@ -489,7 +496,6 @@ def read_message(frame: bytes, pos: int) -> tuple[CoreMessage, int]:
     """The field kind's reader: the message and the position of its packet's trailer."""
     message = CoreMessage.received(frame)
     message.properties, pos = decode_properties(frame, message._properties_at)
-    _ = message.body
     return message, pos
 
 
@@ -637,7 +643,7 @@ def text_body(text: str | None) -> bytes:
     """The body of a text message."""
     if text is None:
         return b"\x00"
-    units = text.encode("utf-16-le", "surrogatepass")
+    units = utf_16_le_encode(text, "surrogatepass")[0]
     return b"".join((b"\x01", _I32.pack(len(units)), units))
 
 

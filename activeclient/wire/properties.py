@@ -9,6 +9,7 @@ double. Source: TypedProperties and DataConstants of Artemis.
 from __future__ import annotations
 
 import struct
+from codecs import utf_16_le_decode
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, Final, SupportsFloat, SupportsIndex
@@ -229,7 +230,7 @@ def _read_string(frame: bytes, pos: int) -> tuple[str, int]:
     end = pos + size
     if size < 0 or size & 1 or end > len(frame):
         raise RemoteProtocolError(f"text of {size} bytes, {len(frame) - pos} left", offset=pos)
-    return frame[pos:end].decode("utf-16-le", "surrogatepass"), end
+    return utf_16_le_decode(frame[pos:end], "surrogatepass", True)[0], end
 
 
 def _signed(byte: int) -> int:
