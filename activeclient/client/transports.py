@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from activeclient.drivers.threads import CancelToken, Opener, Transport
-from activeclient.drivers.tls import tls_context
 from activeclient.drivers.transport import open_transport
 from activeclient.errors import ConfigError
 from activeclient.events import Endpoint
@@ -16,7 +15,11 @@ from activeclient.settings import Settings
 
 
 def _tcp(settings: Settings) -> Opener:
-    context = tls_context(settings.tls)
+    context = None
+    if settings.ssl_enabled:
+        from activeclient.drivers.tls import tls_context  # half of the start-up time of a connection without TLS
+
+        context = tls_context(settings.tls)
 
     def open_tcp(endpoint: Endpoint, timeout: float, cancel: CancelToken) -> Transport:
         return open_transport(

@@ -337,7 +337,7 @@ def _load_body_input(self: CoreMessage) -> None:
 
 
 _LOADERS: Final[dict[str, Callable[[CoreMessage], None]]] = {
-        "body_input",
+    "body_input": _load_body_input,
     "_properties_at": _load_header,
     "address": _load_header,
     "user_id": _load_header,
