@@ -34,10 +34,35 @@ MAX_NAME: Final = 16384
 """Characters of a name with its attributes."""
 
 ATTRIBUTES: Final = frozenset(
-    "routing-type filter-string durable max-consumers exclusive group-rebalance group-rebalance-pause-dispatch"
-    " group-buckets group-first-key last-value last-value-key non-destructive purge-on-no-consumers"
-    " consumers-before-dispatch delay-before-dispatch consumer-priority auto-delete auto-delete-delay"
-    " auto-delete-message-count ring-size enabled id user temporary auto-created internal transient".split()
+    {
+        "routing-type",
+        "filter-string",
+        "durable",
+        "max-consumers",
+        "exclusive",
+        "group-rebalance",
+        "group-rebalance-pause-dispatch",
+        "group-buckets",
+        "group-first-key",
+        "last-value",
+        "last-value-key",
+        "non-destructive",
+        "purge-on-no-consumers",
+        "consumers-before-dispatch",
+        "delay-before-dispatch",
+        "consumer-priority",
+        "auto-delete",
+        "auto-delete-delay",
+        "auto-delete-message-count",
+        "ring-size",
+        "enabled",
+        "id",
+        "user",
+        "temporary",
+        "auto-created",
+        "internal",
+        "transient",
+    }
 )
 """Keys behind `?`: QueueConfiguration's, and ParameterisedAddress' consumer-priority."""
 

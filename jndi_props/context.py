@@ -157,7 +157,7 @@ class InitialContext(Context):
                 if name not in self._made:
                     self._made[name] = _make(binding)
                 return self._made[name]
-        first, slash, rest = name.partition("/")
+        first, _, rest = name.partition("/")
         if first in _DYNAMIC:
             if not rest:
                 return Context(self, first + "/")
@@ -169,7 +169,7 @@ class InitialContext(Context):
         if any(bound.startswith(name + "/") for bound in self._bindings):
             return Context(self, name + "/")
         scheme, colon, _ = first.partition(":")
-        if colon and not slash.startswith(":"):
+        if colon:
             raise NamingError(name, None, f"scheme {scheme} is not known; names have none")
         known = ", ".join(sorted(self._bindings)[:20]) or "none"
         raise NamingError(name, None, f"not bound; bound are {known}, and dynamicQueues/..., dynamicTopics/...")
@@ -228,7 +228,7 @@ def _typed(url: str, factory_type: str | None) -> str:
     if factory_type in (None, "CF"):
         return url
     main, sharp, fragment = url.partition("#")
-    tail = main[main.rfind(")") + 1 :] if main.startswith("(") else main
+    tail = main.partition(")")[2] if main.startswith("(") else main
     return f"{main}{'&' if '?' in tail else '?'}type={factory_type}{sharp}{fragment}"
 
 
