@@ -100,7 +100,7 @@ class ParsedURL:
     """tcp, stomp or vm."""
     endpoints: tuple[Endpoint, ...]
     """At least one, in the order of the URL."""
-    parameters: Mapping[str, str] = field(default=_NONE)
+    parameters: Mapping[str, str] = field(default_factory=lambda: _NONE)
     """Those of all hosts, decoded, in the order of the URL; not yet checked: `settings` does that."""
 
     def __repr__(self) -> str:

@@ -46,7 +46,9 @@ class Calls:
             usable = session.lost_at is None
             if usable:
                 left = self.call_timeout - (session.usable_time(now) - begun)
-                error: ActiveClientError = CallTimeout(f"no answer within {self.call_timeout:g} s (callTimeout)", code=3)
+                error: ActiveClientError = CallTimeout(
+                    f"no answer within {self.call_timeout:g} s (callTimeout)", code=3
+                )
             else:
                 left = self.failover_timeout - session.outage_time(now)
                 error = OutageTimeout(

@@ -68,7 +68,9 @@ def send_large(
                         "the session was recreated while a large message was sent in the transaction", code=111
                     ) from None
                 if start is None:
-                    raise NotSent("the session was recreated amid a large message whose source cannot be rewound") from None
+                    raise NotSent(
+                        "the session was recreated amid a large message whose source cannot be rewound"
+                    ) from None
                 source.seek(start)
             else:
                 break
@@ -101,7 +103,9 @@ def _send_once(
     calls = session.calls
     chunk_size = session.settings.min_large_message_size
     counted = _Counted(source)
-    pieces = _pieces(_deflated(counted, session.settings.compression_level) if compress else counted.pieces(chunk_size), chunk_size)
+    pieces = _pieces(
+        _deflated(counted, session.settings.compression_level) if compress else counted.pieces(chunk_size), chunk_size
+    )
     with pump.lock:
         calls.room(timeout)
         epoch = engine.epoch
@@ -276,7 +280,7 @@ class _RawBody(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
         if not self._held:
             self._held = next(self._pieces, b"")
         size = min(len(buffer), len(self._held))

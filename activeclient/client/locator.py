@@ -60,7 +60,7 @@ class ServerLocator:
             raise AttributeError(name)
         return getattr(self._settings, name)
 
-    def __setattr__(self, name: str, value: object) -> None:
+    def __setattr__(self, name: str, value: Any) -> None:
         if self._closed:
             raise ClosedError("the locator is closed")
         if not hasattr(self._settings, name):

@@ -100,7 +100,15 @@ class ClientProducer:
         with self._pump.lock:
             if not engine.room or self._pump.congested:
                 self._calls.room(timeout)
-            key = (to, message.body_type, durable, message.priority, message.expiration, engine.channel_id, engine.client.version)
+            key = (
+                to,
+                message.body_type,
+                durable,
+                message.priority,
+                message.expiration,
+                engine.channel_id,
+                engine.client.version,
+            )
             template = self._templates.get(key)
             if template is None:
                 template = self._template(key)
@@ -114,7 +122,12 @@ class ClientProducer:
                 asks = self._windowed
                 correlation_id = engine.next_correlation() if asks else 0
             frame = template.encode(
-                message.body, message.timestamp or int(time.time() * 1000), properties, message.user_id, correlation_id, asks
+                message.body,
+                message.timestamp or int(time.time() * 1000),
+                properties,
+                message.user_id,
+                correlation_id,
+                asks,
             )
             if self._credits:
                 size = len(frame)

@@ -288,7 +288,13 @@ class ClientSession:
                     raise  # 101 after a recreation: the first try took effect
 
     def create_shared_queue(
-        self, address: str, name: str, *, routing_type: RoutingType = "MULTICAST", filter: str | None = None, durable: bool
+        self,
+        address: str,
+        name: str,
+        *,
+        routing_type: RoutingType = "MULTICAST",
+        filter: str | None = None,
+        durable: bool,
     ) -> None:
         """Create a queue that others may have created alike; an equal one is no error."""
         self.request(
@@ -302,7 +308,9 @@ class ClientSession:
             )
         )
 
-    def create_temporary_queue(self, address: str, name: str | None = None, *, routing_type: RoutingType = "ANYCAST") -> None:
+    def create_temporary_queue(
+        self, address: str, name: str | None = None, *, routing_type: RoutingType = "ANYCAST"
+    ) -> None:
         """Create a queue that lives as long as the connection; recreated under the same name when the session is."""
         self.create_queue(address, name, routing_type=routing_type, durable=False, temporary=True)
 

@@ -6,26 +6,39 @@ Law of this file: a scheme is a row here; nothing else asks for one by name.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from activeclient.drivers.threads import CancelToken, Opener, Transport
 from activeclient.drivers.transport import open_transport
 from activeclient.errors import ConfigError
 from activeclient.events import Endpoint
-from activeclient.settings import Settings
+from activeclient.settings import Settings, TLSSettings
+from activeclient.urls import endpoint_settings
+
+if TYPE_CHECKING:
+    import ssl
 
 
-def _tcp(settings: Settings) -> Opener:
-    context = None
-    if settings.ssl_enabled:
-        from activeclient.drivers.tls import tls_context  # half of the start-up time of a connection without TLS
+def _tcp(common: Settings) -> Opener:
+    contexts: dict[TLSSettings, ssl.SSLContext | None] = {}
 
-        context = tls_context(settings.tls)
+    def context_of(settings: Settings) -> ssl.SSLContext | None:
+        if not settings.ssl_enabled:
+            return None
+        if settings.tls not in contexts:
+            from activeclient.drivers.tls import tls_context  # nobody else pays for its import
+
+            contexts[settings.tls] = tls_context(settings.tls)
+        return contexts[settings.tls]
+
+    context_of(common)  # a wrong store is told at once, not by the first attempt
 
     def open_tcp(endpoint: Endpoint, timeout: float, cancel: CancelToken) -> Transport:
+        settings = endpoint_settings(endpoint, common) if endpoint.parameters else common
         return open_transport(
             endpoint,
             timeout,
-            tls=context,
+            tls=context_of(settings),
             server_hostname=settings.sni_host or endpoint.host,
             send_buffer=settings.tcp_send_buffer_size,
             receive_buffer=settings.tcp_receive_buffer_size,

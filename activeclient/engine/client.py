@@ -445,7 +445,11 @@ class ClientEngine:
     def _lost(self, reason: ActiveClientError, now: float) -> None:
         was_up = self.link.state is LinkState.UP
         endpoint, attempt = self.link.endpoint, self.link.attempts
-        if not reason.retriable and not isinstance(reason, (JMSSecurityError, IncompatibleVersion)) and self._ever_connected:
+        if (
+            not reason.retriable
+            and not isinstance(reason, (JMSSecurityError, IncompatibleVersion))
+            and self._ever_connected
+        ):
             # A broker that has worked speaks nonsense, or refuses for a while: worth another attempt.
             lost = ConnectionLost(str(reason), code=reason.code)
             lost.__cause__ = reason
@@ -470,7 +474,9 @@ class ClientEngine:
     def _attempt_failed(self, reason: ActiveClientError, endpoint: Endpoint | None, attempt: int, now: float) -> None:
         if self.link.gave_up is None:
             due = self.link.retry_at
-            self.events.append(ConnectAttemptFailed(reason, endpoint, attempt, 0.0 if due is None else max(0.0, due - now)))
+            self.events.append(
+                ConnectAttemptFailed(reason, endpoint, attempt, 0.0 if due is None else max(0.0, due - now))
+            )
 
     def _follow_link(self) -> None:
         error = self.link.gave_up

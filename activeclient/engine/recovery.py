@@ -198,7 +198,8 @@ class Recovery:
         else:
             transaction.reset()
             request.failed(
-                session, TransactionOutcomeUnknownError("the session was lost while the commit was on its way", code=115)
+                session,
+                TransactionOutcomeUnknownError("the session was lost while the commit was on its way", code=115),
             )
 
     # --- rebuilding -----------------------------------------------------------------------------------------------

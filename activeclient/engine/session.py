@@ -453,7 +453,11 @@ class Session:
 
     def confirm_received(self) -> None:
         """Tell the server the last packet that came, so that it may forget them."""
-        if self.windowed and self.confirmed_received < self.received and self.state in (State.ATTACHED, State.REBUILDING):
+        if (
+            self.windowed
+            and self.confirmed_received < self.received
+            and self.state in (State.ATTACHED, State.REBUILDING)
+        ):
             self.received_bytes = 0
             self.confirmed_received = self.received
             self.client.write(CONFIRMED.pack(13, PacketsConfirmed.KIND, self.channel_id, self.received))
@@ -488,9 +492,9 @@ class Session:
         def matches(frame: bytes, settle: Pending | None) -> bool:
             if settle is not None:
                 return settle.correlation_id == correlation_id
-            return frame[4] in (71, 73) and int.from_bytes(frame[-trailer : len(frame) - trailer + 8], "big", signed=True) == (
-                correlation_id
-            )
+            return frame[4] in (71, 73) and int.from_bytes(
+                frame[-trailer : len(frame) - trailer + 8], "big", signed=True
+            ) == (correlation_id)
 
         if self.windowed:
             entry = self.buffer.withdraw(matches)

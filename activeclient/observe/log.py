@@ -82,7 +82,9 @@ def log_event(connection: str, event: Event) -> None:
         case SendFailed():
             session.warning("%s: a send on channel %d failed: %s", connection, event.channel_id, event.error)
         case ConsumerLost():
-            session.warning("%s: consumer %d on channel %d ended: %s", connection, event.consumer_id, event.channel_id, event.error)
+            session.warning(
+                "%s: consumer %d on channel %d ended: %s", connection, event.consumer_id, event.channel_id, event.error
+            )
         case StaleAcknowledgement():
             session.info("%s: an acknowledgement of an earlier session was dropped", connection)
         case LargeMessageDamaged():
