@@ -1,7 +1,8 @@
 """stomp.py as a benchmark peer.
 
-Law of this file: receipts are asked for and awaited where the others await a confirmation; the receiver's credit is
-that of the core client's default (1 MiB), as the broker's own for STOMP is 10 KiB.
+Law of this file: receipts are asked for and awaited where the others await a confirmation. A receiver that acknowledges
+has the core client's default credit (1 MiB; the broker's own for STOMP is 10 KiB); one that does not must name none, as
+the broker gives no credit back for `auto` and delivery ends when a named one is used up.
 """
 
 from __future__ import annotations
@@ -69,12 +70,8 @@ def headers(task: Task) -> dict[str, str]:
 
 
 def subscribe(connection: stomp.Connection12, destination: str, ack: str) -> None:
-    connection.subscribe(
-        destination,
-        id=destination,
-        ack=ack,
-        headers={"subscription-type": "ANYCAST", "consumer-window-size": CREDIT},
-    )
+    credit = {} if ack == "auto" else {"consumer-window-size": CREDIT}
+    connection.subscribe(destination, id=destination, ack=ack, headers={"subscription-type": "ANYCAST", **credit})
 
 
 def send(task: Task) -> Result:
