@@ -45,7 +45,9 @@ class Queues:
 
     def __init__(self, host: str, port: int, user: str | None, password: str | None) -> None:
         self._identity = (user, password)
-        self._connection = stomp.Connection12([(host, port)], heartbeats=(20_000, 0), timeout=TIMEOUT, auto_content_length=False)
+        self._connection = stomp.Connection12(
+            [(host, port)], heartbeats=(20_000, 0), timeout=TIMEOUT, auto_content_length=False
+        )
         self._replies = _Replies()
         self._run = secrets.token_hex(4)
         self._numbers = itertools.count(1)

@@ -22,7 +22,9 @@ CREDIT = 1000
 
 def connect(task: Task, url: str | None = None) -> BlockingConnection:
     host, port = common.host_and_port(url or task.url)
-    return BlockingConnection(f"amqp://{host}:{port}", timeout=common.RECEIVE_TIMEOUT, user=task.user, password=task.password)
+    return BlockingConnection(
+        f"amqp://{host}:{port}", timeout=common.RECEIVE_TIMEOUT, user=task.user, password=task.password
+    )
 
 
 def message(task: Task) -> Message:

@@ -58,7 +58,9 @@ class Listener(stomp.ConnectionListener):
 
 
 def connect(task: Task, url: str | None = None) -> tuple[stomp.Connection12, Listener]:
-    connection = stomp.Connection12([common.host_and_port(url or task.url)], auto_content_length=True, auto_decode=False)
+    connection = stomp.Connection12(
+        [common.host_and_port(url or task.url)], auto_content_length=True, auto_decode=False
+    )
     listener = Listener()
     connection.set_listener("", listener)
     connection.connect(task.user, task.password, wait=True)
