@@ -1,7 +1,7 @@
 """The Java peer: its jars through Maven and its class through javac, into the user's cache folder.
 
-Law of this file: nothing is written into the checkout, and the name of the cached folder carries the versions and a hash
-of the sources, so that an older build is never taken for this one.
+Law of this file: nothing is written into the checkout, and the name of the cached folder carries the versions and a
+hash of the sources, so that an older build is never taken for this one.
 """
 
 from __future__ import annotations

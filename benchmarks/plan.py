@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from benchmarks.table import Column
 
 PEERS = ("java", "stomp", "ours", "proton")
-"""In the order of each round. Proton is last: a receiver that it closes badly can leave an AMQP loop of the broker busy."""
+"""In the order of each round. Proton is last: a receiver that it closes badly can leave one of the broker's threads
+busy for good."""
 
 LABELS = {"java": "Java core client", "stomp": "stomp.py", "ours": "activeclient", "proton": "python-qpid-proton"}
 SIZES = {100: "100 B", 1024: "1 KiB", 10240: "10 KiB"}
 QUEUE_BUDGET = 256 * 1024 * 1024
-"""Bytes that a queue may hold in the broker, with `MESSAGE_OVERHEAD` each: half of what the broker begins to page at."""
+"""Bytes that a queue may hold in the broker, with `MESSAGE_OVERHEAD` for each message; paging begins at twice that."""
 MESSAGE_OVERHEAD = 600
 MOST_MESSAGES = 200_000
 
@@ -250,10 +251,10 @@ def reattach(scale: Scale, peers: Sequence[str]) -> Suite:
         Column("max", "max ms", 0.001, ratio=True),
     )
     note = (
-        "A forwarder resets both sides and accepts again at once, while a producer beside it sends every 2 ms: from the "
-        "reset to the receipt of the first message that was sent after it. *window*: `confirmationWindowSize` 1 MiB, so "
-        "the session is reattached; *no window*: a new session is made. stomp.py connects and subscribes again when "
-        "told of the loss; proton uses its own reconnection."
+        "A forwarder resets both sides and accepts again at once, while a producer beside it sends every 2 ms: from "
+        "the reset to the receipt of the first message that was sent after it. *window*: `confirmationWindowSize` "
+        "1 MiB, so the session is reattached; *no window*: a new session is made. stomp.py connects and subscribes "
+        "again when told of the loss; proton uses its own reconnection."
     )
     bases = {"reset of the connection": "window"}
     return Suite("reattach", "Continuing after a cut", columns, tuple(cases), bases, note)

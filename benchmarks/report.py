@@ -24,9 +24,12 @@ broker and client share the machine's cores, and wall-clock figures of different
 REPEAT = """\
 ## How to repeat it
 
-`{command}` writes this page. It needs a Java development kit and Maven for the Java client, and the extra `bench` for
-python-qpid-proton; a peer that is missing fails in its rows. Without `--url` a broker is provided by the test harness.
-`--suite`, `--peers` and `--rounds` choose less, `--quick` makes everything a fifth as long.
+`{command}` writes this page.
+
+It needs a Java development kit and Maven for the Java client, and the extra `bench` for python-qpid-proton; a peer that
+is missing fails in its rows. Without `--url` a broker is provided by the test harness. `--suite`, `--group`, `--peers`
+and `--rounds` choose less. `--quick` makes everything a fifth as long, and is for trying things out only: so short a
+warm-up leaves Java's compiler at work, which costs Java several times its CPU.
 
 Each run has a fresh queue, made before it and destroyed after it, and no queue holds more than 256 MiB: a broker begins
 to page at half its heap and then slows down every peer. A warm-up of as many messages (or of a limited time) comes
@@ -44,7 +47,7 @@ def page(
     command: str,
 ) -> str:
     """The page as Markdown; *groups*: the groups of each suite by its name; *cut_short*: why a suite ended early."""
-    parts = [HEAD, markdown(["machine", ""], [[name, value] for name, value in machine.items()])]
+    parts = [HEAD, markdown(["machine", ""], [[name, value] for name, value in machine.items()], numbers=False)]
     parts += ["## Targets", verdicts(results)]
     for suite in suites:
         parts.append(f"## {suite.title}")

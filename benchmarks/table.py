@@ -34,19 +34,26 @@ def number(value: float | None) -> str:
     return f"{value:.3g}"
 
 
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, padded so that it reads well as text too; the first column is text, the others are numbers."""
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = True) -> str:
+    """A Markdown table, padded so that it reads well as text too.
+
+    The first column is text and with *numbers* those in the middle are numbers; the last may hold a reason, so it is
+    text too.
+    """
     lines = [[_cell(text) for text in line] for line in (head, *rows)]
     widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(head))]
 
+    right = [numbers and 0 < column < len(head) - 1 for column in range(len(head))]
+
     def line(cells: Sequence[str]) -> str:
         padded = [
-            cell.ljust(width) if index == 0 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(cells, widths, right, strict=True)
         ]
-        return f"| {' | '.join(padded)} |"
+        return f"| {' | '.join(padded).rstrip()} |"
 
-    rule = [("-" * width if index == 0 else "-" * (width - 1) + ":") for index, width in enumerate(widths)]
+    rule = ["-" * (width - 1) + ":" if to_right else "-" * width for width, to_right in zip(widths, right, strict=True)]
+    rule[-1] = "---"
     return "\n".join([line(lines[0]), f"| {' | '.join(rule)} |", *map(line, lines[1:])])
 
 

@@ -17,8 +17,8 @@ A task comes as `key=value` arguments. Every task has `task`, `url`, `queue` (it
 | `scale` | `count` connections or sessions (`kind`), each with its own queue `queue.N`; `messages` in all |
 | `reattach` | a consumer through `proxy`, a producer beside it every 2 ms; the gap in microseconds after each cut |
 
-The result is one line of JSON: `messages`, `seconds`, `cpu` (user and system seconds of the process in that time), `rss`
-and `peak_rss` (MB), and what the task adds; or `error`. For a cut the peer writes `{"cut": N}` and reads the
+The result is one line of JSON: `messages`, `seconds`, `cpu` (user and system seconds of the process in that time),
+`rss` and `peak_rss` (MB), and what the task adds; or `error`. For a cut the peer writes `{"cut": N}` and reads the
 microseconds since the epoch at which it was made.
 """
 

@@ -6,10 +6,11 @@ through the blocking one, with 1,000 credits.
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 
-from proton import ConnectionException, Message
+from proton import Message
 from proton.handlers import MessagingHandler
 from proton.reactor import Container
 from proton.utils import BlockingConnection
@@ -192,8 +193,6 @@ class Reattaching(MessagingHandler):  # type: ignore[misc]
     """A receiver with proton's own reconnect at its defaults; bodies go to the thread that measures."""
 
     def __init__(self, task: Task) -> None:
-        import queue
-
         super().__init__(prefetch=CREDIT)
         self.task = task
         self.bodies: queue.SimpleQueue[bytes] = queue.SimpleQueue()
