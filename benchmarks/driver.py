@@ -96,10 +96,10 @@ class Driver:
                 forwarder = stack.enter_context(Cutter(self._host, self._port))
                 task["proxy"] = forwarder.url()
 
-                def cut() -> int:
-                    at = time.time_ns() // 1000
+                def cut() -> tuple[int, int]:
+                    before = time.time_ns() // 1000
                     forwarder.cut_now()
-                    return at
+                    return before, time.time_ns() // 1000
 
             if task["task"] == "first":
                 task["started"] = f"{time.time():.6f}"

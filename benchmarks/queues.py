@@ -10,6 +10,7 @@ import itertools
 import json
 import queue
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -18,6 +19,8 @@ from typing import Any
 import stomp
 
 TIMEOUT = 15.0
+DESTROY_LIMIT = 10.0
+NO_SUCH_QUEUE = "AMQ229017"
 MANAGEMENT = "activemq.management"
 PREFIX = "bench."
 
@@ -76,7 +79,22 @@ class Queues:
             yield name
         finally:
             for each in names:
-                self.invoke("destroyQueue", [each, True, True])
+                self._destroy(each)
+
+    def _destroy(self, name: str) -> None:
+        # A peer's process has just ended: the broker may still be closing its consumers, and then it refuses for a
+        # moment.
+        end = time.monotonic() + DESTROY_LIMIT
+        while True:
+            try:
+                self.invoke("destroyQueue", [name, True, True])
+                return
+            except ManagementError as failure:
+                if NO_SUCH_QUEUE in str(failure):
+                    return
+                if time.monotonic() > end:
+                    raise
+            time.sleep(0.05)
 
     def version(self) -> str:
         """The broker's version."""

@@ -30,11 +30,11 @@ def run(
     *,
     timeout: float,
     environment: Mapping[str, str] | None = None,
-    cut: Callable[[], int] | None = None,
+    cut: Callable[[], tuple[int, int]] | None = None,
 ) -> dict[str, float]:
     """Run *command* with *task* as `key=value` arguments; returns its result. *timeout* in seconds.
 
-    *cut* is called when the peer asks for a cut and returns when it was, in microseconds since the epoch.
+    *cut* is called when the peer asks for a cut and returns the microseconds since the epoch before and after it.
     """
     arguments = [f"{key}={value}" for key, value in task.items()]
     with tempfile.TemporaryFile() as errors:
@@ -78,7 +78,7 @@ def run(
     return result
 
 
-def _result(process: subprocess.Popen[str], cut: Callable[[], int] | None) -> dict[str, float] | None:
+def _result(process: subprocess.Popen[str], cut: Callable[[], tuple[int, int]] | None) -> dict[str, float] | None:
     assert process.stdin is not None
     assert process.stdout is not None
     for line in process.stdout:
@@ -93,7 +93,8 @@ def _result(process: subprocess.Popen[str], cut: Callable[[], int] | None) -> di
         if cut is None:
             raise PeerError("the peer asked for a cut, which this task has not")
         with contextlib.suppress(OSError):
-            process.stdin.write(f"{cut()}\n")
+            before, after = cut()
+            process.stdin.write(f"{before} {after}\n")
             process.stdin.flush()
     return None
 

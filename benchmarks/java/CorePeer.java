@@ -323,8 +323,9 @@ public final class CorePeer {
                 }
                 System.out.println("{\"cut\": " + cut + "}");
                 System.out.flush();
-                long at = Long.parseLong(in.readLine().trim());
-                gaps[cut] = (after(consumer, at) - at) * 1000;
+                String[] beforeAndAfter = in.readLine().trim().split(" ");
+                long back = after(consumer, Long.parseLong(beforeAndAfter[1]));
+                gaps[cut] = (back - Long.parseLong(beforeAndAfter[0])) * 1000;
             }
             stop.set(true);
             put("messages", cuts);

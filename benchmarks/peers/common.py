@@ -18,8 +18,9 @@ A task comes as `key=value` arguments. Every task has `task`, `url`, `queue` (it
 | `reattach` | a consumer through `proxy`, a producer beside it every 2 ms; the gap in microseconds after each cut |
 
 The result is one line of JSON: `messages`, `seconds`, `cpu` (user and system seconds of the process in that time),
-`rss` and `peak_rss` (MB), and what the task adds; or `error`. For a cut the peer writes `{"cut": N}` and reads the
-microseconds since the epoch at which it was made.
+`rss` and `peak_rss` (MB), and what the task adds; or `error`. For a cut the peer writes `{"cut": N}` and reads
+two times, in microseconds since the epoch: just before it and just after it. The gap begins before the cut and ends with
+a message that was sent after it.
 """
 
 from __future__ import annotations
@@ -91,10 +92,11 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def cut(number: int) -> int:
-    """Have the connection cut; returns when that was, in microseconds since the epoch."""
+def cut(number: int) -> tuple[int, int]:
+    """Have the connection cut; returns the microseconds since the epoch before and after that."""
     say(json.dumps({"cut": number}))
-    return int(sys.stdin.readline())
+    before, after = sys.stdin.readline().split()
+    return int(before), int(after)
 
 
 def measured(work: Callable[[], int]) -> Result:
@@ -170,8 +172,8 @@ def reattaches(task: Task, receive: Callable[[], bytes]) -> Result:
         settled = time.perf_counter() + CUT_SETTLE
         while time.perf_counter() < settled:
             after(0)
-        at = cut(number)
-        gaps.append(after(at) - at)
+        before_cut, after_cut = cut(number)
+        gaps.append(after(after_cut) - before_cut)
     return {"messages": len(gaps), **latencies(gaps), **memory()}
 
 

@@ -48,5 +48,5 @@ def test_a_peer_that_hangs_is_ended_at_its_limit_with_its_children() -> None:
 
 
 def test_a_cut_is_made_when_asked_for_and_its_time_is_told() -> None:
-    code = "print('{\"cut\": 0}', flush=True); print('{\"messages\": %d}' % int(input()))"
-    assert runner.run(command(code), {}, timeout=20, cut=lambda: 42) == {"messages": 42}
+    code = "print('{\"cut\": 0}', flush=True); print('{\"messages\": %d}' % sum(map(int, input().split())))"
+    assert runner.run(command(code), {}, timeout=20, cut=lambda: (2, 40)) == {"messages": 42}
