@@ -65,6 +65,10 @@ class Queues:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # The queue of the replies goes last, so there is no reply to wait for but the receipt of the disconnect.
+        self._connection.unsubscribe(id="replies")
+        headers = {"_AMQ_ResourceName": "broker", "_AMQ_OperationName": "destroyQueue"}
+        self._connection.send(MANAGEMENT, json.dumps([self._reply_to, True, True]), headers=headers)
         self._connection.disconnect()
 
     @contextmanager

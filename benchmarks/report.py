@@ -5,6 +5,7 @@ Law of this file: everything a reader needs to doubt a number stands on the page
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from benchmarks.plan import LABELS, Suite
@@ -52,7 +53,7 @@ def page(
     for suite in suites:
         parts.append(f"## {suite.title}")
         if suite.note:
-            parts.append(suite.note)
+            parts.append(textwrap.fill(" ".join(suite.note.split()), 120))
         if cut_short.get(suite.name):
             parts.append(f"This suite was {cut_short[suite.name]}.")
         for group in groups[suite.name]:

@@ -19,8 +19,8 @@ A task comes as `key=value` arguments. Every task has `task`, `url`, `queue` (it
 
 The result is one line of JSON: `messages`, `seconds`, `cpu` (user and system seconds of the process in that time),
 `rss` and `peak_rss` (MB), and what the task adds; or `error`. For a cut the peer writes `{"cut": N}` and reads
-two times, in microseconds since the epoch: just before it and just after it. The gap begins before the cut and ends with
-a message that was sent after it.
+two times, in microseconds since the epoch: just before it and just after it. The gap begins before the cut and ends
+with a message that was sent after it.
 """
 
 from __future__ import annotations
