@@ -27,12 +27,11 @@ class Confirmations:
         self.failed = ""
         self.reached = threading.Event()
 
-    def __call__(self, *told: object) -> None:
-        for value in told:
-            if isinstance(value, BaseException):
-                self.failed = f"{type(value).__name__}: {value}"
-                self.reached.set()
+    def __call__(self, message: object, error: Exception | None) -> None:
         self.count += 1
+        if error is not None:
+            self.failed = f"{type(error).__name__}: {error}"
+            self.reached.set()
         if self.count == self.goal:
             self.reached.set()
 
@@ -51,8 +50,8 @@ def with_parameters(url: str, *parameters: str) -> str:
 
 
 def open_factory(task: Task, stack: ExitStack, *parameters: str, url: str | None = None) -> Any:
-    identity = [f"user={task.user}", f"password={task.password or ''}"] if task.user else []
-    locator = stack.enter_context(ServerLocator(with_parameters(url or task.url, *identity, *parameters)))
+    identity = {"user": task.user, "password": task.password} if task.user else {}
+    locator = stack.enter_context(ServerLocator(with_parameters(url or task.url, *parameters), **identity))
     return stack.enter_context(locator.create_session_factory())
 
 
