@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import resource
 import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -39,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as wrong:
         parser.error(str(wrong))
     suites = [plan.only(suite, options.group) for suite in suites]
+    _allow_files()
     with contextlib.ExitStack() as stack:
         url = options.url or os.environ.get("ACTIVECLIENT_ARTEMIS_URL") or _provided(stack)
         parts = urlsplit(url)
@@ -118,6 +120,13 @@ def _environment(user: str, password: str) -> dict[str, str]:
         "ACTIVECLIENT_BENCH_USER": user,
         "ACTIVECLIENT_BENCH_PASSWORD": password,
     }
+
+
+def _allow_files() -> None:
+    """A thousand connections need more open files than many systems allow at first; the peers inherit this."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _repeat(options: argparse.Namespace) -> str:

@@ -43,7 +43,7 @@ class Driver:
         self._commands = commands
         self._environment = environment
         self._say = say
-        self._hopeless: dict[str, str] = {}
+        self._hopeless: dict[Key, str] = {}
 
     def run(self, suite: Suite, rounds: int, limit: float, results: Results) -> str:
         """Do *rounds* of *suite*; returns what cut it short, if anything. *limit* in seconds, for the whole suite."""
@@ -57,7 +57,8 @@ class Driver:
 
     def _case(self, case: Case, number: int, results: Results) -> None:
         command = self._commands[case.peer]
-        reason = command.missing or self._hopeless.get(case.steps[0].group + case.peer, "")
+        first = Key(case.steps[0].group, case.peer, case.steps[0].mode)
+        reason = command.missing or self._hopeless.get(first, "")
         if reason:
             for step in case.steps:
                 results.fail(Key(step.group, case.peer, step.mode), number, reason)
@@ -76,7 +77,7 @@ class Driver:
                     results.fail(key, number, reason)
                     self._say(f"round {number}: {key.group}: {key.peer} {key.mode}: failed: {reason}")
                     if isinstance(failure, PeerTimeoutError):
-                        self._hopeless[case.steps[0].group + case.peer] = f"{reason} (not tried again)"
+                        self._hopeless[first] = f"{reason} (not tried again)"
                 else:
                     results.add(key, number, before)
                     shown = ", ".join(f"{name} {value:.6g}" for name, value in before.items())

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from typing import Any
 
 from activeclient.client.locator import ServerLocator
-
 from benchmarks.peers import common
 from benchmarks.peers.common import Result, Task
 
