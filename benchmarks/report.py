@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from benchmarks.plan import LABELS, Suite
+from benchmarks.plan import LABELS, QUEUE_BUDGET, Suite
 from benchmarks.stats import Key, Results
 from benchmarks.table import group_table, markdown
 from benchmarks.targets import verdicts
@@ -32,8 +32,8 @@ is missing fails in its rows. Without `--url` a broker is provided by the test h
 and `--rounds` choose less. `--quick` makes everything a fifth as long, and is for trying things out only: so short a
 warm-up leaves Java's compiler at work, which costs Java several times its CPU.
 
-Each run has a fresh queue, made before it and destroyed after it, and no queue holds more than 256 MiB: a broker begins
-to page at half its heap and then slows down every peer. A warm-up of as many messages (or of a limited time) comes
+Each run has a fresh queue, made before it and destroyed after it, and no queue holds more than {budget} MiB: a broker
+begins to page at half its heap and then slows down every peer. A warm-up of as many messages (or of a limited time) comes
 before each measurement, the same for all peers; it is what brings Java's compiler to rest. Times of sending end with
 the confirmation of the last message.
 """
@@ -59,5 +59,5 @@ def page(
         for group in groups[suite.name]:
             base = Key(group, "java", suite.bases.get(group.split(",", 1)[0], ""))
             parts += [f"### {group}", group_table(results, group, suite.columns, base, LABELS)]
-    parts.append(REPEAT.format(command=command))
+    parts.append(REPEAT.format(command=command, budget=QUEUE_BUDGET // 2**20))
     return "\n\n".join(part.strip() for part in parts) + "\n"
