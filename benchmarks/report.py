@@ -33,9 +33,9 @@ and `--rounds` choose less. `--quick` makes everything a fifth as long, and is f
 warm-up leaves Java's compiler at work, which costs Java several times its CPU.
 
 Each run has a fresh queue, made before it and destroyed after it, and no queue holds more than {budget} MiB: a broker
-begins to page at half its heap and then slows down every peer. A warm-up of as many messages (or of a limited time) comes
-before each measurement, the same for all peers; it is what brings Java's compiler to rest. Times of sending end with
-the confirmation of the last message.
+begins to page at half its heap and then slows down every peer. A warm-up of as many messages (or of a limited time)
+comes before each measurement, the same for all peers; it is what brings Java's compiler to rest. Times of sending end
+with the confirmation of the last message.
 """
 
 
