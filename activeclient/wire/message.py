@@ -197,8 +197,9 @@ class CoreMessage:
         body = self._body
         if body is None:
             if self.stream is not None:
-                body = self._body = self.origin.consumer.owner.read_whole(self)
-                return body
+                whole: bytes = self.origin.consumer.owner.read_whole(self)
+                self._body = whole
+                return whole
             frame = self._frame
             body = self._body = frame[_BODY_AT : self._header_at] if frame[4] in _WITH_BODY else b""
         return body
