@@ -17,10 +17,12 @@ from activeclient.wire.message import (
     SendTemplate,
     decode_large_header,
     decode_send,
+    duplicate_id_of,
     encode_receive,
     encode_send,
     encode_send_large_header,
     forced_delivery_sequence,
+    may_have_duplicate_id,
     message_address,
     send_correlation_id,
     text_body,
@@ -246,3 +248,34 @@ def test_versions_with_another_layout_are_refused(version: int) -> None:
 def test_an_older_send_is_refused_by_its_reader() -> None:
     with pytest.raises(RemoteProtocolError, match="128"):
         decode_send(encode_send(CoreMessage(), 10, 129), 128)
+
+
+class _Deliverer:
+    """Stands for the chain from a message to the consumer that reads its pieces."""
+
+    def __init__(self) -> None:
+        self.consumer = self
+        self.owner = self
+        self.reads = 0
+
+    def read_whole(self, message: CoreMessage) -> bytes:
+        self.reads += 1
+        return b"pieces"
+
+
+def test_a_body_in_pieces_is_read_once_when_it_is_asked_for() -> None:
+    message = decode_large_header(encode(ReceiveLarge(3, 1, 6, CoreMessage(address="a")), 10, 136))
+    assert message.body == b""
+    deliverer = _Deliverer()
+    message.body_follows(object())
+    message.origin = deliverer
+    assert (message.body, message.body, deliverer.reads) == (b"pieces", b"pieces", 1)
+
+
+def test_the_duplicate_id_is_found_in_an_encoded_send() -> None:
+    with_id = encode_send(CoreMessage(b"", properties={"a": 1, "_AMQ_DUPL_ID": b"i" * 16}), 10, 136)
+    assert may_have_duplicate_id(with_id)
+    assert duplicate_id_of(with_id) == b"i" * 16
+    without = encode_send(CoreMessage(text_body("_AMQ_DUPL_ID"), TEXT), 10, 136)
+    assert duplicate_id_of(without) is None
+    assert not may_have_duplicate_id(encode_send(CoreMessage(b""), 10, 136))
