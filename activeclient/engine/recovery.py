@@ -116,10 +116,7 @@ class Recovery:
         if current is not None and not current.done and not any(token is current for _, token, _ in work):
             self._sort_request(current, maybe=True)
         for request in [request for request in session.pending if not request.sent]:
-            if isinstance(request.packet, (Rollback, SessionClose, ConsumerClose, Acknowledge, IndividualAcknowledge)):
-                session.pending.remove(request)
-                self._sort_request(request, maybe=False)
-            elif isinstance(request.packet, Commit) and session.transaction.work:
+            if isinstance(request.packet, (Rollback, SessionClose, ConsumerClose, Acknowledge, IndividualAcknowledge)) or (isinstance(request.packet, Commit) and session.transaction.work):
                 session.pending.remove(request)
                 self._sort_request(request, maybe=False)
         transaction = session.transaction
