@@ -99,10 +99,9 @@ class _Poll:
             for fd, mask in self._masks.items():
                 poller.register(fd, mask)
         found = poller.poll(None if timeout is None else timeout * 1000)
+        # What was paused since the poll began is not told.
         with self._lock:
-            for fd, _ in found:
-                self._masks.pop(fd, None)
-        return found
+            return [(fd, mask) for fd, mask in found if fd == self._waker or self._masks.pop(fd, None) is not None]
 
     def close(self) -> None:
         self._masks.clear()

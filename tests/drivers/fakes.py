@@ -103,6 +103,7 @@ class Peers:
         self.error: ActiveClientError | None = None
         self.gate: threading.Event | None = None
         self.entered = threading.Event()
+        self.closed = False
 
     def open(self, endpoint: Endpoint, timeout: float, token: CancelToken) -> Transport:
         self.entered.set()
@@ -113,6 +114,8 @@ class Peers:
         near, far = socket.socketpair()
         far.settimeout(5)
         self.ends.append(far)
+        if self.closed:
+            far.close()
         return SocketTransport(near, str(endpoint))
 
     @property
@@ -120,6 +123,7 @@ class Peers:
         return self.ends[-1]
 
     def close(self) -> None:
+        self.closed = True
         for end in self.ends:
             end.close()
 

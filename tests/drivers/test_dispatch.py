@@ -14,7 +14,7 @@ from tests.drivers.fakes import until
 class Counting(Serial):
     """Runs `work`, and notes whether two threads ever did."""
 
-    def __init__(self, work: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, work: Callable[[], object] = lambda: None) -> None:
         super().__init__()
         self.work = work
         self.runs = 0
@@ -99,7 +99,7 @@ def test_a_serial_that_always_wants_more_neither_recurses_nor_starves_others() -
 
 def test_blocked_callbacks_delay_nobody(pool: Dispatcher) -> None:
     go = threading.Event()
-    blocked = [Counting(lambda: go.wait(5) and None) for _ in range(20)]
+    blocked = [Counting(lambda: go.wait(5)) for _ in range(20)]
     for serial in blocked:
         pool.schedule(serial)
     until(lambda: all(serial.inside for serial in blocked))
@@ -115,7 +115,7 @@ def test_threads_are_bounded_and_what_exceeds_them_waits_its_turn() -> None:
     pool = Dispatcher(max_workers=2)
     pool.enter()
     go = threading.Event()
-    serials = [Counting(lambda: go.wait(5) and None) for _ in range(6)]
+    serials = [Counting(lambda: go.wait(5)) for _ in range(6)]
     for serial in serials:
         pool.schedule(serial)
     until(lambda: sum(serial.inside for serial in serials) == 2)
@@ -136,7 +136,7 @@ def test_an_exception_is_logged_counted_told_and_ends_nothing(
         raise RuntimeError("the handler too")
 
     pool.on_error = handler
-    serial = Counting(lambda: 1 / 0 and None)
+    serial = Counting(lambda: 1 / 0)
     for _ in range(2):
         pool.schedule(serial)
         assert pool.wait_idle(serial, 5)
