@@ -13,7 +13,7 @@ from activeclient.events import Event
 
 
 class Engine(Protocol):
-    """One connection to a broker with its sessions, reconnecting included: bytes, time and wishes in, bytes and events out.
+    """One connection to a broker with its sessions, reconnecting included: bytes and time in, bytes and events out.
 
     No method blocks or does I/O. Methods never raise for what the peer did: that becomes an event and an orderly loss
     of the link. The driver serialises all calls with one lock (or one loop).
@@ -35,7 +35,7 @@ class Engine(Protocol):
         """Bytes came from the transport."""
 
     def connection_lost(self, reason: ActiveClientError, now: float) -> None:
-        """The transport ended, or the attempt to open it failed. What was not written is forgotten by the driver too."""
+        """The transport ended, or the attempt to open it failed; the driver forgets what was not written."""
 
     def data_to_send(self) -> list[bytes]:
         """Take the frames that wait to be written, in order. The driver writes all of them or reports the loss."""

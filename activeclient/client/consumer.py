@@ -223,7 +223,7 @@ class ClientConsumer:
         return not self.is_closed and self.engine.session.usable
 
     def close(self) -> None:
-        """Close the consumer; what it did not acknowledge is delivered to others. A blocked `receive` raises ClosedError."""
+        """Close the consumer; what it did not acknowledge goes to others. A blocked `receive` raises ClosedError."""
         engine = self.engine
         session = engine.session
         self.stop_listening()

@@ -28,8 +28,8 @@ class ServerLocator:
     Raises:
         ConfigError: The URL or a setting is wrong; the text names key, value and rule.
 
-    Every setting can be read and set as an attribute too, by its name in `docs/parameters.md`: `locator.retry_interval`.
-    Setting one concerns later factories only.
+    Every setting can be read and set as an attribute too (`locator.retry_interval`); setting one concerns later
+    factories only.
     """
 
     _settings: Settings

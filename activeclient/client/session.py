@@ -143,7 +143,7 @@ class ClientSession:
 
     @property
     def state(self) -> str:
-        """Where the session is in its life: attached, detached, reattaching, settling, recreating, rebuilding, closed."""
+        """Where the session is: new, attached, detached, reattaching, settling, recreating, rebuilding, closed."""
         return self.engine.state.value
 
     @property
@@ -165,7 +165,7 @@ class ClientSession:
         return self
 
     def stop(self) -> None:
-        """Pause deliveries; returns when the server has stopped and no listener runs (from elsewhere than a listener)."""
+        """Pause deliveries; returns when the server has stopped and no listener runs (unless a listener calls)."""
         with self.pump.lock:
             self.engine.check_open()
             if not self.engine.started:

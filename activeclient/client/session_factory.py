@@ -273,7 +273,7 @@ class ClientSessionFactory:
             raise ClosedError("the connection is closed")
 
     def close(self) -> None:
-        """Close the sessions and the connection; returns within about a second, in any state, also while reconnecting."""
+        """Close the sessions and the connection: within about a second, in any state, also while reconnecting."""
         if self.pump.closed:
             return
         deadline = time.monotonic() + CLOSE_SECONDS

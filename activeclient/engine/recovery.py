@@ -1,8 +1,8 @@
 """When a session cannot be reattached: what is recreated, in which order, and what becomes of what was in flight.
 
-Law of this file: everything that was not confirmed ends in exactly one way. A send goes out again when it carries a duplicate
-id or no link ever took it, else it fails with `OutcomeUnknown`; acknowledgements are forgotten, their messages come
-again; an open transaction is rolled back; a commit in doubt is settled by the duplicate ids of its sends, else it is
+Law of this file: everything that was not confirmed ends in exactly one way. A send goes out again when it carries a
+duplicate id or no link ever took it, else it fails with `OutcomeUnknown`; acknowledgements are forgotten, their
+messages come again; an open transaction is rolled back; a commit in doubt is settled by the duplicate ids of its sends, else it is
 unknown. The packets that rebuild the session are counted like all others.
 """
 
@@ -78,6 +78,8 @@ AGAIN = (
     XARollback,
 )
 """Requests that may be made again: they change nothing, or a second time tells that the first took effect."""
+BOUND_TO_EPOCH = (Rollback, SessionClose, ConsumerClose, Acknowledge, IndividualAcknowledge)
+"""Requests that concern the lost session alone: one that was not sent yet must not reach the new one."""
 ENDED_BY_LOSS = (Rollback, ConsumerClose, SessionClose)
 """Requests whose purpose the loss of the session has fulfilled."""
 
@@ -116,7 +118,8 @@ class Recovery:
         if current is not None and not current.done and not any(token is current for _, token, _ in work):
             self._sort_request(current, maybe=True)
         for request in [request for request in session.pending if not request.sent]:
-            if isinstance(request.packet, (Rollback, SessionClose, ConsumerClose, Acknowledge, IndividualAcknowledge)) or (isinstance(request.packet, Commit) and session.transaction.work):
+            packet = request.packet
+            if isinstance(packet, BOUND_TO_EPOCH) or (isinstance(packet, Commit) and session.transaction.work):
                 session.pending.remove(request)
                 self._sort_request(request, maybe=False)
         transaction = session.transaction

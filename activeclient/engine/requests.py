@@ -2,8 +2,8 @@
 
 Law of this file: each of these objects ends exactly once, in `done` with or without an `error`; nothing else sets
 `done`. On a counted session (window >= 0) the *confirmation* of a command is its success, because the server does not
-count a command that it refuses while it was asked for an answer; the answer itself may be thrown away by the server while a
-session moves to another connection.
+count a command that it refuses while it was asked for an answer; the answer itself may be thrown away by the server
+while a session moves to another connection.
 """
 
 from __future__ import annotations

@@ -647,7 +647,7 @@ class Session:
             self._replay_confirmed = max(0, last - self.floor)
             if last < self.floor or last >= self.buffer.next_id:
                 raise ReattachDiverged(
-                    f"the server has counted {last + 1} commands of {self.buffer.next_id}, {self.floor + 1} were confirmed"
+                    f"the server has counted {last + 1} commands of {self.buffer.next_id}, after {self.floor + 1} before"
                 )
             if last >= self.buffer.first:
                 self.confirmed(last)

@@ -1,8 +1,8 @@
 """When the server's count may be trusted after a reattachment: the fence.
 
 Law of this file: nothing is replayed before the fence has passed. The server counts a command when its storage is
-complete, so its answer to a reattachment lacks what it is still writing; replaying by that answer repeats commands and then
-loses others. A fence is SESS_ADD_METADATA on the session's channel: never counted, handled in the session's order, and
+complete, so its answer to a reattachment lacks what it is still writing; replaying by that answer repeats commands
+and then loses others. A fence is SESS_ADD_METADATA on the session's channel: never counted, handled in the session's order, and
 answered when all earlier storage is complete. When it is answered, and the session asks for a confirmation of each
 command (window 1 on the wire), every command that ever reached the server has been confirmed.
 

@@ -1,7 +1,7 @@
 """Events as log lines.
 
-Law of this file: one line for each change of state, at INFO won back, at WARNING lost or refused, at ERROR given up, at DEBUG
-attempts; never a password, never a body. Only events come in, and events carry neither.
+Law of this file: one line for each change of state, at INFO won back, at WARNING lost or refused, at ERROR given up,
+at DEBUG attempts; never a password, never a body. Only events come in, and events carry neither.
 """
 
 from __future__ import annotations
