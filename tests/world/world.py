@@ -377,7 +377,8 @@ class World:
         self._check_bounds()
 
     def _step(self, actor: Actor) -> None:
-        if actor.stepping:
+        creation = actor.session.creation
+        if actor.stepping or creation is None or not creation.done:
             return
         actor.stepping = True
         pause = actor.step()
