@@ -33,7 +33,7 @@ ACKNOWLEDGE = struct.Struct(">ibqqq?")
 KIND_ACKNOWLEDGE = 41
 KIND_INDIVIDUAL = 81
 SLOW_CONSUMER_CREDIT = 1
-"""What a consumer without prefetch grants for one message: any positive balance lets exactly one through."""
+"""The balance at which a consumer without prefetch gets one message: the server stops when it is not positive."""
 
 
 class Origin:
@@ -60,6 +60,8 @@ class Consumer:
         "ack_bytes",
         "ack_message_id",
         "arrivals",
+        "asking",
+        "balance",
         "browse_only",
         "buffer",
         "closed",
@@ -109,6 +111,10 @@ class Consumer:
         self.queue_info: QueueQueryResponseV3 | None = None
         self.credits = 0
         """Bytes consumed and not yet granted again."""
+        self.asking = False
+        """Without prefetch: somebody waits for the next message."""
+        self.balance = 0
+        """Without prefetch: what the server has left of our grants; it overdraws with each message."""
         self.ack_bytes = 0
         self.ack_message_id = -1
         self.arrivals = 0
@@ -144,6 +150,9 @@ class Consumer:
                 return
         else:
             message = CoreMessage.received(frame)
+        if self.window == 0:
+            self.asking = False
+            self.balance -= len(frame)
         if self.absorbing and self._absorb(message, None):
             self.consumed(len(frame))
             return
@@ -157,6 +166,9 @@ class Consumer:
         """SESS_RECEIVE_LARGE_MSG came: the pieces follow."""
         if self.ignoring:
             return
+        if self.window == 0:
+            self.asking = False
+            self.balance -= body.header_size
         if self.absorbing and self._absorb(message, body):
             return
         message.body_follows(body)
@@ -173,14 +185,15 @@ class Consumer:
         if self.ignoring or large is None or large.stream is None:
             return
         stream = large.stream
+        self.balance -= frame_size
         if replayed and not stream.suspended:
             stream.suspend()
             self.session.damaged.add(self)
         back = stream.add(packet.body, frame_size, not packet.continues)
-        if back:
-            self.consumed(back)
         if not packet.continues:
             self.large = None
+        if back:
+            self.consumed(back)
 
     def _absorb(self, message: CoreMessage, body: InboundBody | None) -> bool:
         """A renewed consumer delivers what the application holds already: keep it from being seen twice."""
@@ -234,6 +247,8 @@ class Consumer:
             self.credits += size
             if self.credits >= self.window >> 1:
                 self.grant()
+        elif self.window == 0 and self.large is not None:
+            self._top_up()  # the next piece; what follows the last one has to be asked for
 
     def grant(self) -> None:
         """Return consumed credits, unless the command buffer has no room: then they go with the next confirmation."""
@@ -246,9 +261,16 @@ class Consumer:
             session.command(session.encode(FlowToken(self.id, credits)))
 
     def ask_for_one(self) -> None:
-        """Without prefetch: let the next message through."""
-        if self.window == 0 and self.session.may_command:
-            self.session.command(self.session.encode(FlowToken(self.id, SLOW_CONSUMER_CREDIT)))
+        """Without prefetch: let the next message through. A recreated session is asked again by itself."""
+        if self.window == 0:
+            self.asking = True
+            self._top_up()
+
+    def _top_up(self) -> None:
+        need = SLOW_CONSUMER_CREDIT - self.balance
+        if need > 0 and self.session.may_command:
+            self.balance += need
+            self.session.command(self.session.encode(FlowToken(self.id, need)))
 
     def force_delivery(self) -> int:
         """Ask the server to say when it has delivered all it can now; returns the sequence to wait for."""
@@ -350,8 +372,11 @@ class Consumer:
     def grant_window(self) -> None:
         """The first credits of a new consumer on the server."""
         self.credits = 0
+        self.balance = 0
         if self.window != 0:
             self.session.command(self.session.encode(FlowToken(self.id, self.window)))
+        elif self.asking:
+            self._top_up()
 
     def new_generation(self) -> None:
         """The server session is another: nothing that was delivered, granted or acknowledged counts any more."""
