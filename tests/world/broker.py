@@ -492,10 +492,13 @@ class ServerSession:
         self.moves += 1
         move = self.moves
         count = self.counted
-        self.broker.clock.later(self.broker.rng.random() * self.broker.habits.move, lambda: self._moved(move, last, count))
+        delay = self.broker.rng.random() * self.broker.habits.move
+        connection.busy = True
+        self.broker.clock.later(delay, lambda: self._moved(connection, move, last, count))
 
-    def _moved(self, move: int, last: int, count: int) -> None:
+    def _moved(self, connection: ServerConnection, move: int, last: int, count: int) -> None:
         if move != self.moves or self.closed or self.connection is None:
+            connection.go_on()
             return
         self.confirmed_by_client(last)
         self.moving = False
@@ -507,6 +510,7 @@ class ServerSession:
         self.connection.write(encode(p.ReattachSessionResponse(count, True), 1, NEWEST))
         for consumer in self.consumers.values():
             self.broker.pump_soon(consumer.queue)
+        connection.go_on()
 
     @staticmethod
     def _damaged(frame: bytes, later: list[bytes]) -> bytes:
@@ -553,6 +557,8 @@ class ServerConnection:
         self.last_data = broker.clock.now
         self.ttl: float | None = DEFAULT_TTL
         self.open = True
+        self.busy = False
+        """Its thread moves a channel; what comes meanwhile is handled afterwards, so answers keep their order."""
         self._rest = b""
         self._greeted = False
 
@@ -566,17 +572,26 @@ class ServerConnection:
         if not self.open:
             return
         self.last_data = self.broker.clock.now
-        data = self._rest + chunk
+        self._rest += chunk
+        self._handle()
+
+    def go_on(self) -> None:
+        """The thread is free again."""
+        self.busy = False
+        if self.open:
+            self._handle()
+
+    def _handle(self) -> None:
+        data = self._rest
         pos = 0
         if not self._greeted:
             if len(data) < 7:
-                self._rest = data
                 return
             if data[:7] != b"ARTEMIS":
                 self.broker.remark("a connection without greeting")
             self._greeted = True
             pos = 7
-        while len(data) - pos >= 13:
+        while len(data) - pos >= 13 and not self.busy:
             size, _, channel = HEADER.unpack_from(data, pos)
             end = pos + size + 4
             if end > len(data):
