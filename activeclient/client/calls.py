@@ -86,7 +86,12 @@ class Calls:
         session = self.session
         session.check_open()
         if not session.room or self.pump.congested:
-            error = self.wait_for(lambda: (session.room and not self.pump.congested) or _closed(session), timeout)
+            # Wait for half of the buffer, not for one place: a sender that is woken for each message crawls.
+            half = session.buffer.limit >> 1
+            error = self.wait_for(
+                lambda: (session.room and session.buffer.used <= half and not self.pump.congested) or _closed(session),
+                timeout,
+            )
             session.check_open()
             if error is not None:
                 error.outcome = Outcome.NOT_SENT

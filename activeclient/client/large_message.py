@@ -38,7 +38,7 @@ MAX_RESTARTS = 100
 """Recreations in the middle of one message after which the send fails: something else is wrong then."""
 
 
-class _Recreated(Exception):  # noqa: N818 - control flow, never seen outside
+class _Recreated(Exception):
     """The session became another one: begin again."""
 
 
@@ -112,7 +112,7 @@ def _send_once(
         header = encode_send_large_header(
             _opening(message, address, blob, compress=compress), engine.channel_id, engine.client.version
         )
-        engine.send(header, None)
+        engine.send(header, None, len(header))
     token: SendToken | None = None
     for piece, last in pieces:
         with pump.lock:
@@ -133,7 +133,7 @@ def _send_once(
             )
             if last:
                 token = SendToken(correlation_id)
-            engine.send(frame, token)
+            engine.send(frame, token, len(frame))
             if not last:
                 pump.after_submit()
                 continue

@@ -42,7 +42,7 @@ class Recovery(enum.Enum):
     GAVE_UP = "gave up"
 
 
-class ConnectionFailure(ActiveClientError):  # noqa: N818 - the noun that listeners are told of
+class ConnectionFailure(ActiveClientError):
     """What listeners get: the cause of the outage and how it ended.
 
     `recovery` is None while it has not ended (`before_reconnect`); `event` is the full event; `error_code` is Java's:

@@ -7,12 +7,14 @@ room, credit and a usable or reattachable session; the call returns an outcome o
 from __future__ import annotations
 
 import os
-import time
+from time import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from activeclient.client.large_message import send_large
+from activeclient.engine.producer import CreditPool
 from activeclient.engine.requests import SendToken
+from activeclient.engine.session import State
 from activeclient.errors import IllegalStateError, Outcome
 from activeclient.wire import versions
 from activeclient.wire.message import CoreMessage, SendTemplate
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from activeclient.client.session import ClientSession, SendHandler
 
 GROUP_ID = "_AMQ_GROUP_ID"
+ATTACHED = State.ATTACHED
+MAX_TEMPLATES = 64
+"""Of one producer: an anonymous one may send to any number of addresses."""
 
 
 class ClientProducer:
@@ -44,7 +49,8 @@ class ClientProducer:
         self._pump = session.pump
         self._calls = session.calls
         self._closed = False
-        self._templates: dict[tuple[object, ...], SendTemplate] = {}
+        self._templates: dict[tuple[str, int, bool, int], SendTemplate] = {}
+        self._channel_id = self._version = -1
         self._duplicate_detection = settings.duplicate_detection
         self._id_prefix = os.urandom(8)
         self._sent = 0
@@ -89,32 +95,29 @@ class ClientProducer:
             raise IllegalStateError("a producer without an address needs one for each send")
         if self._closed:
             raise IllegalStateError("the producer is closed")
-        if message.body_input is not None or len(message.body) >= self._large_from:
+        body = message.body
+        if len(body) >= self._large_from or message.body_input is not None:
             send_large(self, message, to, handler, timeout)
             return
         engine = self._engine
+        client = engine.client
         if handler is None:
             handler = self.session.send_acknowledgement_handler
         durable = message.durable
         blocking = handler is None and (self._block_durable if durable else self._block_non_durable)
         with self._pump.lock:
-            if not engine.room or self._pump.congested:
+            buffer = engine.buffer
+            if engine.state is not ATTACHED or buffer.used >= buffer.limit or not self._windowed:
                 self._calls.room(timeout)
-            key = (
-                to,
-                message.body_type,
-                durable,
-                message.priority,
-                message.expiration,
-                engine.channel_id,
-                engine.client.version,
-            )
-            template = self._templates.get(key)
-            if template is None:
-                template = self._template(key)
-            properties = self.encoded_properties(message)
+            elif not client.pending_bytes and self._pump.congested:
+                self._calls.room(timeout)  # asked once for each write: only a write can congest
+            if engine.channel_id != self._channel_id or client.version != self._version:
+                self._templates.clear()
+                self._channel_id, self._version = engine.channel_id, client.version
+            key = (to, message.body_type, durable, message.priority)
+            template = self._templates.get(key) or self._template(key)
             if blocking or handler is not None:
-                correlation_id = engine.next_correlation()
+                engine.correlation_id = correlation_id = engine.correlation_id + 1
                 token = SendToken(correlation_id, handler, message)
                 asks = True
             else:
@@ -122,41 +125,34 @@ class ClientProducer:
                 asks = self._windowed
                 correlation_id = engine.next_correlation() if asks else 0
             frame = template.encode(
-                message.body,
-                message.timestamp or int(time.time() * 1000),
-                properties,
+                body,
+                message.timestamp or int(time() * 1000),
+                self.encoded_properties(message),
                 message.user_id,
                 correlation_id,
                 asks,
+                message.expiration,
             )
+            size = len(frame)
             if self._credits:
-                size = len(frame)
                 pool = engine.pools.get(to)
                 if pool is None or pool.balance < size:
-                    self._wait_for_credits(to, size, timeout)
-                    pool = engine.pools[to]
+                    pool = self._wait_for_credits(to, size, timeout)
                 pool.balance -= size
                 if pool.balance < pool.window >> 1:
                     engine.want_credits(to, 0)
-            engine.send(frame, token)
+            engine.send(frame, token, size)
             if blocking and token is not None:
                 self._calls.outcome(token, timeout)
             else:
                 self._pump.after_submit()
 
-    def _template(self, key: tuple[object, ...]) -> SendTemplate:
-        if len(self._templates) >= 64:  # bound: expirations differ from message to message
+    def _template(self, key: tuple[str, int, bool, int]) -> SendTemplate:
+        if len(self._templates) >= MAX_TEMPLATES:
             self._templates.clear()
-        to, body_type, durable, priority, expiration, channel_id, version = key
+        to, body_type, durable, priority = key
         template = self._templates[key] = SendTemplate(
-            channel_id,  # type: ignore[arg-type]
-            version,  # type: ignore[arg-type]
-            to,  # type: ignore[arg-type]
-            body_type,  # type: ignore[arg-type]
-            durable=durable,  # type: ignore[arg-type]
-            priority=priority,  # type: ignore[arg-type]
-            expiration=expiration,  # type: ignore[arg-type]
-            sender_id=self.id,
+            self._channel_id, self._version, to, body_type, durable=durable, priority=priority, sender_id=self.id
         )
         return template
 
@@ -176,22 +172,20 @@ class ClientProducer:
             blob = append_duplicate_id(blob, self._id_prefix + self._sent.to_bytes(8, "big"))
         return blob
 
-    def _wait_for_credits(self, address: str, size: int, timeout: float | None) -> None:
+    def _wait_for_credits(self, address: str, size: int, timeout: float | None) -> CreditPool:
         engine = self._engine
 
         def granted() -> bool:
-            if not engine.room:
-                return False
-            return engine.want_credits(address, size).allows(size)
+            return engine.room and engine.want_credits(address, size).allows(size)
 
-        if granted():
-            return
-        error = self._calls.wait_for(lambda: granted() or engine.error is not None, timeout)
-        engine.check_open()
-        if error is not None:
-            error.args = (f"no producer credits for address {address!r}: it is full or not answered; {error}",)
-            error.outcome = Outcome.NOT_SENT
-            raise error
+        if not granted():
+            error = self._calls.wait_for(lambda: granted() or engine.error is not None, timeout)
+            engine.check_open()
+            if error is not None:
+                error.args = (f"no producer credits for address {address!r}: it is full or not answered; {error}",)
+                error.outcome = Outcome.NOT_SENT
+                raise error
+        return engine.pools[address]
 
     def flush(self) -> None:
         """Write at once what waits to be written together."""

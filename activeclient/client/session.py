@@ -83,22 +83,27 @@ class Callbacks(Serial):
         pump = facade.pump
         while True:
             with pump.lock:
-                if engine.work:
-                    call: Callable[[], None] = engine.work.popleft().run
-                else:
-                    found = facade.next_for_listener()
-                    if found is None:
-                        engine.work_announced = False
-                        return
-                    call = found
-                    if pump_pending(facade):
-                        pump.after_submit()
-            try:
-                call()
-            except Exception as error:
-                logger.exception("a callback of session %s raised", engine.name)
-                facade.callback_errors += 1
-                facade.last_callback_error = error
+                tokens = list(engine.work)
+                engine.work.clear()
+                call = None if tokens else facade.next_for_listener()
+                if call is None and not tokens:
+                    engine.work_announced = False
+                    return
+                if pump_pending(facade):
+                    pump.after_submit()
+            for token in tokens:
+                self._guarded(token.run)
+            if call is not None:
+                self._guarded(call)
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:
+            facade = self._session
+            logger.exception("a callback of session %s raised", facade.engine.name)
+            facade.callback_errors += 1
+            facade.last_callback_error = error
 
 
 def pump_pending(session: ClientSession) -> bool:

@@ -56,8 +56,8 @@ from activeclient.wire.packets import (
 )
 
 HEADER = struct.Struct(">ibq")
-INT = struct.Struct(">i")
-LONG = struct.Struct(">q")
+INT_AT = struct.Struct(">i").unpack_from
+LONG_AT = struct.Struct(">q").unpack_from
 FIRST_SESSION_CHANNEL = 10
 RECEIVE, CONFIRMED, NULL_RESPONSE = 75, 22, 21
 TTL_NEVER = -1
@@ -306,6 +306,7 @@ class ClientEngine:
         session: Session | None = None
         current_channel = -1
         confirmed = -1
+        taken = taken_bytes = 0
         while end - pos >= 13:
             size, kind, channel = unpack(data, pos)
             if not 9 <= size <= limit:
@@ -319,40 +320,40 @@ class ClientEngine:
                 self._need = after - pos
                 break
             if channel != current_channel:
-                if confirmed >= 0 and session is not None:
-                    self._confirm(session, confirmed, now)
-                confirmed = -1
+                if session is not None:
+                    self._account(session, confirmed, taken, taken_bytes, now)
+                    confirmed = -1
+                    taken = taken_bytes = 0
                 session = sessions.get(channel)
                 current_channel = channel
             if session is not None:
                 if kind == RECEIVE:
-                    frame = data[pos:after]
                     if size < 29:
-                        raise RemoteProtocolError("a delivery too short to be one", offset=pos, kind=kind, data=frame)
-                    consumer = session.consumers.get(LONG.unpack_from(data, after - 12)[0])
+                        raise RemoteProtocolError("a delivery too short to be one", offset=pos, kind=kind)
+                    consumer = session.consumers.get(LONG_AT(data, after - 12)[0])
                     if consumer is not None:
-                        consumer.deliver(frame)
-                    session.count_received(size + 4)
+                        consumer.deliver(data[pos:after])
+                    taken += 1
+                    taken_bytes += size + 4
                 elif kind == CONFIRMED:
                     if size < 13:
                         raise RemoteProtocolError("a confirmation without a command", offset=pos, kind=kind)
-                    confirmed = INT.unpack_from(data, pos + 13)[0]
-                elif kind == NULL_RESPONSE:
-                    correlation_id = LONG.unpack_from(data, pos + 13)[0] if size >= 17 else -1
-                    session.count_received(size + 4)
-                    if correlation_id < 0 or not session.windowed:
-                        if confirmed >= 0:
-                            self._confirm(session, confirmed, now)
-                            confirmed = -1
-                        session.null_answered(correlation_id)
+                    confirmed = INT_AT(data, pos + 13)[0]
                 else:
-                    if confirmed >= 0:
-                        self._confirm(session, confirmed, now)
-                        confirmed = -1
-                    packet = decode(data[pos:after], self.version)
-                    session.count_received(size + 4)
-                    session.handle(packet, size + 4)
+                    taken += 1
+                    taken_bytes += size + 4
+                    if kind == NULL_RESPONSE and session.windowed and size >= 17 and LONG_AT(data, pos + 13)[0] >= 0:
+                        pos = after  # the confirmation has said it, or will
+                        continue
+                    self._account(session, confirmed, taken, taken_bytes, now)
+                    confirmed = -1
+                    taken = taken_bytes = 0
+                    if kind == NULL_RESPONSE:
+                        session.null_answered(LONG_AT(data, pos + 13)[0] if size >= 17 else -1)
+                    else:
+                        session.handle(decode(data[pos:after], self.version), size + 4)
                     if sessions.get(channel) is not session:
+                        session = None
                         current_channel = -1
             elif channel <= 1:
                 self._handle_connection(decode(data[pos:after], self.version), channel, now)
@@ -360,8 +361,8 @@ class ClientEngine:
                     return
                 current_channel = -1
             pos = after
-        if confirmed >= 0 and session is not None:
-            self._confirm(session, confirmed, now)
+        if session is not None:
+            self._account(session, confirmed, taken, taken_bytes, now)
         if pos < end:
             rest = data[pos:] if pos else data
             if self._need:
@@ -370,11 +371,14 @@ class ClientEngine:
             else:
                 self._rest = rest
 
-    def _confirm(self, session: Session, last: int, now: float) -> None:
-        if not session.windowed or session.state in (State.CLOSED, State.RECREATING):
+    def _account(self, session: Session, confirmed: int, taken: int, taken_bytes: int, now: float) -> None:
+        """What a run of frames of one session amounts to: the last confirmation, and what was received."""
+        if taken:
+            session.count_received(taken_bytes, taken)
+        if confirmed < 0 or not session.windowed or session.state in (State.CLOSED, State.RECREATING):
             return
         try:
-            session.confirmed(last)
+            session.confirmed(confirmed)
         except ReattachDiverged as error:
             session.diverged(error, now)
 

@@ -2,8 +2,8 @@
 
 Law of this file: everything that was not confirmed ends in exactly one way. A send goes out again when it carries a
 duplicate id or no link ever took it, else it fails with `OutcomeUnknown`; acknowledgements are forgotten, their
-messages come again; an open transaction is rolled back; a commit in doubt is settled by the duplicate ids of its sends, else it is
-unknown. The packets that rebuild the session are counted like all others.
+messages come again; an open transaction is rolled back; a commit in doubt is settled by the duplicate ids of its
+sends, else it is unknown. The packets that rebuild the session are counted like all others.
 """
 
 from __future__ import annotations

@@ -200,7 +200,8 @@ class Session:
         """Since when it is not usable; None while it is."""
         self.usable_seconds = 0.0
         self.usable_since = 0.0
-        self._correlation = 0
+        self.correlation_id = 0
+        """The last one that was given out."""
         self._consumer_ids = 0
         self._replay_confirmed = 0
 
@@ -239,8 +240,8 @@ class Session:
 
     def next_correlation(self) -> int:
         """A correlation id for a send or commit: never used twice in this session."""
-        self._correlation += 1
-        return self._correlation
+        self.correlation_id += 1
+        return self.correlation_id
 
     def new_consumer_id(self) -> int:
         """A consumer id, unique in this session."""
@@ -285,14 +286,19 @@ class Session:
             client.outbox.append(frame)
             client.pending_bytes += len(frame)
 
-    def send(self, frame: bytes, token: SendToken | None) -> None:
-        """Send a message; the caller has asked `room`. A token without a counted session needs a response asked for."""
+    def send(self, frame: bytes, token: SendToken | None, size: int) -> None:
+        """Send a message of `size` bytes; the caller has asked `room` (hot path: `command`, without its calls)."""
         if self.transactional:
             self.transaction.sent(frame)
-        if not self.windowed and token is not None:
+        if self.windowed:
+            self.buffer.append(frame, token)
+        elif token is not None:
             self.awaiting[token.correlation_id] = (frame, token)
-            self.awaiting_bytes += len(frame)
-        self.command(frame, token)
+            self.awaiting_bytes += size
+        if self.state is State.ATTACHED:
+            client = self.client
+            client.outbox.append(frame)
+            client.pending_bytes += size
 
     def request_of(
         self, packet: Packet, on_done: Callable[[Request], None] | None = None, *, correlated: bool = False
@@ -414,10 +420,19 @@ class Session:
 
     def confirmed(self, last: int) -> None:
         """PACKETS_CONFIRMED: everything up to `last` took effect."""
-        settled = self.buffer.confirm(last)
-        for token in settled:
-            token.settled(self)
-        if not self.buffer.full:
+        buffer = self.buffer
+        work = self.work
+        for token in buffer.confirm(last):
+            if type(token) is SendToken:  # hot: what its `settled` does
+                if not token.done:
+                    token.done = True
+                    if token.handler is not None:
+                        work.append(token)
+            else:
+                token.settled(self)
+        if work:
+            self.work_ready()
+        if buffer.used < buffer.limit:
             if self.owed:
                 owed, self.owed = self.owed, set()
                 for consumer in owed:
@@ -444,9 +459,9 @@ class Session:
         elif not self.windowed and self.current is not None and self.current.reply is NULL:
             self.current.complete(self, None)
 
-    def count_received(self, size: int) -> None:
-        """A counted packet of `size` bytes was taken; confirm when the window is reached."""
-        self.received += 1
+    def count_received(self, size: int, count: int = 1) -> None:
+        """`count` counted packets of `size` bytes in all were taken; confirm when the window is reached."""
+        self.received += count
         self.received_bytes += size
         if self.windowed and self.received_bytes >= self.config.window:
             self.confirm_received()
@@ -647,7 +662,7 @@ class Session:
             self._replay_confirmed = max(0, last - self.floor)
             if last < self.floor or last >= self.buffer.next_id:
                 raise ReattachDiverged(
-                    f"the server has counted {last + 1} commands of {self.buffer.next_id}, after {self.floor + 1} before"
+                    f"the server counts {last + 1} commands of {self.buffer.next_id}, after {self.floor + 1} before"
                 )
             if last >= self.buffer.first:
                 self.confirmed(last)

@@ -2,9 +2,9 @@
 
 Law of this file: nothing is replayed before the fence has passed. The server counts a command when its storage is
 complete, so its answer to a reattachment lacks what it is still writing; replaying by that answer repeats commands
-and then loses others. A fence is SESS_ADD_METADATA on the session's channel: never counted, handled in the session's order, and
-answered when all earlier storage is complete. When it is answered, and the session asks for a confirmation of each
-command (window 1 on the wire), every command that ever reached the server has been confirmed.
+and then loses others. A fence is SESS_ADD_METADATA on the session's channel: never counted, handled in the session's
+order, and answered when all earlier storage is complete. When it is answered, and the session asks for a confirmation
+of each command (window 1 on the wire), every command that ever reached the server has been confirmed.
 
 The answer, NULL_RESPONSE without correlation id, can be mistaken for a late one of an earlier request or fence. With
 m of those possibly outstanding, m + 1 fences are sent and m + 1 answers awaited: the first fence has passed then.

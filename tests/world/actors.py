@@ -92,7 +92,15 @@ class Sender(Actor):
     """What all senders share: numbers, frames, room and credits, and what was told of each number."""
 
     def __init__(
-        self, world: World, session: Session, rng: random.Random, name: str, address: str, total: int, *, duplicate_ids: bool
+        self,
+        world: World,
+        session: Session,
+        rng: random.Random,
+        name: str,
+        address: str,
+        total: int,
+        *,
+        duplicate_ids: bool,
     ) -> None:
         super().__init__(world, session, rng)
         self.name = name
@@ -222,7 +230,15 @@ class LargeSender(Sender):
     """Sends messages in pieces, and begins again when its session was lost amid one."""
 
     def __init__(
-        self, world: World, session: Session, rng: random.Random, name: str, address: str, total: int, *, duplicate_ids: bool
+        self,
+        world: World,
+        session: Session,
+        rng: random.Random,
+        name: str,
+        address: str,
+        total: int,
+        *,
+        duplicate_ids: bool,
     ) -> None:
         super().__init__(world, session, rng, name, address, total, duplicate_ids=duplicate_ids)
         self.offset = -1
@@ -293,7 +309,15 @@ class Receiver(Actor):
     """
 
     def __init__(
-        self, world: World, session: Session, rng: random.Random, queue: str, *, mode: str, window: int, browse: bool = False
+        self,
+        world: World,
+        session: Session,
+        rng: random.Random,
+        queue: str,
+        *,
+        mode: str,
+        window: int,
+        browse: bool = False,
     ) -> None:
         super().__init__(world, session, rng)
         self.queue = queue
@@ -454,7 +478,9 @@ class Receiver(Actor):
 class Mover(Receiver):
     """Consumes and sends in local transactions; some are rolled back. Each message moves exactly once in the end."""
 
-    def __init__(self, world: World, session: Session, rng: random.Random, source: str, target: Sender, *, window: int) -> None:
+    def __init__(
+        self, world: World, session: Session, rng: random.Random, source: str, target: Sender, *, window: int
+    ) -> None:
         super().__init__(world, session, rng, source, mode="each", window=window)
         self.target = target
         self.batch: list[int] = []
@@ -494,7 +520,9 @@ class Mover(Receiver):
             session.send(frame, None)
             self.to_send = -1
             return self.think()
-        if len(self.batch) >= self.size or (self.batch and self.idle_since >= 0 and self.world.clock.now - self.idle_since > 0.05):
+        if len(self.batch) >= self.size or (
+            self.batch and self.idle_since >= 0 and self.world.clock.now - self.idle_since > 0.05
+        ):
             self.stage = "undo" if self.rng.random() < 0.25 else "commit"
             return 0.0
         consumer = self.create()
@@ -597,7 +625,15 @@ class TransactedProducer(Sender):
     """Sends in transactions; what was rolled back is sent again. Duplicate ids settle commits in doubt."""
 
     def __init__(
-        self, world: World, session: Session, rng: random.Random, name: str, address: str, total: int, *, duplicate_ids: bool
+        self,
+        world: World,
+        session: Session,
+        rng: random.Random,
+        name: str,
+        address: str,
+        total: int,
+        *,
+        duplicate_ids: bool,
     ) -> None:
         super().__init__(world, session, rng, name, address, total, duplicate_ids=duplicate_ids)
         self.batch: list[int] = []

@@ -35,7 +35,7 @@ Key = tuple[str, int]
 """Producer and number of a message: what its body begins with."""
 
 
-class Refusal(Exception):  # noqa: N818 - the server's no, not an error of the model
+class Refusal(Exception):
     """A command fails with a code."""
 
     def __init__(self, code: int) -> None:
@@ -59,7 +59,7 @@ class Habits:
 class Stored:
     """A message."""
 
-    __slots__ = ("body", "durable", "duplicate_id", "header", "id", "key", "large")
+    __slots__ = ("body", "duplicate_id", "durable", "header", "id", "key", "large")
 
     def __init__(self, header: bytes, body: bytes, *, large: bool) -> None:
         self.header = header
@@ -203,7 +203,9 @@ class ServerSession:
             durable = True
         else:
             packet = decode(frame, version)
-            durable = isinstance(packet, (p.Acknowledge, p.IndividualAcknowledge, p.Commit, p.SendContinuation, p.CreateQueueV2))
+            durable = isinstance(
+                packet, (p.Acknowledge, p.IndividualAcknowledge, p.Commit, p.SendContinuation, p.CreateQueueV2)
+            )
         broker = self.broker
         now = broker.clock.now
         done_at = max(self.last_done, now + broker.rng.random() * broker.habits.storage) if durable else self.last_done
@@ -379,7 +381,9 @@ class ServerSession:
         consumer = self.consumers.get(packet.consumer_id)
         wanted = packet.message_id
         if consumer is None or all(ref.message.id != wanted for ref in consumer.delivering):
-            self.broker.remark(f"an acknowledgement of message {wanted}, which consumer {packet.consumer_id} does not have")
+            self.broker.remark(
+                f"an acknowledgement of message {wanted}, which consumer {packet.consumer_id} does not have"
+            )
             raise Refusal(104)
         if isinstance(packet, p.IndividualAcknowledge):
             done = [ref for ref in consumer.delivering if ref.message.id == wanted]
@@ -474,7 +478,9 @@ class ServerSession:
         """The client has everything up to `last`."""
         count = last + 1 - self.first
         if count > len(self.resend):
-            self.broker.remark(f"the client confirms packet {last} of {self.first + len(self.resend)} on {self.channel}")
+            self.broker.remark(
+                f"the client confirms packet {last} of {self.first + len(self.resend)} on {self.channel}"
+            )
             count = len(self.resend)
         for _ in range(count):
             self.resend.popleft()

@@ -116,7 +116,9 @@ class Connection:
         self.down.receiver = client
         self.up.receiver = server
 
-    def cut(self, *, client_notices: float | None, server_notices: float | None, keep_up: float, keep_down: float) -> None:
+    def cut(
+        self, *, client_notices: float | None, server_notices: float | None, keep_up: float, keep_down: float
+    ) -> None:
         """End the connection. `*_notices`: seconds until that side is told, None for never."""
         if self.cut_done:
             return

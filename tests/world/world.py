@@ -109,7 +109,9 @@ class World:
         )
         if not lossless and not self.plan.crashes and not self.plan.outages:
             self.plan.cuts += 1
-        self.weather = Weather(rng.choice((0.0002, 0.001, 0.01)), rng.choice((0.0, 0.001, 0.01)), rng.choice((0.0, 0.3)))
+        self.weather = Weather(
+            rng.choice((0.0002, 0.001, 0.01)), rng.choice((0.0, 0.001, 0.01)), rng.choice((0.0, 0.3))
+        )
         self.broker = Broker(
             self.clock,
             random.Random(rng.random()),
@@ -169,7 +171,9 @@ class World:
 
     def _populate(self) -> None:
         rng = self.rng
-        setups = rng.sample(("same", "pair", "mover", "requests", "large", "transactions", "stream"), rng.choice((1, 1, 2)))
+        setups = rng.sample(
+            ("same", "pair", "mover", "requests", "large", "transactions", "stream"), rng.choice((1, 1, 2))
+        )
         self.plan.setups = setups
         for setup in setups:
             getattr(self, f"_make_{setup}")()
@@ -187,7 +191,9 @@ class World:
 
     def _producer(self, session: Session, name: str, queue: str, total: int) -> None:
         rng = self.rng
-        mode = rng.choice(("blocking", "handler", "nothing")) if session.windowed else rng.choice(("blocking", "handler"))
+        mode = (
+            rng.choice(("blocking", "handler", "nothing")) if session.windowed else rng.choice(("blocking", "handler"))
+        )
         self._add(
             Producer(
                 self,
@@ -442,7 +448,9 @@ class World:
         except LiveLock as error:
             self.problems.append(str(error))
         if not self.at_rest:
-            self.problems.append(f"no rest at {clock.now:.3f} s, faults ended at {self.faults_end:.3f} s: {self._unrest()}")
+            self.problems.append(
+                f"no rest at {clock.now:.3f} s, faults ended at {self.faults_end:.3f} s: {self._unrest()}"
+            )
         self._judge()
         self.driver.engine.close(clock.now)
         self.driver.process()
@@ -503,7 +511,12 @@ class World:
                 problems.append(f"{sender.name}:{number} was done and is lost")
             elif told == NOT_SENT and copies:
                 problems.append(f"{sender.name}:{number} was not sent, they said, and is there")
-            elif told == UNKNOWN and sender.duplicate_ids and isinstance(sender, Producer) and sender.session.reattachable:
+            elif (
+                told == UNKNOWN
+                and sender.duplicate_ids
+                and isinstance(sender, Producer)
+                and sender.session.reattachable
+            ):
                 problems.append(f"{sender.name}:{number} has a duplicate id and ended unknown")
             elif told is None and sender.strict and not copies:
                 problems.append(f"{sender.name}:{number} is lost")
