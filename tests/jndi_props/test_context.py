@@ -164,6 +164,13 @@ def test_a_bad_factory_is_an_error_at_its_own_look_up_only(tmp_path: Path) -> No
     assert "hunter2" not in "".join(map(str, wrong)) + repr(made)
 
 
+def test_two_things_of_one_name_are_reported_but_not_the_two_forms_of_a_factory() -> None:
+    made = from_mapping({"queue.a": "A", "topic.a": "A", "connection.f": "tcp://h", "connectionFactory.f": "tcp://h"})
+    (wrong,) = made.check()
+    assert wrong.key == "topic.a"
+    assert "has the name of queue.a" in wrong.rule
+
+
 def test_a_provider_url_that_is_no_url_is_an_error_at_look_up() -> None:
     made = from_mapping({PROVIDER_URL: "localhost:61616", "queue.q": "Q"})
     assert made.lookup("q") == Queue("Q")
