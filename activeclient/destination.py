@@ -7,9 +7,7 @@ were written behind the name. Nothing here asks a broker.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import ClassVar, Final
 from urllib.parse import unquote_plus
 
@@ -81,8 +79,8 @@ class Destination:
 
     name: str
     """Without attributes."""
-    parameters: Mapping[str, str] = field(init=False, compare=False, repr=False)
-    """The attributes, decoded, unchecked."""
+    attributes: tuple[tuple[str, str], ...] = field(init=False, compare=False, repr=False)
+    """What stood behind `?`: known keys with their decoded, unchecked values."""
 
     prefix: ClassVar[str] = ""
     """What stands before the name in a JMSReplyTo."""
@@ -99,8 +97,13 @@ class Destination:
         parts = name.split("::")
         if len(parts) > 2 or not all(parts):
             raise InvalidDestinationError(f"{name[:100]!r}: a destination is named address or address::queue")
-        object.__setattr__(self, "parameters", MappingProxyType(_attributes(name, query)))
+        object.__setattr__(self, "attributes", tuple(_attributes(name, query).items()))
         object.__setattr__(self, "name", name)
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The attributes by key."""
+        return dict(self.attributes)
 
     @property
     def address(self) -> str:
@@ -143,7 +146,7 @@ class Destination:
         return self if isinstance(self, Topic) else Topic(self._text())
 
     def _text(self) -> str:
-        query = "&".join(f"{key}={_escaped(value)}" for key, value in self.parameters.items())
+        query = "&".join(f"{key}={_escaped(value)}" for key, value in self.attributes)
         return f"{self.name}?{query}" if query else self.name
 
 

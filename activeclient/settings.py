@@ -279,7 +279,7 @@ class ReconnectSettings(_Group):
     retry_jitter: float = param(
         0.0,
         "retryJitter",
-        "Part of each pause that is random: 0.2 waits between 80 % and 120 % of it. Not in Artemis.",
+        "Largest part of a pause that is taken off at random: with 0.2 it is 80 % to 100 %. Not in Artemis.",
         check=lambda v: 0 <= v <= 1,
         must="between 0 and 1",
     )

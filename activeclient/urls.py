@@ -11,7 +11,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import unquote, unquote_plus
@@ -89,9 +89,6 @@ def _shown(texts: Mapping[str, str]) -> dict[str, str]:
     return {key: MASK if _SENSITIVE.search(key) else value for key, value in texts.items()}
 
 
-_NONE: Final[Mapping[str, str]] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True)
 class ParsedURL:
     """A connection URL taken apart."""
@@ -100,7 +97,7 @@ class ParsedURL:
     """tcp, stomp or vm."""
     endpoints: tuple[Endpoint, ...]
     """At least one, in the order of the URL."""
-    parameters: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    parameters: Mapping[str, str]
     """Those of all hosts, decoded, in the order of the URL; not yet checked: `settings` does that."""
 
     def __repr__(self) -> str:

@@ -132,6 +132,7 @@ class InitialContext(Context):
     def check(self) -> tuple[NamingError, ...]:
         """Everything that is wrong with the configuration, without connecting; empty when nothing is."""
         wrong: list[NamingError] = []
+        first: dict[str, Entry] = {}
         for key, entry in self._entries.items():
             prefix = key.partition(".")[0] + "."
             right = next((p for p in _PREFIXES if p.lower() == prefix.lower()), None)
@@ -141,6 +142,13 @@ class InitialContext(Context):
                 wrong.append(NamingError(key, None, f"has no effect: the prefix is {right} ({entry.origin})"))
             elif key == prefix:
                 wrong.append(NamingError(key, None, f"no name after the prefix ({entry.origin})"))
+            else:
+                other = first.setdefault(key.removeprefix(prefix), entry)
+                both = (prefix, other.key.partition(".")[0] + ".")
+                if other is not entry and not set(both) <= set(_FACTORY_PREFIXES):
+                    wrong.append(
+                        NamingError(key, None, f"has the name of {other.key} ({entry.origin}; {other.origin})")
+                    )
         for name in self._bindings:
             try:
                 self._resolve(name)

@@ -95,7 +95,7 @@ def _load_trust(context: ssl.SSLContext, settings: TLSSettings) -> None:
         case _:
             data = content
     try:
-        context.load_verify_locations(cadata=data.decode("ascii", "replace"))
+        context.load_verify_locations(cadata=data.decode("ascii", "ignore"))
     except (ssl.SSLError, ValueError) as exc:
         raise ConfigError("trustStorePath", path, f"holds no usable certificate: {_text(exc)}") from exc
     # As in Java: what is in the trust store is trusted, whether or not it is the root of its chain.
