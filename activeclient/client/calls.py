@@ -17,6 +17,8 @@ from activeclient.errors import ActiveClientError, CallTimeout, OutageTimeout, O
 
 NEVER = 365 * 86400.0
 """Seconds that stand for a switched off limit."""
+ROOM_PATIENCE = 0.0005
+"""Seconds to let confirmations gather while the buffer is full: it takes many times that to empty half of it."""
 
 
 class Calls:
@@ -35,7 +37,9 @@ class Calls:
         self.call_timeout = call_timeout
         self.failover_timeout = failover_timeout if failover_timeout >= 0 else NEVER
 
-    def wait_for(self, ready: Callable[[], bool], timeout: float | None = None) -> ActiveClientError | None:
+    def wait_for(
+        self, ready: Callable[[], bool], timeout: float | None = None, patience: float = 0.0
+    ) -> ActiveClientError | None:
         """Wait with the lock held; None when `ready()` holds, else the error that says which limit was reached."""
         session = self.session
         pump = self.pump
@@ -59,7 +63,11 @@ class Calls:
                 error = CallTimeout(f"not done within {timeout:g} s")
             if left <= 0:
                 return error
-            pump.wait(lambda was=usable: ready() or (session.lost_at is None) is not was, min(left, NEVER))  # type: ignore[misc]
+            pump.wait(
+                lambda was=usable: ready() or (session.lost_at is None) is not was,  # type: ignore[misc]
+                min(left, NEVER),
+                patience,
+            )
         return None
 
     def outcome(self, token: Pending, timeout: float | None = None) -> None:
@@ -91,6 +99,7 @@ class Calls:
             error = self.wait_for(
                 lambda: (session.room and session.buffer.used <= half and not self.pump.congested) or _closed(session),
                 timeout,
+                ROOM_PATIENCE,
             )
             session.check_open()
             if error is not None:

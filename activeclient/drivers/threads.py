@@ -255,11 +255,14 @@ class Pump:
 
     # --- waiting ------------------------------------------------------------------------------------------------
 
-    def wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
+    def wait(self, ready: Callable[[], bool], timeout: float | None, patience: float = 0.0) -> bool:
         """Move bytes until `ready()` holds (True) or `timeout` seconds are over (False); None: no limit (lock held).
 
         `ready` is called with the lock held, by any thread, after every batch of input; it must be quick and without
         effects. The lock is released while this thread waits, and held again when it returns or raises.
+
+        `patience` is for those who wait for much input, such as a place in a full buffer: seconds to let input gather
+        before it is read. A broker that answers each message by itself would otherwise wake them for each answer.
 
         Raises:
             ClosedError: The pump was closed and `ready()` does not hold.
@@ -280,7 +283,7 @@ class Pump:
                 if self._transport is None or self._leader is not None:
                     self._park(ready, deadline)
                 else:
-                    self._lead(ready, deadline)
+                    self._lead(ready, deadline, patience)
             return True
         finally:
             if self._leader is None:
@@ -319,7 +322,7 @@ class Pump:
             if raised is not None:
                 raise raised
 
-    def _lead(self, ready: Callable[[], bool], deadline: float | None) -> None:
+    def _lead(self, ready: Callable[[], bool], deadline: float | None, patience: float) -> None:
         """Read until `ready()`, `deadline`, the loss of the transport, or close."""
         self._leader = ready
         try:
@@ -334,7 +337,7 @@ class Pump:
                     left = deadline - self._clock()
                     if left <= 0:
                         return
-                if transport.pending or self._poll(transport, left):
+                if transport.pending or self._poll(transport, left, patience):
                     if transport is not self._transport:
                         continue
                     self._read(transport)
@@ -345,7 +348,7 @@ class Pump:
             if self._closed:
                 self._close_waker()
 
-    def _poll(self, transport: Transport, left: float) -> bool:
+    def _poll(self, transport: Transport, left: float, patience: float) -> bool:
         """Sleep, the lock released, until the transport is ready, somebody wakes us, or `left` seconds are over."""
         mask = keeper.IN | keeper.OUT if transport.wants_write else keeper.IN
         poller = self._poller
@@ -366,6 +369,8 @@ class Pump:
         try:
             lock.release()
             found = poller.poll(ceil(min(left, _MAX_POLL) * 1000))
+            if patience and found:
+                time.sleep(min(patience, left))
         finally:
             while not got:  # as in _park
                 try:
@@ -729,7 +734,7 @@ class _ForkedPump(Pump):
     def start(self) -> None:
         raise self._refuse()
 
-    def wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
+    def wait(self, ready: Callable[[], bool], timeout: float | None, patience: float = 0.0) -> bool:
         raise self._refuse()
 
     def notify(self) -> None:
