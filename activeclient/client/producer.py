@@ -7,7 +7,7 @@ room, credit and a usable or reattachable session; the call returns an outcome o
 from __future__ import annotations
 
 import os
-from time import time
+from time import monotonic, time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from activeclient.client.session import ClientSession, SendHandler
 
 GROUP_ID = "_AMQ_GROUP_ID"
+CREDIT_PATIENCE = 0.0001
+"""Seconds to let answers gather while waiting for credits: less than a round trip under load."""
+BLOCKED_SECONDS = 0.1
+"""A grant that takes longer comes from an address that is full, not from a broker that is busy."""
 ATTACHED = State.ATTACHED
 MAX_TEMPLATES = 64
 """Of one producer: an anonymous one may send to any number of addresses."""
@@ -139,13 +143,14 @@ class ClientProducer:
                 if pool is None or pool.balance < size:
                     pool = self._wait_for_credits(to, size, timeout)
                 pool.balance -= size
-                if pool.balance < pool.window >> 1:
-                    engine.want_credits(to, 0)
+                urgent = pool.balance < pool.window >> 1 and engine.ask_for_credits(pool)
+            else:
+                urgent = False
             engine.send(frame, token, size)
             if blocking and token is not None:
                 self._calls.outcome(token, timeout)
             else:
-                self._pump.after_submit()
+                self._pump.after_submit(urgent)
 
     def _template(self, key: tuple[str, int, bool, int]) -> SendTemplate:
         if len(self._templates) >= MAX_TEMPLATES:
@@ -178,9 +183,15 @@ class ClientProducer:
         def granted() -> bool:
             return engine.room and engine.want_credits(address, size).allows(size)
 
+        known = engine.pools.get(address)
+        if known is not None:
+            known.ran_dry()
         if not granted():
-            error = self._calls.wait_for(lambda: granted() or engine.error is not None, timeout)
+            began = monotonic()
+            error = self._calls.wait_for(lambda: granted() or engine.error is not None, timeout, CREDIT_PATIENCE)
             engine.check_open()
+            if monotonic() - began > BLOCKED_SECONDS and address in engine.pools:
+                engine.pools[address].blocked()
             if error is not None:
                 error.args = (f"no producer credits for address {address!r}: it is full or not answered; {error}",)
                 error.outcome = Outcome.NOT_SENT

@@ -421,20 +421,23 @@ class Pump:
 
     # --- writing ------------------------------------------------------------------------------------------------
 
-    def after_submit(self) -> None:
-        """Something was handed to the engine by a caller that does not wait for the answer (lock held; hot path)."""
+    def after_submit(self, urgent: bool = False) -> None:
+        """Something was handed to the engine by a caller that does not wait for the answer (lock held; hot path).
+
+        `urgent`: somebody will soon wait for the answer to what is among it, such as a request for credits.
+        """
         outbox = self._outbox
-        if outbox.holding and self._engine.pending_bytes < FLUSH_BYTES:
+        if outbox.holding and self._engine.pending_bytes < FLUSH_BYTES and not urgent:
             return  # the timer of the first waiting byte writes this one too
         pending = self._engine.pending_bytes
         if not pending or self._transport is None:
             return
         now = self._clock()
-        if outbox.hold(pending, now):
+        if not urgent and outbox.hold(pending, now):
             self._arm(outbox.due)
             return
         self.flush(now)
-        if pending >= FLUSH_BYTES and self._leader is None:
+        if (urgent or pending >= FLUSH_BYTES) and self._leader is None:
             # In a stream of sends the sender reads its confirmations itself, once a write.
             if self._watched and not (self._transport is not None and self._transport.wants_write):
                 self._unwatch()
@@ -740,7 +743,7 @@ class _ForkedPump(Pump):
     def notify(self) -> None:
         raise self._refuse()
 
-    def after_submit(self) -> None:
+    def after_submit(self, urgent: bool = False) -> None:
         raise self._refuse()
 
     def flush(self, now: float | None = None) -> None:

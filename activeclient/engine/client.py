@@ -11,7 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from activeclient.engine.failover import EndpointList
+from cachetools import LRUCache
+
+from activeclient.engine.failover import MAX_NODES, EndpointList
 from activeclient.engine.heartbeat import Heartbeat
 from activeclient.engine.link import Link
 from activeclient.engine.link import State as LinkState
@@ -110,6 +112,7 @@ class ClientEngine:
         self._ever_connected = False
         self._ponged = False
         self._progress_before = 0
+        self._topology: LRUCache[str, TopologyChanged] = LRUCache(MAX_NODES)
 
     # --- ports.Engine ---------------------------------------------------------------------------------------------
 
@@ -407,13 +410,13 @@ class ClientEngine:
 
     def _on_topology(self, packet: ClusterTopology | ClusterTopologyV2 | ClusterTopologyV3 | ClusterTopologyV4) -> None:
         if packet.exit:
-            self.endpoints.learn(packet.node_id, None, None, True)
-            self.events.append(TopologyChanged(packet.node_id, None, None, True))
-            return
-        primary = _endpoint(packet.primary)
-        backup = _endpoint(packet.backup)
-        self.endpoints.learn(packet.node_id, primary, backup, False)
-        self.events.append(TopologyChanged(packet.node_id, primary, backup))
+            change = TopologyChanged(packet.node_id, None, None, True)
+        else:
+            change = TopologyChanged(packet.node_id, _endpoint(packet.primary), _endpoint(packet.backup))
+        self.endpoints.learn(change.node_id, change.primary, change.backup, change.left)
+        if self._topology.get(change.node_id) != change:  # each connection is told all of it again
+            self._topology[change.node_id] = change
+            self.events.append(change)
 
     def _on_disconnect(self, packet: Disconnect | DisconnectV2 | DisconnectV3, now: float) -> None:
         reason = "the broker is going away"

@@ -368,11 +368,18 @@ class Session:
         pool = self.pools.get(address)
         if pool is None:
             pool = self.pools[address] = CreditPool(address, self.config.producer_window)
-        if self.usable and not (self.windowed and self.buffer.full and pool.balance >= need):
-            more = pool.wanted(need)
-            if more:
-                self.command(self.encode(RequestProducerCredits(more, address)))
+        if pool.balance < need or pool.balance < pool.window >> 1:
+            self.ask_for_credits(pool, need)
         return pool
+
+    def ask_for_credits(self, pool: CreditPool, need: int = 0) -> bool:
+        """Ask for what a pool wants, if there is a place for the request; did we ask?"""
+        if not self.usable or (self.windowed and self.buffer.full and pool.balance >= need):
+            return False
+        more = pool.wanted(need)
+        if more:
+            self.command(self.encode(RequestProducerCredits(more, pool.address)))
+        return more > 0
 
     def withdraw(self, token: Pending) -> bool:
         """Take back what no link has taken yet; False when the server may have it."""
