@@ -204,6 +204,16 @@ class Recovery:
 
     # --- rebuilding -----------------------------------------------------------------------------------------------
 
+    def request_ended(self, request: Request) -> None:
+        """A request ended; the rebuilding goes on when it is the one that it waits for."""
+        if request is self._last:
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Take the next step if the session can: the answer may have come while it was being reattached."""
+        if self._last is not None and self._last.done and self.session.rebuilding:
+            self.advance()
+
     def advance(self) -> None:
         """The new session exists, or the last request of the rebuilding was answered: take the next step."""
         session = self.session

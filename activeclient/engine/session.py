@@ -213,6 +213,11 @@ class Session:
         return self.state is State.ATTACHED
 
     @property
+    def rebuilding(self) -> bool:
+        """Is the recovery talking to the new server session?"""
+        return self.state is State.REBUILDING
+
+    @property
     def may_command(self) -> bool:
         """Does a command have a place: in the buffer, or on the link?"""
         if self.state is State.CLOSED:
@@ -354,8 +359,8 @@ class Session:
             self.current = None
         if request.on_done is not None:
             request.on_done(request)
-        if self.recovery is not None and self.state is State.REBUILDING:
-            self.recovery.advance()
+        if self.recovery is not None:
+            self.recovery.request_ended(request)
         else:
             self.launch()
 
@@ -698,6 +703,8 @@ class Session:
         if current is not None and current.answered and not current.done:
             # Counted, but its answer was thrown away while the channel moved.
             self._answer_lost(current)
+        if self.recovery is not None:
+            self.recovery.go_on()
         damaged, self.damaged = self.damaged, set()
         for consumer in damaged:
             consumer.refresh()
