@@ -425,8 +425,6 @@ class Receiver(Actor):
                 self.idle_since = self.world.clock.now
                 return 0.05
             self.idle_since = -1.0
-            if self.session.windowed and self.session.buffer.full:
-                return 0.05
             consumer.flush_acknowledgements()
             return 0.05
         return 0.3 if self.window == 0 else WAIT
