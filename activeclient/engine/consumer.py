@@ -150,12 +150,11 @@ class Consumer:
                 return
         else:
             message = CoreMessage.received(frame)
-        if self.window == 0:
-            self.asking = False
-            self.balance -= len(frame)
+        self.balance -= len(frame)
         if self.absorbing and self._absorb(message, None):
             self.consumed(len(frame))
             return
+        self.asking = False
         message.origin = self.origin
         self.buffer.append(message)
         self.arrivals += 1
@@ -166,11 +165,10 @@ class Consumer:
         """SESS_RECEIVE_LARGE_MSG came: the pieces follow."""
         if self.ignoring:
             return
-        if self.window == 0:
-            self.asking = False
-            self.balance -= body.header_size
+        self.balance -= body.header_size
         if self.absorbing and self._absorb(message, body):
             return
+        self.asking = False
         message.body_follows(body)
         message.origin = self.origin
         self.large = message
@@ -247,8 +245,8 @@ class Consumer:
             self.credits += size
             if self.credits >= self.window >> 1:
                 self.grant()
-        elif self.window == 0 and self.large is not None:
-            self._top_up()  # the next piece; what follows the last one has to be asked for
+        elif self.window == 0 and (self.large is not None or self.asking or self.absorbing):
+            self._top_up()  # for the next piece, or what is delivered anew; else somebody has to ask
 
     def grant(self) -> None:
         """Return consumed credits, unless the command buffer has no room: then they go with the next confirmation."""
@@ -375,7 +373,7 @@ class Consumer:
         self.balance = 0
         if self.window != 0:
             self.session.command(self.session.encode(FlowToken(self.id, self.window)))
-        elif self.asking:
+        elif self.asking or self.absorbing:
             self._top_up()
 
     def new_generation(self) -> None:
