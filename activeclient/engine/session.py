@@ -282,14 +282,20 @@ class Session:
         return encode(packet, self.channel_id, self.client.version)
 
     def command(self, frame: bytes, token: Pending | None = None) -> None:
-        """Send a counted frame, or keep it for the replay when there is no link now (hot path)."""
-        if self.windowed:
-            self.buffer.append(frame, token)
+        """Send a counted frame, or keep it for the replay when there is no link now (hot path).
+
+        While the session is being recreated it is dropped: it belongs to the old one, and a place in the buffer
+        without ever being sent would make the counts differ. Recovery tells the new one what it has to know.
+        """
         state = self.state
         if state is State.ATTACHED or state is State.REBUILDING:
+            if self.windowed:
+                self.buffer.append(frame, token)
             client = self.client
             client.outbox.append(frame)
             client.pending_bytes += len(frame)
+        elif self.may_command:
+            self.buffer.append(frame, token)
 
     def send(self, frame: bytes, token: SendToken | None, size: int) -> None:
         """Send a message of `size` bytes; the caller has asked `room` (hot path: `command`, without its calls)."""
