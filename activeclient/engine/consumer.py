@@ -426,9 +426,8 @@ class Consumer:
         session = self.session
         session.emit(LargeMessageDamaged(session.channel_id, self.id))
         self.flush_acknowledgements()
-        session.submit_first(
-            session.request_of(ConsumerClose(self.id), on_done=self._renew),
-        )
+        close = session.request_of(ConsumerClose(self.id), on_done=self._renew)
+        session.submit_behind_acknowledgements(close, self.id)
         self.ignoring = True
         self._drop_buffer()
         for message_id, streaming in self.taken:

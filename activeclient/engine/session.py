@@ -37,6 +37,7 @@ from activeclient.wire import versions
 from activeclient.wire.message import duplicate_id_of
 from activeclient.wire.packet import Packet, encode
 from activeclient.wire.packets import (
+    Acknowledge,
     AddMetadata,
     AddMetadataV2,
     BindingQuery,
@@ -54,6 +55,7 @@ from activeclient.wire.packets import (
     DeleteQueue,
     DisconnectConsumer,
     ExceptionResponse,
+    IndividualAcknowledge,
     PacketsConfirmed,
     ProducerCredits,
     ProducerFailCredits,
@@ -332,6 +334,17 @@ class Session:
     def submit_first(self, request: Request) -> Request:
         """Queue a request of the engine's own before those of the application."""
         self.pending.appendleft(request)
+        self.launch()
+        return request
+
+    def submit_behind_acknowledgements(self, request: Request, consumer_id: int) -> Request:
+        """Queue a request of the engine's own as early as possible, but behind what a consumer acknowledged."""
+        position = 0
+        for place, waiting in enumerate(self.pending):
+            packet = waiting.packet
+            if isinstance(packet, (Acknowledge, IndividualAcknowledge)) and packet.consumer_id == consumer_id:
+                position = place + 1
+        self.pending.insert(position, request)
         self.launch()
         return request
 
