@@ -437,12 +437,14 @@ class Consumer:
 
     def _renew(self, request: Request) -> None:
         session = self.session
-        if request.error is not None or self.closed:
+        if request.error is not None or self.closed or not self.refreshing:
             return
         self.ignoring = False
         session.submit_first(session.request_of(self.create_packet(), on_done=self._renewed))
 
     def _renewed(self, request: Request) -> None:
+        if not self.refreshing:
+            return
         if request.error is not None:
             self.session.consumer_lost(self, request.error)
             return
@@ -450,6 +452,10 @@ class Consumer:
         self.grant_window()
         if self.forced_asked > self.forced_seen:
             self.force_again()
+
+    def forget_refresh(self) -> None:
+        """The session is being recreated, and this consumer with it: the steps of its renewal are not repeated."""
+        self.refreshing = False
 
     def force_again(self) -> None:
         """A forced delivery was asked for and its marker is lost: ask again."""
