@@ -150,12 +150,11 @@ class Consumer:
                 return
         else:
             message = CoreMessage.received(frame)
-        if self.window == 0:
-            self.asking = False
-            self.balance -= len(frame)
+        self.balance -= len(frame)
         if self.absorbing and self._absorb(message, None):
             self.consumed(len(frame))
             return
+        self.asking = False
         message.origin = self.origin
         self.buffer.append(message)
         self.arrivals += 1
@@ -166,11 +165,10 @@ class Consumer:
         """SESS_RECEIVE_LARGE_MSG came: the pieces follow."""
         if self.ignoring:
             return
-        if self.window == 0:
-            self.asking = False
-            self.balance -= body.header_size
+        self.balance -= body.header_size
         if self.absorbing and self._absorb(message, body):
             return
+        self.asking = False
         message.body_follows(body)
         message.origin = self.origin
         self.large = message
@@ -247,8 +245,8 @@ class Consumer:
             self.credits += size
             if self.credits >= self.window >> 1:
                 self.grant()
-        elif self.window == 0 and self.large is not None:
-            self._top_up()  # the next piece; what follows the last one has to be asked for
+        elif self.window == 0 and (self.large is not None or self.asking or self.absorbing):
+            self._top_up()  # for the next piece, or what is delivered anew; else somebody has to ask
 
     def grant(self) -> None:
         """Return consumed credits, unless the command buffer has no room: then they go with the next confirmation."""
@@ -375,7 +373,7 @@ class Consumer:
         self.balance = 0
         if self.window != 0:
             self.session.command(self.session.encode(FlowToken(self.id, self.window)))
-        elif self.asking:
+        elif self.asking or self.absorbing:
             self._top_up()
 
     def new_generation(self) -> None:
@@ -428,9 +426,8 @@ class Consumer:
         session = self.session
         session.emit(LargeMessageDamaged(session.channel_id, self.id))
         self.flush_acknowledgements()
-        session.submit_first(
-            session.request_of(ConsumerClose(self.id), on_done=self._renew),
-        )
+        close = session.request_of(ConsumerClose(self.id), on_done=self._renew)
+        session.submit_behind_acknowledgements(close, self.id)
         self.ignoring = True
         self._drop_buffer()
         for message_id, streaming in self.taken:
@@ -440,12 +437,14 @@ class Consumer:
 
     def _renew(self, request: Request) -> None:
         session = self.session
-        if request.error is not None or self.closed:
+        if request.error is not None or self.closed or not self.refreshing:
             return
         self.ignoring = False
         session.submit_first(session.request_of(self.create_packet(), on_done=self._renewed))
 
     def _renewed(self, request: Request) -> None:
+        if not self.refreshing:
+            return
         if request.error is not None:
             self.session.consumer_lost(self, request.error)
             return
@@ -453,6 +452,10 @@ class Consumer:
         self.grant_window()
         if self.forced_asked > self.forced_seen:
             self.force_again()
+
+    def forget_refresh(self) -> None:
+        """The session is being recreated, and this consumer with it: the steps of its renewal are not repeated."""
+        self.refreshing = False
 
     def force_again(self) -> None:
         """A forced delivery was asked for and its marker is lost: ask again."""

@@ -96,9 +96,11 @@ class Recovery:
         self.began = now
         self.rolled_back = False
         self.in_doubt: list[bytes | str | None] = []
-        self._resend: list[tuple[bytes, Pending | None]] = []
+        self._resend: list[Entry] = []
         self._unsettled: Request | None = None
         self._last: Request | None = None
+        for consumer in session.consumers.values():
+            consumer.forget_refresh()
         entries, sent = session.buffer.restart()
         work: list[Entry] = [(frame, token, position < sent) for position, (frame, token) in enumerate(entries)]
         if earlier is not None:
@@ -130,7 +132,7 @@ class Recovery:
 
     def left(self) -> list[Entry]:
         """What it was to repeat and did not."""
-        return [(frame, token, True) for frame, token in self._resend]
+        return list(self._resend)
 
     # --- sorting out what was in flight ---------------------------------------------------------------------------
 
@@ -142,7 +144,7 @@ class Recovery:
         elif kind == SEND and not session.transactional:
             duplicate_id = duplicate_id_of(frame)
             if duplicate_id is not None or not maybe:
-                self._resend.append((frame, token))
+                self._resend.append((frame, token, maybe))
             else:
                 self._in_doubt(token, None)
         elif token is not None:
@@ -173,6 +175,8 @@ class Recovery:
             if isinstance(packet, Rollback):
                 session.transaction.reset()
             request.complete(session, None)
+        elif isinstance(packet, CreateConsumer) and packet.consumer_id in session.consumers:
+            request.complete(session, None)  # the rebuilding makes it
         elif isinstance(packet, AGAIN):
             request.sent = False
             request.recreated = request.recreated or maybe
@@ -203,6 +207,16 @@ class Recovery:
             )
 
     # --- rebuilding -----------------------------------------------------------------------------------------------
+
+    def request_ended(self, request: Request) -> None:
+        """A request ended; the rebuilding goes on when it is the one that it waits for."""
+        if request is self._last:
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Take the next step if the session can: the answer may have come while it was being reattached."""
+        if self._last is not None and self._last.done and self.session.rebuilding:
+            self.advance()
 
     def advance(self) -> None:
         """The new session exists, or the last request of the rebuilding was answered: take the next step."""
@@ -259,7 +273,7 @@ class Recovery:
         session = self.session
         resend, self._resend = self._resend, []
         session.recovery = None
-        for frame, token in resend:
+        for frame, token, _ in resend:
             again = session.on_this_channel(frame)
             if not session.windowed and isinstance(token, SendToken):
                 session.awaiting[token.correlation_id] = (again, token)

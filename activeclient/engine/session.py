@@ -37,6 +37,7 @@ from activeclient.wire import versions
 from activeclient.wire.message import duplicate_id_of
 from activeclient.wire.packet import Packet, encode
 from activeclient.wire.packets import (
+    Acknowledge,
     AddMetadata,
     AddMetadataV2,
     BindingQuery,
@@ -54,6 +55,7 @@ from activeclient.wire.packets import (
     DeleteQueue,
     DisconnectConsumer,
     ExceptionResponse,
+    IndividualAcknowledge,
     PacketsConfirmed,
     ProducerCredits,
     ProducerFailCredits,
@@ -213,6 +215,11 @@ class Session:
         return self.state is State.ATTACHED
 
     @property
+    def rebuilding(self) -> bool:
+        """Is the recovery talking to the new server session?"""
+        return self.state is State.REBUILDING
+
+    @property
     def may_command(self) -> bool:
         """Does a command have a place: in the buffer, or on the link?"""
         if self.state is State.CLOSED:
@@ -277,14 +284,20 @@ class Session:
         return encode(packet, self.channel_id, self.client.version)
 
     def command(self, frame: bytes, token: Pending | None = None) -> None:
-        """Send a counted frame, or keep it for the replay when there is no link now (hot path)."""
-        if self.windowed:
-            self.buffer.append(frame, token)
+        """Send a counted frame, or keep it for the replay when there is no link now (hot path).
+
+        While the session is being recreated it is dropped: it belongs to the old one, and a place in the buffer
+        without ever being sent would make the counts differ. Recovery tells the new one what it has to know.
+        """
         state = self.state
         if state is State.ATTACHED or state is State.REBUILDING:
+            if self.windowed:
+                self.buffer.append(frame, token)
             client = self.client
             client.outbox.append(frame)
             client.pending_bytes += len(frame)
+        elif self.may_command:
+            self.buffer.append(frame, token)
 
     def send(self, frame: bytes, token: SendToken | None, size: int) -> None:
         """Send a message of `size` bytes; the caller has asked `room` (hot path: `command`, without its calls)."""
@@ -324,6 +337,17 @@ class Session:
         self.launch()
         return request
 
+    def submit_behind_acknowledgements(self, request: Request, consumer_id: int) -> Request:
+        """Queue a request of the engine's own as early as possible, but behind what a consumer acknowledged."""
+        position = 0
+        for place, waiting in enumerate(self.pending):
+            packet = waiting.packet
+            if isinstance(packet, (Acknowledge, IndividualAcknowledge)) and packet.consumer_id == consumer_id:
+                position = place + 1
+        self.pending.insert(position, request)
+        self.launch()
+        return request
+
     def launch(self) -> None:
         """Send the next request if it is its turn."""
         while self.current is None and self.pending and self.state is State.ATTACHED:
@@ -354,8 +378,8 @@ class Session:
             self.current = None
         if request.on_done is not None:
             request.on_done(request)
-        if self.recovery is not None and self.state is State.REBUILDING:
-            self.recovery.advance()
+        if self.recovery is not None:
+            self.recovery.request_ended(request)
         else:
             self.launch()
 
@@ -705,6 +729,8 @@ class Session:
         if current is not None and current.answered and not current.done:
             # Counted, but its answer was thrown away while the channel moved.
             self._answer_lost(current)
+        if self.recovery is not None:
+            self.recovery.go_on()
         damaged, self.damaged = self.damaged, set()
         for consumer in damaged:
             consumer.refresh()

@@ -222,7 +222,7 @@ class Producer(Sender):
         elif wanted:
             token = self.waiting = SendToken(correlation)
         self.next_number += 1
-        session.send(frame, token)
+        session.send(frame, token, len(frame))
         return True
 
 
@@ -277,7 +277,8 @@ class LargeSender(Sender):
                 self.epoch = session.epoch
                 properties = {"_AMQ_DUPL_ID": f"{self.name}-{self.next_number}".encode()} if self.duplicate_ids else {}
                 message = CoreMessage(body_type=4, address=self.address, properties=properties)
-                session.send(encode_send_large_header(message, session.channel_id, session.client.version), None)
+                header = encode_send_large_header(message, session.channel_id, session.client.version)
+                session.send(header, None, len(header))
                 self.offset = 0
                 continue
             piece = body[self.offset : self.offset + chunk]
@@ -285,18 +286,16 @@ class LargeSender(Sender):
             last = self.offset >= len(body)
             correlation = session.next_correlation()
             token = SendToken(correlation) if last else None
-            session.send(
-                session.encode(
-                    SendContinuation(
-                        body=piece,
-                        continues=not last,
-                        message_body_size=len(body),
-                        requires_response=last,
-                        correlation_id=correlation if last else 0,
-                    )
-                ),
-                token,
+            frame = session.encode(
+                SendContinuation(
+                    body=piece,
+                    continues=not last,
+                    message_body_size=len(body),
+                    requires_response=last,
+                    correlation_id=correlation if last else 0,
+                )
             )
+            session.send(frame, token, len(frame))
             self.token = token
         return self.think()
 
@@ -425,8 +424,6 @@ class Receiver(Actor):
                 self.idle_since = self.world.clock.now
                 return 0.05
             self.idle_since = -1.0
-            if self.session.windowed and self.session.buffer.full:
-                return 0.05
             consumer.flush_acknowledgements()
             return 0.05
         return 0.3 if self.window == 0 else WAIT
@@ -517,7 +514,7 @@ class Mover(Receiver):
             frame = self.target.frame(self.to_send, durable=True, correlation_id=correlation, asks=asks)
             if not session.room:
                 return WAIT
-            session.send(frame, None)
+            session.send(frame, None, len(frame))
             self.to_send = -1
             return self.think()
         if len(self.batch) >= self.size or (
@@ -680,7 +677,7 @@ class TransactedProducer(Sender):
         else:
             self.next_number += 1
         self.batch.append(number)
-        session.send(frame, None)
+        session.send(frame, None, len(frame))
         return self.think() if self.rng.random() < 0.3 else 0.0
 
     def _ended(self, request: Request) -> None:

@@ -115,6 +115,8 @@ class Queue:
         self.owner: str | None = None
         self.refs: list[Ref] = []
         self.consumers: list[ServerConsumer] = []
+        self.ever: list[ServerConsumer] = []
+        """Consumers that are gone, too."""
         self.turn = 0
         self.order_excused = False
         """A session held messages while another consumer went on: their order is the broker's doing."""
@@ -263,7 +265,7 @@ class ServerSession:
             return packet.requires_confirmation, None
         if hasattr(packet, "requires_response"):
             return bool(packet.requires_response), None
-        return bool(packet.REPLY), None
+        return not isinstance(packet, NO_ANSWER) and bool(packet.REPLY), None
 
     def _execute(self, frame: bytes, packet: Packet | None) -> Packet | None:
         if packet is None:
@@ -306,6 +308,7 @@ class ServerSession:
         consumer = ServerConsumer(self, packet.consumer_id, queue, browse_only=packet.browse_only)
         self.consumers[consumer.id] = consumer
         queue.consumers.append(consumer)
+        queue.ever.append(consumer)
         return self._describe(queue)
 
     @staticmethod
@@ -526,6 +529,8 @@ class ServerSession:
         return frame
 
 
+NO_ANSWER = (p.RequestProducerCredits, p.ForceDelivery)
+"""What is followed by something, but not answered."""
 HANDLERS: dict[type[Packet], Callable[[ServerSession, Any], Packet | None]] = {
     p.SendContinuation: ServerSession._continuation,
     p.CreateConsumer: ServerSession._create_consumer,
@@ -765,7 +770,7 @@ class Broker:
 
     def returned(self, consumer: ServerConsumer, ref: Ref) -> None:
         """A delivery came back: did others of the queue go on meanwhile?"""
-        for other in consumer.queue.consumers:
+        for other in consumer.queue.ever:
             if other is not consumer and other.last_id > ref.message.id:
                 consumer.queue.order_excused = True
 

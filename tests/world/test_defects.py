@@ -1,0 +1,271 @@
+"""Defects planted in the engine: the lifetimes must find every one of them, else they prove nothing.
+
+Each entry patches one law of the engine; the lifetimes run until one fails. Seeds without the defect all pass
+(`test_lifetimes`), so a failure is the defect's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from activeclient.engine import client, command_buffer, consumer, producer, recovery, session, transaction
+from activeclient.engine.requests import Request, SendToken
+from activeclient.events import Event, Reconnected
+from activeclient.wire.frames import MAGIC
+from activeclient.wire.packet import encode
+from activeclient.wire.packets import Ping
+from tests.world.world import Failure, live
+
+SEEDS = 400
+Patch = pytest.MonkeyPatch
+Defect = Callable[[Patch], None]
+DEFECTS: dict[str, Defect] = {}
+
+
+def defect(plant: Defect) -> Defect:
+    """Register a defect."""
+    DEFECTS[plant.__name__] = plant
+    return plant
+
+
+def every(count: int) -> Callable[[], bool]:
+    """True each `count`-th time."""
+    turns: Iterator[int] = iter(range(10**9))
+    return lambda: next(turns) % count == count - 1
+
+
+@defect
+def a_confirmation_is_dropped(patch: Patch) -> None:
+    real = session.Session.confirmed
+    turn = every(20)
+    patch.setattr(session.Session, "confirmed", lambda self, last: None if turn() else real(self, last))
+
+
+@defect
+def received_packets_are_miscounted_by_one(patch: Patch) -> None:
+    real = session.Session.count_received
+    turn = every(30)
+    patch.setattr(
+        session.Session, "count_received", lambda self, size, count=1: real(self, size, count + (1 if turn() else 0))
+    )
+
+
+@defect
+def a_received_packet_is_not_counted(patch: Patch) -> None:
+    real = session.Session.count_received
+    turn = every(30)
+    patch.setattr(
+        session.Session, "count_received", lambda self, size, count=1: real(self, size, count - (1 if turn() else 0))
+    )
+
+
+@defect
+def a_command_is_replayed_twice(patch: Patch) -> None:
+    real = command_buffer.CommandBuffer.frames
+    patch.setattr(command_buffer.CommandBuffer, "frames", lambda self: (f := real(self)) + f[-1:])
+
+
+@defect
+def the_replay_lacks_the_last_command(patch: Patch) -> None:
+    real = command_buffer.CommandBuffer.frames
+    patch.setattr(command_buffer.CommandBuffer, "frames", lambda self: real(self)[:-1])
+
+
+@defect
+def the_first_answer_is_trusted(patch: Patch) -> None:
+    real = session.Session._on_reattach
+
+    def without_fence(self: session.Session, packet: Any, now: float) -> None:
+        real(self, packet, now)
+        if self.fence is not None:
+            self._settled()
+
+    patch.setattr(session.Session, "_on_reattach", without_fence)
+
+
+@defect
+def stray_answers_pass_the_fence(patch: Patch) -> None:
+    patch.setattr(session, "Fence", lambda strays, real=session.Fence: real(0))
+
+
+@defect
+def rebuilding_bypasses_the_counter(patch: Patch) -> None:
+    def uncounted(self: session.Session, request: Request) -> None:
+        self.current = request
+        request.sent = True
+        self.client.write(self.encode(request.packet))
+
+    patch.setattr(session.Session, "rebuild_with", uncounted)
+
+
+@defect
+def stale_acknowledgements_are_sent(patch: Patch) -> None:
+    patch.setattr(consumer.Consumer, "settle_taken", lambda self, message, *, cumulative: True)
+
+
+@defect
+def refused_commands_stay_counted(patch: Patch) -> None:
+    def kept(self: Any, matches: Callable[[Any, Any], bool]) -> Any:
+        return next((entry for entry in self.entries() if matches(*entry)), None)
+
+    patch.setattr(command_buffer.CommandBuffer, "withdraw", kept)
+
+
+@defect
+def damaged_pieces_are_taken(patch: Patch) -> None:
+    real = consumer.Consumer.deliver_piece
+    patch.setattr(
+        consumer.Consumer, "deliver_piece", lambda self, packet, size, *, replayed: real(self, packet, size, replayed=False)
+    )
+
+
+@defect
+def sends_complete_before_the_answer(patch: Patch) -> None:
+    real = session.Session.send
+
+    def hasty(self: session.Session, frame: bytes, token: SendToken | None, size: int) -> None:
+        real(self, frame, token, size)
+        if token is not None:
+            token.settled(self)
+
+    patch.setattr(session.Session, "send", hasty)
+
+
+@defect
+def sends_in_flight_are_dropped_on_recreation(patch: Patch) -> None:
+    real = recovery.Recovery._sort
+
+    def dropping(self: recovery.Recovery, frame: bytes, token: Any, *, maybe: bool) -> None:
+        if not isinstance(token, Request) and token is not None:
+            token.settled(self.session)
+        else:
+            real(self, frame, token, maybe=maybe)
+
+    patch.setattr(recovery.Recovery, "_sort", dropping)
+
+
+@defect
+def sends_without_duplicate_id_are_repeated(patch: Patch) -> None:
+    patch.setattr(recovery, "duplicate_id_of", lambda frame: b"pretended")
+
+
+@defect
+def a_commit_in_doubt_is_called_done(patch: Patch) -> None:
+    def hopeful(self: recovery.Recovery, request: Request, *, maybe: bool) -> None:
+        self.session.transaction.reset()
+        request.complete(self.session, None)
+
+    patch.setattr(recovery.Recovery, "_sort_commit", hopeful)
+
+
+@defect
+def a_lost_transaction_goes_on(patch: Patch) -> None:
+    patch.setattr(transaction.Transaction, "rollback_only", property(lambda self: False, lambda self, value: None))
+
+
+@defect
+def a_repeated_commit_believes_any_answer(patch: Patch) -> None:
+    patch.setattr(recovery, "DuplicateIDError", type("Never", (Exception,), {}))
+
+
+@defect
+def the_version_is_not_told(patch: Patch) -> None:
+    def mute(self: client.ClientEngine, frame: bytes) -> None:
+        if frame[:7] == MAGIC:
+            frame = MAGIC + encode(Ping(int((self.config.connection_ttl or 0) * 1000)), 0, self.version)
+        self.outbox.append(frame)
+        self.pending_bytes += len(frame)
+
+    patch.setattr(client.ClientEngine, "write", mute)
+
+
+@defect
+def half_a_frame_survives_its_link(patch: Patch) -> None:
+    real = client.ClientEngine._reset_link_state
+
+    def forgetful(self: client.ClientEngine) -> None:
+        rest = self._rest
+        real(self)
+        self._rest = rest
+
+    patch.setattr(client.ClientEngine, "_reset_link_state", forgetful)
+
+
+@defect
+def a_lost_answer_is_waited_for(patch: Patch) -> None:
+    patch.setattr(session.Session, "_answer_lost", lambda self, request: None)
+
+
+@defect
+def consumers_get_no_credit_in_a_new_session(patch: Patch) -> None:
+    real = consumer.Consumer.grant_window
+    patch.setattr(
+        consumer.Consumer, "grant_window", lambda self: real(self) if self.session.recovery is None else None
+    )
+
+
+@defect
+def producers_keep_old_credits(patch: Patch) -> None:
+    patch.setattr(producer.CreditPool, "restart", lambda self: setattr(self, "asked", self.window))
+
+
+@defect
+def the_buffer_has_no_end(patch: Patch) -> None:
+    patch.setattr(session.Session, "room", property(lambda self: self.state is session.State.ATTACHED or self.reattachable))
+    patch.setattr(command_buffer.CommandBuffer, "full", property(lambda self: False))
+
+
+@defect
+def commands_of_a_dead_session_take_places(patch: Patch) -> None:
+    real = session.Session.command
+
+    def greedy(self: session.Session, frame: bytes, token: Any = None) -> None:
+        if self.state is session.State.RECREATING and self.windowed:
+            self.buffer.append(frame, token)
+        else:
+            real(self, frame, token)
+
+    patch.setattr(session.Session, "command", greedy)
+
+
+@defect
+def nothing_is_delivered_anew_after_damage(patch: Patch) -> None:
+    patch.setattr(consumer.Consumer, "refresh", lambda self: None)
+
+
+@defect
+def what_the_application_holds_is_delivered_again(patch: Patch) -> None:
+    patch.setattr(consumer.Consumer, "_absorb", lambda self, message, body: False)
+
+
+@defect
+def outages_are_told_twice(patch: Patch) -> None:
+    class Twice(list):  # type: ignore[type-arg]
+        pass
+
+    real = client.ClientEngine.next_event
+    again: list[Event] = []
+
+    def stutter(self: client.ClientEngine) -> Event | None:
+        if again:
+            return again.pop()
+        event = real(self)
+        if isinstance(event, Reconnected):
+            again.append(event)
+        return event
+
+    patch.setattr(client.ClientEngine, "next_event", stutter)
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_the_lifetimes_find_the_defect(name: str, monkeypatch: Patch) -> None:
+    DEFECTS[name](monkeypatch)
+    for seed in range(SEEDS):
+        try:
+            live(seed)
+        except Failure:
+            return
+    pytest.fail(f"{SEEDS} lifetimes did not notice: {name}")

@@ -1,0 +1,44 @@
+"""Many lifetimes: nothing lost, nothing twice, order kept, everything ends, whatever is cut.
+
+`ACTIVECLIENT_LIFETIMES` sets how many (and from `ACTIVECLIENT_FIRST_LIFETIME` on); a failure names its seed and the
+command that repeats it. `python -m tests.world --seeds A:B` runs a part of them in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.world.world import live
+
+LIFETIMES = int(os.environ.get("ACTIVECLIENT_LIFETIMES", "1000"))
+FIRST = int(os.environ.get("ACTIVECLIENT_FIRST_LIFETIME", "0"))
+PARTS = 20
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_lifetimes_keep_every_promise(part: int) -> None:
+    for seed in range(FIRST + part, FIRST + LIFETIMES, PARTS):
+        live(seed)
+
+
+def test_a_lifetime_is_repeated_by_its_seed() -> None:
+    def story(seed: int) -> list[str]:
+        world = live(seed)
+        return [f"{when} {type(event).__name__}" for when, event in world.driver.log]
+
+    assert story(7) == story(7)
+    assert story(7) != story(8)
+
+
+def test_the_lifetimes_meet_what_they_are_made_for() -> None:
+    """A world without faults proves nothing: over some seeds every kind of recovery happens, and often."""
+    kinds: dict[str, int] = {}
+    for seed in range(120):
+        for _, event in live(seed).driver.log:
+            kinds[type(event).__name__] = kinds.get(type(event).__name__, 0) + 1
+    expected = ("Detached", "Reconnected", "ConnectAttemptFailed", "SessionReattached", "SessionRecreated")
+    assert all(kinds.get(kind, 0) > 20 for kind in expected), kinds
+    assert kinds.get("LargeMessageDamaged", 0) > 0, kinds
+    assert kinds.get("StaleAcknowledgement", 0) > 0, kinds
