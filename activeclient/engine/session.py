@@ -167,7 +167,8 @@ class Session:
         self.windowed = config.window >= 0
         self.reattachable = config.window >= 1
         self.tracks_taken = self.reattachable
-        self.transactional = not (config.auto_commit_sends and config.auto_commit_acks)
+        self.transacted_sends = not config.auto_commit_sends
+        self.transacted_acks = not config.auto_commit_acks
         self.buffer: CommandBuffer[bytes, Pending] = CommandBuffer(
             config.window if config.window >= 1 else IN_FLIGHT_LIMIT, len
         )
@@ -287,7 +288,7 @@ class Session:
 
     def send(self, frame: bytes, token: SendToken | None) -> None:
         """Send a message; the caller has asked `room`. A token without a counted session needs a response asked for."""
-        if self.transactional:
+        if self.transacted_sends:
             self.transaction.sent(frame)
         if not self.windowed and token is not None:
             self.awaiting[token.correlation_id] = (frame, token)
