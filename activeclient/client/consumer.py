@@ -16,7 +16,7 @@ from activeclient.engine.consumer import Consumer
 from activeclient.engine.requests import Request
 from activeclient.errors import ClosedError, ConnectionLost, IllegalStateError
 from activeclient.wire.message import CoreMessage
-from activeclient.wire.packets import Acknowledge, ConsumerClose, IndividualAcknowledge
+from activeclient.wire.packets import Acknowledge, ConsumerClose, Expired, IndividualAcknowledge
 
 if TYPE_CHECKING:
     from activeclient.client.session import ClientSession
@@ -173,7 +173,7 @@ class ClientConsumer:
             session.check_open()
             if session.windowed and session.buffer.full:
                 self._calls.room()
-            if session.transactional:
+            if session.transacted_acks:
                 session.transaction.acked()
             if self._block_on_acknowledge:
                 self._acknowledge_and_wait(message, individual=individual)
@@ -193,6 +193,23 @@ class ClientConsumer:
         kind = IndividualAcknowledge if individual else Acknowledge
         request: Request = session.submit(session.request_of(kind(engine.id, message.message_id, True)))
         self._calls.outcome(request)
+
+    def holds(self, message: CoreMessage) -> bool:
+        """Did this consumer deliver the message in the session's present life? Else it is delivered again."""
+        origin = message.origin
+        return origin is not None and origin.consumer is self.engine and origin.epoch == self.engine.session.epoch
+
+    def expire(self, message: CoreMessage) -> None:
+        """Tell the broker that a message was too old when it came: it goes where expired messages go."""
+        engine = self.engine
+        session = engine.session
+        with self._pump.lock:
+            session.check_open()
+            if session.windowed and session.buffer.full:
+                self._calls.room()
+            if engine.settle_taken(message, cumulative=False):
+                session.command(session.encode(Expired(engine.id, message.message_id)))
+                self._pump.after_submit()
 
     def flush_acknowledgements(self) -> None:
         """Send what was acknowledged and waits for its batch."""

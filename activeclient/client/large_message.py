@@ -63,7 +63,7 @@ def send_large(
             try:
                 _send_once(producer, message, address, blob, source, timeout, compress=compress)
             except _Recreated:
-                if engine.transactional:
+                if engine.transacted_sends:
                     raise TransactionRolledBackError(
                         "the session was recreated while a large message was sent in the transaction", code=111
                     ) from None

@@ -61,8 +61,9 @@ class ClientProducer:
         self._large_from = settings.min_large_message_size
         self._windowed = self._engine.windowed
         self._credits = settings.producer_window_size > 0
-        self._block_durable = settings.block_on_durable_send
-        self._block_non_durable = settings.block_on_non_durable_send
+        # In a transaction the commit is what counts (ClientProducerImpl: the rule is ANDed with autoCommitSends).
+        self._block_durable = settings.block_on_durable_send and not self._engine.transacted_sends
+        self._block_non_durable = settings.block_on_non_durable_send and not self._engine.transacted_sends
         self._group = settings.group_id or (os.urandom(8).hex() if settings.auto_group else None)
         if self._engine.client.version >= versions.V2_28:
             self._engine.producers[producer_id] = address

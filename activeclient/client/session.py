@@ -446,8 +446,8 @@ class ClientSession:
             engine.check_open()
             self._flush_acknowledgements()
             if engine.transaction.rollback_only:
-                self._request(Rollback(False))
-                engine.transaction.reset()
+                # All of it: what was delivered since the recreation goes back to the server, so it must not stay here.
+                self.rollback()
                 raise TransactionRolledBackError(
                     "the session was lost and recreated during the transaction, which was rolled back", code=111
                 )

@@ -141,14 +141,14 @@ class Recovery:
         kind = frame[4]
         if isinstance(token, Request):
             self._sort_request(token, maybe=maybe)
-        elif kind == SEND and not session.transactional:
+        elif kind == SEND and not session.transacted_sends:
             duplicate_id = duplicate_id_of(frame)
             if duplicate_id is not None or not maybe:
                 self._resend.append((frame, token, maybe))
             else:
                 self._in_doubt(token, None)
         elif token is not None:
-            if session.transactional:
+            if session.transacted_sends:
                 token.failed(session, TransactionRolledBackError("the transaction was rolled back with its session"))
             else:
                 token.failed(session, OutcomeUnknown("the connection was lost while a large message was sent"))

@@ -169,7 +169,8 @@ class Session:
         self.windowed = config.window >= 0
         self.reattachable = config.window >= 1
         self.tracks_taken = self.reattachable
-        self.transactional = not (config.auto_commit_sends and config.auto_commit_acks)
+        self.transacted_sends = not config.auto_commit_sends
+        self.transacted_acks = not config.auto_commit_acks
         self.buffer: CommandBuffer[bytes, Pending] = CommandBuffer(
             config.window if config.window >= 1 else IN_FLIGHT_LIMIT, len
         )
@@ -301,7 +302,7 @@ class Session:
 
     def send(self, frame: bytes, token: SendToken | None, size: int) -> None:
         """Send a message of `size` bytes; the caller has asked `room` (hot path: `command`, without its calls)."""
-        if self.transactional:
+        if self.transacted_sends:
             self.transaction.sent(frame)
         if self.windowed:
             self.buffer.append(frame, token)

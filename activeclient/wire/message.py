@@ -235,6 +235,10 @@ class CoreMessage:
                 raise RemoteProtocolError("the message does not fit its frame", kind=_kind(self._frame)) from None
             return object.__getattribute__(self, name)
 
+    def load_if_received(self) -> CoreMessage:
+        """Decode everything of a received message, so that its fields can be changed."""
+        return self.load() if self._frame else self
+
     def body_follows(self, stream: object) -> None:
         """The body comes in pieces: it is read through `stream` when it is first asked for."""
         self.stream = stream

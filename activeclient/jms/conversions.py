@@ -1,0 +1,200 @@
+"""Which types of values JMS converts into which, and how texts and numbers become each other.
+
+Law of this file: a conversion that the table of the specification (3.5.4 of JMS 2.0, "property value conversion") does
+not have raises MessageFormatError; one that it has never loses a bit. `None` is a text and an object; as a boolean it is
+false, as `Boolean.valueOf` has it, and as a number an error.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NoReturn
+
+from activeclient.errors import MessageFormatError
+from activeclient.wire.properties import Byte, Char, Float32, Int, PropertyValue, Short
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
+_DECIMAL = re.compile(r"[+-]?(NaN|Infinity|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?)")
+_LONG_LOW, _LONG_HIGH = -(2**63), 2**63 - 1
+
+
+def _refuse(name: str, value: object, wanted: str) -> NoReturn:
+    raise MessageFormatError(f"{name}: {_kind(value)} cannot be read as {wanted}")
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "no value"
+    if isinstance(value, str) and not isinstance(value, Char):
+        return f"the text {value[:40]!r}"
+    return f"a {wire_type(value)}"
+
+
+def wire_type(value: object) -> str:
+    """The name of the Java type that a value travels as."""
+    for kind, name in _NAMES:
+        if isinstance(value, kind):
+            return name
+    return type(value).__name__
+
+
+_NAMES: tuple[tuple[type, str], ...] = (
+    (bool, "boolean"),
+    (Byte, "byte"),
+    (Short, "short"),
+    (Int, "int"),
+    (int, "long"),
+    (Float32, "float"),
+    (float, "double"),
+    (Char, "char"),
+    (str, "String"),
+    (bytes, "byte[]"),
+)
+
+
+def to_boolean(name: str, value: PropertyValue) -> bool:
+    """From boolean and text; no value is false."""
+    if isinstance(value, bool):
+        return value
+    if value is None:
+        return False
+    if isinstance(value, str) and not isinstance(value, Char):
+        return value.lower() == "true"
+    _refuse(name, value, "boolean")
+
+
+def _to_whole(name: str, value: PropertyValue, wanted: str, kinds: tuple[type, ...], low: int, high: int) -> int:
+    if isinstance(value, kinds) and not isinstance(value, bool):
+        return int(value)  # type: ignore[arg-type]
+    if isinstance(value, str) and not isinstance(value, Char) and _WHOLE.fullmatch(value):
+        number = int(value)
+        if low <= number <= high:
+            return number
+    _refuse(name, value, wanted)
+
+
+def to_byte(name: str, value: PropertyValue) -> int:
+    """From byte and text."""
+    return _to_whole(name, value, "byte", (Byte,), Byte.LOW, Byte.HIGH)
+
+
+def to_short(name: str, value: PropertyValue) -> int:
+    """From byte, short and text."""
+    return _to_whole(name, value, "short", (Byte, Short), Short.LOW, Short.HIGH)
+
+
+def to_int(name: str, value: PropertyValue) -> int:
+    """From byte, short, int and text."""
+    return _to_whole(name, value, "int", (Byte, Short, Int), Int.LOW, Int.HIGH)
+
+
+def to_long(name: str, value: PropertyValue) -> int:
+    """From byte, short, int, long and text."""
+    return _to_whole(name, value, "long", (int,), _LONG_LOW, _LONG_HIGH)
+
+
+def _from_text(name: str, value: str, wanted: str) -> float:
+    # Java allows blanks around and the suffix of a literal (Double.parseDouble).
+    text = value.strip(" \t\r\n")
+    if not _DECIMAL.fullmatch(text):
+        _refuse(name, value, wanted)
+    return float(text if text.endswith(("NaN", "Infinity")) else text.rstrip("dDfF"))
+
+
+def to_float(name: str, value: PropertyValue) -> float:
+    """From float and text; a text is rounded to single precision."""
+    if isinstance(value, Float32):
+        return float(value)
+    if isinstance(value, str) and not isinstance(value, Char):
+        number = _from_text(name, value, "float")
+        try:
+            return float(Float32(number))
+        except MessageFormatError:  # beyond its range: infinite, as Float.parseFloat has it
+            return float("inf") if number > 0 else float("-inf")
+    _refuse(name, value, "float")
+
+
+def to_double(name: str, value: PropertyValue) -> float:
+    """From float, double and text."""
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, str) and not isinstance(value, Char):
+        return _from_text(name, value, "double")
+    _refuse(name, value, "double")
+
+
+def to_string(name: str, value: PropertyValue) -> str | None:
+    """From everything but bytes, in the form that Java gives it."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, float):
+        return _java_decimal(value)
+    _refuse(name, value, "String")
+
+
+def _java_decimal(value: float) -> str:
+    """Double.toString: at least one digit on each side of the point, an exponent outside 0.001 to 10,000,000."""
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    digits, exponent = _shortest(value)
+    sign = "-" if str(float(value)).startswith("-") else ""
+    if digits == "0":
+        return f"{sign}0.0"
+    if -3 <= exponent < 7:
+        if exponent < 0:
+            return f"{sign}0.{'0' * (-exponent - 1)}{digits}"
+        padded = digits.ljust(exponent + 2, "0")
+        return f"{sign}{padded[: exponent + 1]}.{padded[exponent + 1 :]}"
+    return f"{sign}{digits[0]}.{digits[1:] or '0'}E{exponent}"
+
+
+def _shortest(value: float) -> tuple[str, int]:
+    """The fewest digits that mean the value, and the power of ten of the first one."""
+    if isinstance(value, Float32):
+        text = next(
+            (text for text in (f"{float(value):.{n}e}" for n in range(9)) if _single(float(text)) == value),
+            f"{float(value):.9e}",
+        )
+    else:
+        text = next(text for text in (f"{value:.{n}e}" for n in range(18)) if float(text) == value)
+    mantissa, _, exponent = text.partition("e")
+    return mantissa.lstrip("-").replace(".", "").rstrip("0") or "0", int(exponent)
+
+
+def _single(value: float) -> float:
+    try:
+        return Float32(value)
+    except MessageFormatError:  # rounding up the largest float
+        return float("inf")
+
+
+def property_value(name: str, value: object) -> PropertyValue:
+    """A Python value as a property: an int becomes an int where it fits and a long elsewhere, a float a double.
+
+    Raises:
+        MessageFormatError: No property can hold it.
+    """
+    if value is None or isinstance(value, bool | Byte | Short | Int | Float32 | Char):
+        return value
+    if isinstance(value, int):
+        number = int(value)
+        if Int.LOW <= number <= Int.HIGH:
+            return Int(number)
+        if _LONG_LOW <= number <= _LONG_HIGH:
+            return number
+        raise MessageFormatError(f"{name}: {number} does not fit 64 bits")
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    raise MessageFormatError(f"{name}: a {type(value).__name__} cannot be a property")

@@ -1,0 +1,405 @@
+"""Messages with JMS's headers and properties (jakarta.jms.Message), and how received ones become them.
+
+Law of this file: a message is a view of one core message, so nothing is kept twice; a received one is decoded only as
+far as somebody looks. What the broker or an earlier send put into a received message for its own use (a duplicate id
+above all) never leaves with it again when it is sent on.
+
+Times in headers are milliseconds since 1970, as in JMS.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from activeclient.destination import ANYCAST, MULTICAST, Destination, Queue, Topic, parse_destination
+from activeclient.errors import (
+    IllegalStateError,
+    InvalidDestinationError,
+    MessageFormatError,
+    MessageNotWriteableError,
+)
+from activeclient.jms.modes import DeliveryMode
+from activeclient.jms.properties import CONNECTION_ID, ROUTING_TYPE, MessageProperties
+from activeclient.wire.message import DEFAULT, TEXT, CoreMessage, text_body, text_of
+from activeclient.wire.properties import DUPLICATE_ID_NAME, PropertyValue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CORRELATION_ID = "JMSCorrelationID"
+REPLY_TO = "JMSReplyTo"
+TYPE = "JMSType"
+SCHEDULED = "_AMQ_SCHED_DELIVERY"
+NOT_SENT_ON = (
+    DUPLICATE_ID_NAME,
+    "_AMQ_BRIDGE_DUP",
+    "_AMQ_ROUTE_TO",
+    "_AMQ_ACK_ROUTE_TO",
+    "_AMQ_LARGE_SIZE",
+    "_AMQ_LARGE_COMPRESSED",
+    SCHEDULED,
+    CONNECTION_ID,
+    ROUTING_TYPE,
+)
+"""Beginnings of names that belong to one journey of a message."""
+
+T = TypeVar("T")
+
+
+class Acknowledger(Protocol):
+    """What delivered a message."""
+
+    def acknowledge(self, message: Message) -> None:
+        """`message.acknowledge()` was called."""
+
+
+class Message:
+    """A message without a body of its own (jakarta.jms.Message); also the form in which bodies come that have no class.
+
+    Args:
+        properties: To begin with, by the rules of `MessageProperties`.
+    """
+
+    __slots__ = ("_body_read_only", "_destination", "_id", "_owner", "_properties", "core")
+
+    body_type = DEFAULT
+
+    def __init__(self, *, properties: Mapping[str, object] | None = None) -> None:
+        self.core = CoreMessage(b"", self.body_type)
+        """The core message behind this one, with raw names and values: for work across protocols."""
+        self._body_read_only = False
+        self._destination: Destination | None = None
+        self._id: str | None = None
+        self._owner: Acknowledger | None = None
+        self._properties: MessageProperties | None = None
+        if properties:
+            for name, value in properties.items():
+                self.properties[name] = value
+
+    @classmethod
+    def received(cls, core: CoreMessage, owner: Acknowledger, destination: Destination) -> Message:
+        """A message that came (called by consumers); `destination` is what the consumer consumes from."""
+        self = cls.__new__(cls)
+        self.core = core
+        self._body_read_only = True
+        self._destination = destination
+        self._id = None
+        self._owner = owner
+        self._properties = None
+        return self
+
+    @property
+    def is_received(self) -> bool:
+        """Did it come from a broker?"""
+        return self._owner is not None
+
+    # --- headers --------------------------------------------------------------------------------------------------
+
+    @property
+    def jms_message_id(self) -> str | None:
+        """`ID:` and a UUID; new for each send. None before it, when switched off, and from clients that give none.
+
+        What is set here stays on this side: a send overwrites it.
+        """
+        if self._id is not None:
+            return self._id
+        user_id = self.core.user_id
+        return None if user_id is None else f"ID:{uuid.UUID(bytes=user_id)}"
+
+    @jms_message_id.setter
+    def jms_message_id(self, value: str | None) -> None:
+        if value is not None and not value.startswith("ID:"):
+            raise MessageFormatError(f"jms_message_id={value[:60]!r}: must begin with 'ID:'")
+        self.core.load_if_received().user_id = None
+        self._id = value
+
+    @property
+    def jms_timestamp(self) -> int:
+        """When it was handed over to be sent; 0 when switched off."""
+        return self.core.timestamp
+
+    @jms_timestamp.setter
+    def jms_timestamp(self, value: int) -> None:
+        self.core.load_if_received().timestamp = value
+
+    @property
+    def jms_correlation_id(self) -> str | bytes | None:
+        """What it belongs to: a text, or bytes that are not empty."""
+        value = self.core.properties.get(CORRELATION_ID)
+        return value if isinstance(value, str | bytes) else None
+
+    @jms_correlation_id.setter
+    def jms_correlation_id(self, value: str | bytes | None) -> None:
+        if value is not None and not isinstance(value, str | bytes):
+            raise MessageFormatError(f"jms_correlation_id: must be text or bytes, not {type(value).__name__}")
+        if value == b"":
+            raise MessageFormatError("jms_correlation_id: bytes must not be empty")
+        self._set_header(CORRELATION_ID, value)
+
+    @property
+    def jms_reply_to(self) -> Destination | None:
+        """Where an answer is expected."""
+        text = self.core.properties.get(REPLY_TO)
+        return parse_destination(text) if isinstance(text, str) and text else None
+
+    @jms_reply_to.setter
+    def jms_reply_to(self, value: Destination | None) -> None:
+        if value is not None and not isinstance(value, Destination):
+            raise InvalidDestinationError(f"jms_reply_to: must be a destination, not {type(value).__name__}")
+        self._set_header(REPLY_TO, None if value is None else str(value))
+
+    @property
+    def jms_type(self) -> str | None:
+        """A name for the kind of message, of the application's choice."""
+        value = self.core.properties.get(TYPE)
+        return value if isinstance(value, str) else None
+
+    @jms_type.setter
+    def jms_type(self, value: str | None) -> None:
+        if value is not None and not isinstance(value, str):
+            raise MessageFormatError(f"jms_type: must be text, not {type(value).__name__}")
+        self._set_header(TYPE, value)
+
+    def _set_header(self, name: str, value: PropertyValue) -> None:
+        properties = self.core.properties
+        if value is None:
+            properties.pop(name, None)
+        else:
+            properties[name] = value
+
+    @property
+    def jms_destination(self) -> Destination | None:
+        """Where it was sent to; None before."""
+        if self._owner is None:
+            return self._destination
+        address = self.core.address
+        if not address:
+            return self._destination
+        routing = self.core.properties.get(ROUTING_TYPE)
+        known = self._destination
+        if known is not None and known.address == address and known.routing_type == routing and known.name == address:
+            return known
+        if routing == ANYCAST:
+            return Queue(address)
+        if routing == MULTICAST:
+            return Topic(address)
+        return parse_destination(address, Topic if isinstance(known, Topic) else Queue)
+
+    @jms_destination.setter
+    def jms_destination(self, value: Destination | None) -> None:
+        if self._owner is not None:
+            self.core.load_if_received().address = None
+        self._destination = value
+
+    @property
+    def jms_delivery_mode(self) -> DeliveryMode:
+        """Does it survive the broker's restart?"""
+        return DeliveryMode.PERSISTENT if self.core.durable else DeliveryMode.NON_PERSISTENT
+
+    @jms_delivery_mode.setter
+    def jms_delivery_mode(self, value: int) -> None:
+        self.core.load_if_received().durable = delivery_mode(value) is DeliveryMode.PERSISTENT
+
+    @property
+    def jms_redelivered(self) -> bool:
+        """Was it delivered before, as far as the broker knows? False is no proof of a first delivery."""
+        return self.core.delivery_count > 1
+
+    @property
+    def jms_expiration(self) -> int:
+        """When it expires; 0 never."""
+        return self.core.expiration
+
+    @jms_expiration.setter
+    def jms_expiration(self, value: int) -> None:
+        self.core.load_if_received().expiration = value
+
+    @property
+    def jms_priority(self) -> int:
+        """0 to 9; 4 is normal."""
+        return self.core.priority
+
+    @jms_priority.setter
+    def jms_priority(self, value: int) -> None:
+        self.core.load_if_received().priority = priority(value)
+
+    @property
+    def jms_delivery_time(self) -> int:
+        """The earliest time of its delivery: the time of sending, and the delivery delay."""
+        value = self.core.properties.get(SCHEDULED)
+        return int(value) if isinstance(value, int) and value else self.core.timestamp
+
+    @jms_delivery_time.setter
+    def jms_delivery_time(self, value: int) -> None:
+        self._set_header(SCHEDULED, value or None)
+
+    @property
+    def delivery_count(self) -> int:
+        """How often the broker has delivered it, this time included (JMSXDeliveryCount); 0 for one made here."""
+        return self.core.delivery_count
+
+    # --- properties -----------------------------------------------------------------------------------------------
+
+    @property
+    def properties(self) -> MessageProperties:
+        """The properties, as a mapping and with typed getters and setters."""
+        found = self._properties
+        if found is None:
+            received = self._owner is not None
+            found = self._properties = MessageProperties(
+                self.core.properties, self.core.delivery_count if received else 0, read_only=received
+            )
+        return found
+
+    def clear_properties(self) -> None:
+        """Remove the properties; headers and body stay. They can be written then."""
+        self.properties.clear()
+
+    # --- the body -------------------------------------------------------------------------------------------------
+
+    @property
+    def body(self) -> object:
+        """The body as Python has it: text, bytes, or None."""
+        return None
+
+    @property
+    def raw_body(self) -> bytes:
+        """The body as it is on the wire: for kinds of messages that have no class here."""
+        return self.core.body
+
+    def get_body(self, kind: type[T]) -> T | None:
+        """The body as `kind`; None when there is none.
+
+        Raises:
+            MessageFormatError: It is something else.
+        """
+        body = self.body
+        if body is None:
+            return None
+        if not isinstance(body, kind):
+            raise MessageFormatError(f"the body is {type(body).__name__}, not {kind.__name__}")
+        return body
+
+    def is_body_assignable_to(self, kind: type) -> bool:
+        """Would `get_body(kind)` do? True for every kind when there is no body."""
+        body = self.body
+        return body is None or isinstance(body, kind)
+
+    def clear_body(self) -> None:
+        """Empty the body; it can be written then. Headers and properties stay."""
+        core = self.core.load_if_received()
+        core.stream = None
+        core.body_input = None
+        core.body = b""
+        self._body_read_only = False
+
+    def _check_body_writeable(self) -> None:
+        if self._body_read_only:
+            raise MessageNotWriteableError("the body is read-only until clear_body()")
+
+    # --- acknowledging, sending -----------------------------------------------------------------------------------
+
+    def acknowledge(self) -> None:
+        """Acknowledge: all that the session has received (CLIENT), this message (INDIVIDUAL); nothing in other modes.
+
+        It waits for the broker: when it returns, the messages do not come again.
+
+        Raises:
+            IllegalStateError: It was not received, or its session is closed.
+            TransactionRolledBackError: The session was recreated since: the messages come again.
+        """
+        if self._owner is None:
+            raise IllegalStateError("only a received message can be acknowledged")
+        self._owner.acknowledge(self)
+
+    def outgoing(self) -> CoreMessage:
+        """The core message to send (called by producers); a received one sheds what belongs to its last journey."""
+        self.write_body()
+        if self._owner is not None:
+            core = self.core
+            properties = {name: value for name, value in core.properties.items() if not name.startswith(NOT_SENT_ON)}
+            self.core = CoreMessage(
+                core.body, core.body_type, durable=core.durable, priority=core.priority, properties=properties
+            )
+            self._owner = None
+            self._properties = None
+        return self.core
+
+    def write_body(self) -> None:
+        """Bring the body into its form on the wire."""
+
+    def __repr__(self) -> str:
+        where = self.jms_destination
+        return f"<{type(self).__name__} {self.jms_message_id or 'not sent'}{'' if where is None else f' {where}'}>"
+
+
+class TextMessage(Message):
+    """A message whose body is a text or None (jakarta.jms.TextMessage)."""
+
+    __slots__ = ("_text",)
+
+    body_type = TEXT
+    _text: str | None
+
+    def __init__(self, text: str | None = None, *, properties: Mapping[str, object] | None = None) -> None:
+        super().__init__(properties=properties)
+        self.text = text
+
+    @property
+    def text(self) -> str | None:
+        """The text.
+
+        Raises:
+            MessageFormatError: The body that came is no text.
+        """
+        try:
+            return self._text
+        except AttributeError:
+            self._text = text_of(self.core.body)
+            return self._text
+
+    @text.setter
+    def text(self, value: str | None) -> None:
+        self._check_body_writeable()
+        if value is not None and not isinstance(value, str):
+            raise MessageFormatError(f"text: must be text, not {type(value).__name__}")
+        self._text = value
+
+    @property
+    def body(self) -> str | None:
+        """The text."""
+        return self.text
+
+    def clear_body(self) -> None:
+        """No text; it can be written then."""
+        super().clear_body()
+        self._text = None
+
+    def write_body(self) -> None:
+        """Encode the text."""
+        if not self._body_read_only:
+            self.core.body = text_body(self._text)
+
+
+def delivery_mode(value: int) -> DeliveryMode:
+    """`value` as a delivery mode.
+
+    Raises:
+        MessageFormatError: It is none.
+    """
+    try:
+        return DeliveryMode(value)
+    except ValueError:
+        raise MessageFormatError(f"delivery mode {value!r}: must be NON_PERSISTENT (1) or PERSISTENT (2)") from None
+
+
+def priority(value: int) -> int:
+    """`value`, if it is a priority.
+
+    Raises:
+        MessageFormatError: It is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 9:
+        raise MessageFormatError(f"priority {value!r}: must be a whole number from 0 to 9")
+    return value
