@@ -1,0 +1,116 @@
+"""One line of the suite's table: what was done, what it cost, what went wrong.
+
+Law: `wrong()` names every deviation from exactness, so that a case asserts that it is empty and a failure explains
+itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from activeclient.client.session_factory import ClientSessionFactory
+from activeclient.events import Detached, Event, GaveUp, Reconnected, SendFailed, SessionReattached, SessionRecreated
+from integration.chaos.ledger import Ledger
+
+ROWS: list[str] = []
+"""What the terminal summary prints."""
+HEADER = (
+    f"{'case':44} {'gen':5} {'messages':>8} {'cuts':>5} {'inside':>6} {'lost':>4} {'dup':>4} {'twice':>5} {'order':>5} "
+    f"{'bad':>4} {'open':>4} {'reatt':>6} {'recr':>4} {'median ms':>9} {'p99 ms':>7} {'sec':>6}"
+)
+
+
+@dataclass
+class Watch:
+    """An event listener of a connection that counts and keeps the times."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    reattach_seconds: list[float] = field(default_factory=list)
+    outages: list[float] = field(default_factory=list)
+    replayed: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        self.counts[type(event).__name__] += 1
+        if isinstance(event, SessionReattached):
+            self.reattach_seconds.append(event.seconds)
+            self.replayed += event.replayed
+        elif isinstance(event, Reconnected):
+            self.outages.append(event.seconds)
+        if isinstance(event, (SessionRecreated, GaveUp, SendFailed)):
+            self.notes.append(str(event))
+
+    @classmethod
+    def of(cls, factory: ClientSessionFactory) -> Watch:
+        watch = cls()
+        factory.add_event_listener(watch)
+        return watch
+
+
+@dataclass
+class Report:
+    """What a case found."""
+
+    case: str
+    generation: str
+    ledgers: list[Ledger]
+    watches: list[Watch]
+    cuts: int = 0
+    inside: int = 0
+    notes: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+
+    def wrong(self, *, reattached: bool = True) -> list[str]:
+        """Every deviation. *reattached*: sessions must have survived, so that nothing may come twice in any way;
+        else redeliveries are allowed, but not to be stored twice or to come after a confirmed acknowledgement."""
+        found: list[str] = []
+        for ledger in self.ledgers:
+            faults = {
+                "lost": ledger.lost,
+                "stored twice": ledger.stored_twice,
+                "received again after its acknowledgement": ledger.again,
+                "disordered": ledger.disordered,
+                "corrupted": len(ledger.corrupted),
+                "unexpected": ledger.unexpected,
+                "unsettled": ledger.unsettled,
+                "failed": len(ledger.failed),
+                "errors": len(ledger.errors),
+            }
+            if reattached:
+                faults["duplicated"] = ledger.duplicated
+                faults["redelivered"] = ledger.redelivered
+            found += [f"{ledger.name} {count} {fault}".strip() for fault, count in faults.items() if count]
+            found += ledger.failed[:3] + ledger.errors[:5]
+        for watch in self.watches:
+            if reattached and watch.counts["SessionRecreated"]:
+                found.append(f"{watch.counts['SessionRecreated']} sessions were recreated: {watch.notes[:3]}")
+            found += [note for note in watch.notes if "GaveUp" in note or "SendFailed" in note][:3]
+        return found + self.notes
+
+    def row(self) -> str:
+        """The line of the table."""
+        ledgers = self.ledgers
+        times = sorted(second for watch in self.watches for second in watch.reattach_seconds)
+        times = times or sorted(second for watch in self.watches for second in watch.outages)
+        median = f"{times[len(times) // 2] * 1e3:9.1f}" if times else f"{'-':>9}"
+        p99 = f"{times[int(len(times) * 0.99)] * 1e3:7.1f}" if times else f"{'-':>7}"
+        return (
+            f"{self.case[:44]:44} {self.generation:5} {sum(len(one.sent) for one in ledgers):8} {self.cuts:5} "
+            f"{self.inside:6} {sum(one.lost for one in ledgers):4} {sum(one.duplicated for one in ledgers):4} "
+            f"{sum(one.stored_twice for one in ledgers):5} {sum(one.disordered for one in ledgers):5} "
+            f"{sum(len(one.corrupted) + one.unexpected for one in ledgers):4} "
+            f"{sum(one.unsettled for one in ledgers):4} "
+            f"{sum(one.counts['SessionReattached'] for one in self.watches):6} "
+            f"{sum(one.counts['SessionRecreated'] for one in self.watches):4} {median} {p99} "
+            f"{time.monotonic() - self.began:6.1f}"
+        )
+
+    def check(self, *, reattached: bool = True) -> None:
+        """Put the line into the table and fail if anything is wrong."""
+        ROWS.append(self.row())
+        assert self.wrong(reattached=reattached) == []
+
+
+__all__ = ["HEADER", "ROWS", "Detached", "Report", "Watch"]
