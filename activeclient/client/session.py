@@ -447,7 +447,7 @@ class ClientSession:
             self._flush_acknowledgements()
             if engine.transaction.rollback_only:
                 # All of it: what was delivered since the recreation goes back to the server, so it must not stay here.
-                self.rollback()
+                self._roll_back(False)
                 raise TransactionRolledBackError(
                     "the session was lost and recreated during the transaction, which was rolled back", code=111
                 )
@@ -456,22 +456,26 @@ class ClientSession:
 
     def rollback(self, *, consider_last_message_as_delivered: bool = False) -> None:
         """Undo what was sent and acknowledged since the last commit; what was not acknowledged comes again too."""
-        engine = self.engine
         with self.pump.lock:
-            engine.check_open()
+            self.engine.check_open()
             self._flush_acknowledgements()
-            was_started = engine.started
-            if was_started:
-                self._request(SessionStop())
-            for consumer in engine.consumers.values():
-                consumer.rolled_back()
-            request = engine.submit(
-                engine.request_of(Rollback(consider_last_message_as_delivered), _end_transaction(engine))
-            )
-            self.calls.outcome(request)
-            if was_started:
-                engine.command(engine.encode(SessionStart()))
-                self.pump.process()
+            self._roll_back(consider_last_message_as_delivered)
+
+    def _roll_back(self, consider_last_message_as_delivered: bool) -> None:
+        # Deliveries are stopped and dropped first: what comes again must not come behind what was prefetched.
+        engine = self.engine
+        was_started = engine.started
+        if was_started:
+            self._request(SessionStop())
+        for consumer in engine.consumers.values():
+            consumer.rolled_back()
+        request = engine.submit(
+            engine.request_of(Rollback(consider_last_message_as_delivered), _end_transaction(engine))
+        )
+        self.calls.outcome(request)
+        if was_started:
+            engine.command(engine.encode(SessionStart()))
+            self.pump.process()
 
     def _flush_acknowledgements(self) -> None:
         for consumer in self.engine.consumers.values():

@@ -85,8 +85,8 @@ class ClientSessionFactory:
         connect_timeout = settings.connect_timeout
         link = Link(
             candidates,
-            initial.pause,
-            reconnect.pause,
+            initial,
+            reconnect,
             connect_timeout=(connect_timeout if connect_timeout > 0 else ttl if ttl > 0 else 60_000) / 1000,
             handshake_timeout=settings.handshake_timeout / 1000,
         )

@@ -91,6 +91,8 @@ IN_FLIGHT_LIMIT = 1 << 20
 TRY_LATER = (112, 222)
 """SESSION_CREATION_REJECTED (the server is starting) and ROUTING_EXCEPTION: another attempt may be taken."""
 INCOMPATIBLE = 108
+CALL_TIMEOUT = 3
+"""CONNECTION_TIMEDOUT: the code of an error that says that callTimeout is over."""
 SECURITY = 105
 
 QUEUE_REPLIES = (QueueQueryResponse.KIND, QueueQueryResponseV2.KIND, QueueQueryResponseV3.KIND)
@@ -433,10 +435,11 @@ class Session:
         else:
             unknown = CallTimeout(f"{error}; it may have taken effect")
         unknown.__cause__ = error
-        current = self.current is token
+        renew = self.current is token or error.code == CALL_TIMEOUT
         token.failed(self, unknown)
-        if current and self.state is State.ATTACHED:
-            # The answer would be taken for that of the next request: only a new link brings certainty.
+        if renew and self.state is State.ATTACHED:
+            # The answer would be taken for that of the next request: only a new link brings certainty. And a server
+            # that is silent for callTimeout is as good as gone, whatever the pings say.
             self.client.abort(CallTimeout("a call got no answer; the connection is renewed"), now)
 
     def _frame_of(self, token: Pending) -> bytes | None:

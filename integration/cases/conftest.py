@@ -1,0 +1,53 @@
+"""Fixtures of the cases: a queue name, connections that are closed, the line to the broker, the broker's management.
+
+Law: `line` is a cutter in front of the shared broker, `opened` goes through it or past it as its URL says.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from integration.artemis import Broker
+from integration.cases.support import Management, Opened
+from integration.cutter import Cutter
+
+
+@pytest.fixture
+def opened() -> Iterator[Opened]:
+    """Makes connections; they are closed after the test."""
+    made = Opened()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def line(cutter: Cutter) -> Cutter:
+    """The way to the shared broker, that can be cut."""
+    return cutter
+
+
+@pytest.fixture
+def queue(artemis: Broker, opened: Opened) -> Iterator[str]:
+    """A durable queue, deleted after the test."""
+    from activeclient.client.locator import ServerLocator
+    from activeclient.errors import InvalidDestinationError
+
+    name = f"cases.{uuid.uuid4().hex[:12]}"
+    with ServerLocator(artemis.url()) as locator, locator.create_session_factory() as factory:
+        with factory.create_session() as session:
+            session.create_queue(name)
+            yield name
+            opened.close()  # a queue with consumers cannot be deleted
+            try:
+                session.delete_queue(name)
+            except InvalidDestinationError:
+                pass  # the test did
+
+
+@pytest.fixture
+def management(artemis: Broker, opened: Opened) -> Management:
+    """Management of the shared broker."""
+    return Management(opened.session(artemis.url()))
