@@ -25,6 +25,7 @@ classes in one table, `SERVER_ERRORS`; an unknown code becomes `JMSError` with t
     ├── ProtocolError
     │   ├── LocalProtocolError          we, or the caller, broke a rule
     │   └── RemoteProtocolError         the peer broke a rule: offset, packet, bytes
+    │       └── UnreadableMessageError  one received message is damaged; also a MessageFormatError
     ├── ConnectionLost                  the link is gone
     │   ├── ConnectFailed               it never came up
     │   │   ├── TLSFailed
@@ -74,6 +75,10 @@ class ActiveClientError(Exception):
         if outcome is not None:
             self.outcome = outcome
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # By its content: the constructors of subclasses take other arguments.
+        return _rebuilt, (type(self), self.args, dict(self.__dict__))
+
     def again(self) -> ActiveClientError:
         """A fresh instance with the same content, caused by this one: a shared error is never raised twice."""
         twin = type(self).__new__(type(self))
@@ -81,6 +86,14 @@ class ActiveClientError(Exception):
         twin.__dict__.update(self.__dict__)
         twin.__cause__ = self
         return twin
+
+
+def _rebuilt(kind: type[ActiveClientError], args: tuple[object, ...], state: dict[str, object]) -> ActiveClientError:
+    """An error out of a pickle or for a copy."""
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class JMSError(ActiveClientError):
@@ -183,6 +196,11 @@ class RemoteProtocolError(ProtocolError):
         self.kind = kind
 
 
+class UnreadableMessageError(RemoteProtocolError, MessageFormatError):
+    """A received message whose headers or properties are damaged: found when they are first asked for. It can be
+    acknowledged by its consumer all the same, and so be done with."""
+
+
 class ConnectionLost(ActiveClientError):
     """The link to the broker is gone."""
 
@@ -275,6 +293,9 @@ class NamingError(ConfigError):
     """A name, or a naming context, that the configuration does not hold (javax.naming.NamingException)."""
 
 
+MAX_SERVER_TEXT = 2000
+"""Characters of a server's error text that are kept."""
+
 SERVER_ERRORS: dict[int, type[ActiveClientError]] = {
     100: InvalidDestinationError,
     102: ClosedError,
@@ -344,4 +365,14 @@ SERVER_ERROR_NAMES: dict[int, str] = {
 def from_server(code: int, message: str | None) -> ActiveClientError:
     """The exception for an error that the server reported, with its code kept."""
     name = SERVER_ERROR_NAMES.get(code, "unknown code")
-    return SERVER_ERRORS.get(code, JMSError)(f"{message or 'no text'} ({name}, {code})", code=code)
+    return SERVER_ERRORS.get(code, JMSError)(f"{_shown(message)} ({name}, {code})", code=code)
+
+
+def _shown(text: str | None) -> str:
+    """A peer's text for an error of ours: cut, and without control characters that would forge log lines."""
+    if not text:
+        return "no text"
+    cut = text if len(text) <= MAX_SERVER_TEXT else f"{text[:MAX_SERVER_TEXT]}... ({len(text)} characters)"
+    if cut.isprintable():
+        return cut
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)

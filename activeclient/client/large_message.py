@@ -235,13 +235,31 @@ def read_whole(pump: Pump, calls: Calls, message: CoreMessage, limit: int) -> by
         LargeMessageError: It is larger than `limit` bytes (maxLargeMessageSize): read it as a stream.
     """
     out = bytearray()
-    for piece in inflated(pump, calls, message):
-        out += piece
-        if 0 < limit < len(out):
-            raise LargeMessageError(
-                f"the body is larger than maxLargeMessageSize={limit} bytes: read it piece by piece instead"
-            )
+    whole = False
+    try:
+        for piece in inflated(pump, calls, message):
+            out += piece
+            if 0 < limit < len(out):
+                raise LargeMessageError(
+                    f"the body is larger than maxLargeMessageSize={limit} bytes: read it piece by piece instead"
+                )
+        whole = True
+    finally:
+        if not whole:
+            _spoil(pump, message)
     return bytes(out)
+
+
+def _spoil(pump: Pump, message: CoreMessage) -> None:
+    """A part of the body was taken and is gone: a second attempt must not take the rest for the whole."""
+    stream = message.stream
+    with pump.lock:
+        if isinstance(stream, InboundBody) and stream.error is None:
+            credits = stream.discard()
+            stream.error = LargeMessageError("an earlier attempt to read the body ended before its end")
+            origin = message.origin
+            if origin is not None and origin.epoch == origin.consumer.session.epoch:
+                origin.consumer.consumed(credits)
 
 
 def inflated(pump: Pump, calls: Calls, message: CoreMessage) -> Iterator[bytes]:
@@ -261,8 +279,11 @@ def inflated(pump: Pump, calls: Calls, message: CoreMessage) -> Iterator[bytes]:
             data = inflater.unconsumed_tail
             if out:
                 yield out
-    if inflater is not None and (rest := inflater.flush()):
-        yield rest
+    if inflater is not None:
+        if rest := inflater.flush():
+            yield rest
+        if not inflater.eof:
+            raise LargeMessageError("the compressed body ends too early")
 
 
 class BodyReader(io.BufferedReader):

@@ -293,7 +293,7 @@ def _connect(
         found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except socket.gaierror as exc:
         raise ConnectFailed(f"{endpoint}: host name not found ({exc.strerror})") from exc
-    except (OSError, UnicodeError, OverflowError) as exc:
+    except (OSError, ValueError, OverflowError) as exc:
         raise ConnectFailed(f"{endpoint}: not an address: {exc}") from exc
     last: OSError | None = None
     for position, (family, kind, protocol, _, address) in enumerate(found):

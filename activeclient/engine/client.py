@@ -21,6 +21,7 @@ from activeclient.engine.session import Session, SessionConfig, State
 from activeclient.errors import (
     ActiveClientError,
     ClosedError,
+    ConnectFailed,
     ConnectionLost,
     DisconnectedByServer,
     HeartbeatMissed,
@@ -42,7 +43,7 @@ from activeclient.events import (
     TopologyChanged,
 )
 from activeclient.wire import versions
-from activeclient.wire.frames import MAGIC, MAX_FRAME_SIZE
+from activeclient.wire.frames import MAGIC, MAX_FRAME_SIZE, what_it_is
 from activeclient.wire.packet import Packet, decode, encode
 from activeclient.wire.packets import (
     ClusterTopology,
@@ -63,6 +64,11 @@ LONG_AT = struct.Struct(">q").unpack_from
 FIRST_SESSION_CHANNEL = 10
 RECEIVE, CONFIRMED, NULL_RESPONSE = 75, 22, 21
 TTL_NEVER = -1
+MAX_HOST = 255
+PARTS = 8
+"""Pieces of one frame that are kept as they came."""
+DIVERGENCES = 3
+"""Impossible confirmations on one link that are answered by a new session; after that the link itself is given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +108,8 @@ class ClientEngine:
         self._next_channel = FIRST_SESSION_CHANNEL
         self._control: deque[Callable[[Packet, float], None]] = deque()
         self._rest = b""
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | bytearray] = []
+        """The beginning of a frame; the last place gathers, so that a trickle of bytes takes no more than its size."""
         self._need = 0
         self._have = 0
         self._outage: tuple[ActiveClientError, float, Endpoint | None] | None = None
@@ -113,6 +120,9 @@ class ClientEngine:
         self._ponged = False
         self._progress_before = 0
         self._topology: LRUCache[str, TopologyChanged] = LRUCache(MAX_NODES)
+        self._lives = 0
+        """Links lost so far: what a handler did to the link shows in it."""
+        self._divergences = 0
 
     # --- ports.Engine ---------------------------------------------------------------------------------------------
 
@@ -142,7 +152,7 @@ class ClientEngine:
         self.now = now
         self.heartbeat.last_received = now
         if self._need:
-            self._parts.append(data)
+            self._gather(data)
             self._have += len(data)
             if self._have < self._need:
                 return
@@ -297,6 +307,15 @@ class ClientEngine:
         self._next_channel += 1
         return channel
 
+    def _gather(self, data: bytes) -> None:
+        parts = self._parts
+        if len(parts) < PARTS:
+            parts.append(data)
+        elif isinstance(parts[-1], bytearray):
+            parts[-1] += data
+        else:
+            parts.append(bytearray(data))
+
     def _take_frames(self, data: bytes, now: float) -> None:
         rest = self._rest
         if rest:
@@ -310,11 +329,14 @@ class ClientEngine:
         current_channel = -1
         confirmed = -1
         taken = taken_bytes = 0
+        lives = self._lives
         while end - pos >= 13:
             size, kind, channel = unpack(data, pos)
             if not 9 <= size <= limit:
+                if session is not None:
+                    self._account(session, confirmed, taken, taken_bytes, now)
                 raise RemoteProtocolError(
-                    f"a frame of {size} bytes (allowed are 9 to {limit}); this is not CORE, or it is damaged",
+                    f"a frame of {size} bytes (allowed are 9 to {limit}); {what_it_is(data[pos : pos + 16])}",
                     offset=pos,
                     data=data[pos : pos + 32],
                 )
@@ -331,18 +353,30 @@ class ClientEngine:
                 current_channel = channel
             if session is not None:
                 if kind == RECEIVE:
-                    if size < 29:
-                        raise RemoteProtocolError("a delivery too short to be one", offset=pos, kind=kind)
-                    consumer = session.consumers.get(LONG_AT(data, after - 12)[0])
-                    if consumer is not None:
-                        consumer.deliver(data[pos:after])
+                    try:
+                        if size < 29:
+                            raise RemoteProtocolError("a delivery too short to be one", kind=kind)
+                        consumer = session.consumers.get(LONG_AT(data, after - 12)[0])
+                        if consumer is not None:
+                            consumer.deliver(data[pos:after])
+                    except RemoteProtocolError:
+                        # What came before it was taken: a replay of that would be delivered twice.
+                        self._account(session, confirmed, taken, taken_bytes, now)
+                        raise
                     taken += 1
                     taken_bytes += size + 4
                 elif kind == CONFIRMED:
                     if size < 13:
+                        self._account(session, confirmed, taken, taken_bytes, now)
                         raise RemoteProtocolError("a confirmation without a command", offset=pos, kind=kind)
                     confirmed = INT_AT(data, pos + 13)[0]
                 else:
+                    if kind != NULL_RESPONSE:
+                        try:
+                            packet = decode(data[pos:after], self.version)
+                        except RemoteProtocolError:
+                            self._account(session, confirmed, taken, taken_bytes, now)
+                            raise
                     taken += 1
                     taken_bytes += size + 4
                     if kind == NULL_RESPONSE and session.windowed and size >= 17 and LONG_AT(data, pos + 13)[0] >= 0:
@@ -351,25 +385,31 @@ class ClientEngine:
                     self._account(session, confirmed, taken, taken_bytes, now)
                     confirmed = -1
                     taken = taken_bytes = 0
-                    if kind == NULL_RESPONSE:
+                    if sessions.get(channel) is not session:
+                        pass  # its confirmation was impossible, it has left this channel: so has what follows
+                    elif kind == NULL_RESPONSE:
                         session.null_answered(LONG_AT(data, pos + 13)[0] if size >= 17 else -1)
                     else:
-                        session.handle(decode(data[pos:after], self.version), size + 4)
+                        session.handle(packet, size + 4)
+                    if self._lives != lives:
+                        return  # the link is gone, and with it the rest
                     if sessions.get(channel) is not session:
                         session = None
                         current_channel = -1
-            elif channel <= 1:
+            elif 0 <= channel <= 1:
                 self._handle_connection(decode(data[pos:after], self.version), channel, now)
-                if self.gave_up is not None or self.closed or self.link.state is LinkState.WAITING:
+                if self._lives != lives:
                     return
                 current_channel = -1
+            elif not FIRST_SESSION_CHANNEL <= channel < self._next_channel:
+                raise RemoteProtocolError(f"a frame for channel {channel}, which was never opened", kind=kind)
             pos = after
         if session is not None:
             self._account(session, confirmed, taken, taken_bytes, now)
         if pos < end:
             rest = data[pos:] if pos else data
             if self._need:
-                self._parts.append(rest)
+                self._gather(rest)
                 self._have = len(rest)
             else:
                 self._rest = rest
@@ -383,7 +423,13 @@ class ClientEngine:
         try:
             session.confirmed(confirmed)
         except ReattachDiverged as error:
-            session.diverged(error, now)
+            self._diverged(session, error, now)
+
+    def _diverged(self, session: Session, error: ReattachDiverged, now: float) -> None:
+        self._divergences += 1
+        if self._divergences > DIVERGENCES:
+            raise RemoteProtocolError(f"the server keeps confirming what cannot be: {error}")
+        session.diverged(error, now)
 
     def _handle_connection(self, packet: Packet, channel: int, now: float) -> None:
         if isinstance(packet, Ping):
@@ -406,7 +452,7 @@ class ClientEngine:
                 owner = getattr(answer, "__self__", None)
                 if not isinstance(owner, Session):
                     raise
-                owner.diverged(error, now)
+                self._diverged(owner, error, now)
 
     def _on_topology(self, packet: ClusterTopology | ClusterTopologyV2 | ClusterTopologyV3 | ClusterTopologyV4) -> None:
         if packet.exit:
@@ -442,16 +488,24 @@ class ClientEngine:
         self._rest = b""
         self._parts.clear()
         self._need = 0
+        self._lives += 1
 
     def _transport_gone(self, reason: ActiveClientError, now: float) -> None:
         self.last_error = reason
         self._reset_link_state()
+        self._divergences = 0
         for session in list(self.sessions.values()):
             session.link_lost(now)
 
     def _lost(self, reason: ActiveClientError, now: float) -> None:
         was_up = self.link.state is LinkState.UP
         endpoint, attempt = self.link.endpoint, self.link.attempts
+        nonsense = isinstance(reason, RemoteProtocolError)
+        if nonsense and not was_up:
+            # Whoever listens there is not what we look for: another host, or another try, may be.
+            failed = ConnectFailed(f"{endpoint}: {reason}")
+            failed.__cause__ = reason
+            reason = failed
         if (
             not reason.retriable
             and not isinstance(reason, (JMSSecurityError, IncompatibleVersion))
@@ -461,7 +515,7 @@ class ClientEngine:
             lost = ConnectionLost(str(reason), code=reason.code)
             lost.__cause__ = reason
             reason = lost
-        if was_up and self._progress() != self._progress_before:
+        if was_up and not nonsense and self._progress() != self._progress_before:
             self.link.lived()
         self._transport_gone(reason, now)
         if was_up:
@@ -540,7 +594,9 @@ def _endpoint(connector: object) -> Endpoint | None:
     if not isinstance(parameters, dict):
         return None
     host, port = parameters.get("host"), parameters.get("port")
-    try:
-        return Endpoint(host=str(host), port=int(str(port))) if host is not None and port is not None else None
-    except ValueError:
+    if not isinstance(host, str) or not 0 < len(host) <= MAX_HOST or not host.isprintable() or " " in host:
         return None
+    text = str(port)
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) <= 65535):
+        return None
+    return Endpoint(host=host, port=int(text))

@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from activeclient.engine.large_message import InboundBody
-from activeclient.errors import ActiveClientError
+from activeclient.errors import ActiveClientError, RemoteProtocolError
 from activeclient.events import LargeMessageDamaged, StaleAcknowledgement
 from activeclient.wire.message import CoreMessage, forced_delivery_sequence
 from activeclient.wire.packets import (
@@ -32,6 +32,10 @@ ACKNOWLEDGE = struct.Struct(">ibqqq?")
 """SESS_ACKNOWLEDGE and SESS_INDIVIDUAL_ACKNOWLEDGE, whole frames; sent for every message, hence packed by hand."""
 KIND_ACKNOWLEDGE = 41
 KIND_INDIVIDUAL = 81
+SLACK = 1 << 20
+"""Bytes that may wait beyond twice the window before the server is taken for one that heeds no credits: one message
+overshoots a window honestly, and windows may be smaller than messages."""
+UNLIMITED = 1 << 62
 SLOW_CONSUMER_CREDIT = 1
 """The balance at which a consumer without prefetch gets one message: the server stops when it is not positive."""
 
@@ -71,9 +75,11 @@ class Consumer:
         "forced_asked",
         "forced_seen",
         "has_listener",
+        "held",
         "id",
         "ignoring",
         "large",
+        "limit",
         "origin",
         "owner",
         "priority",
@@ -107,6 +113,10 @@ class Consumer:
         self.browse_only = browse_only
         self.priority = priority
         self.buffer: deque[CoreMessage] = deque()
+        self.held = 0
+        """Bytes in the buffer; pieces of large messages are counted by their streams."""
+        self.limit = UNLIMITED if window < 0 else 2 * window + SLACK
+        """Held bytes beyond which the next delivery proves that the server heeds no credits."""
         self.origin = Origin(self, session.epoch)
         self.queue_info: QueueQueryResponseV3 | None = None
         self.credits = 0
@@ -150,12 +160,15 @@ class Consumer:
                 return
         else:
             message = CoreMessage.received(frame)
+        if self.held > self.limit:
+            raise self._flooded()
         self.balance -= len(frame)
         if self.absorbing and self._absorb(message, None):
             self.consumed(len(frame))
             return
         self.asking = False
         message.origin = self.origin
+        self.held += len(frame)
         self.buffer.append(message)
         self.arrivals += 1
         if self.has_listener:
@@ -165,12 +178,15 @@ class Consumer:
         """SESS_RECEIVE_LARGE_MSG came: the pieces follow."""
         if self.ignoring:
             return
+        if self.held > self.limit:
+            raise self._flooded()
         self.balance -= body.header_size
         if self.absorbing and self._absorb(message, body):
             return
         self.asking = False
         message.body_follows(body)
         message.origin = self.origin
+        self.held += body.header_size
         self.large = message
         self.buffer.append(message)
         self.arrivals += 1
@@ -183,6 +199,10 @@ class Consumer:
         if self.ignoring or large is None or large.stream is None:
             return
         stream = large.stream
+        if stream.held > self.limit:
+            error = self._flooded()
+            stream.fail(error)
+            raise error
         self.balance -= frame_size
         if replayed and not stream.suspended:
             stream.suspend()
@@ -192,6 +212,12 @@ class Consumer:
             self.large = None
         if back:
             self.consumed(back)
+
+    def _flooded(self) -> RemoteProtocolError:
+        return RemoteProtocolError(
+            f"deliveries without credits: consumer {self.id} of {self.queue} has a window of {self.window} bytes and"
+            f" more than {self.limit} bytes wait for the application"
+        )
 
     def _absorb(self, message: CoreMessage, body: InboundBody | None) -> bool:
         """A renewed consumer delivers what the application holds already: keep it from being seen twice."""
@@ -225,9 +251,11 @@ class Consumer:
             self._leave_large()
         stream = message.stream
         if stream is None:
+            self.held -= message.frame_size
             self.consumed(message.frame_size)
         else:
             self.taken_large = message
+            self.held -= stream.header_size
             self.consumed(stream.header_size)
         if self.session.tracks_taken and not self.browse_only:
             self.taken.append((message.message_id, None if stream is None else message))
@@ -389,6 +417,7 @@ class Consumer:
 
     def _drop_buffer(self) -> None:
         self.buffer.clear()
+        self.held = 0
         self.large = None
         self.credits = 0
 
@@ -407,6 +436,7 @@ class Consumer:
             for message in self.buffer
         )
         self.buffer.clear()
+        self.held = 0
         self.large = None
         if dropped:
             self.consumed(dropped)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from activeclient.errors import ActiveClientError
+from activeclient.errors import ActiveClientError, LargeMessageError, RemoteProtocolError
 
 
 class InboundBody:
@@ -20,12 +20,25 @@ class InboundBody:
         header_size: Size of the frame that opened it, in bytes, for credits.
     """
 
-    __slots__ = ("_chunks", "complete", "discarded", "error", "header_size", "received", "size", "skip", "suspended")
+    __slots__ = (
+        "_chunks",
+        "complete",
+        "discarded",
+        "error",
+        "header_size",
+        "held",
+        "received",
+        "size",
+        "skip",
+        "suspended",
+    )
 
     def __init__(self, size: int, header_size: int) -> None:
         self.size = size
         self.header_size = header_size
         self.received = 0
+        self.held = 0
+        """Bytes of frames that wait here."""
         self.skip = 0
         """Bytes of a renewed delivery that are here already."""
         self.complete = False
@@ -49,16 +62,32 @@ class InboundBody:
             self.skip -= cut
             chunk = chunk[cut:]
         self.received += len(chunk)
+        if self.received > self.size >= 0:
+            error = RemoteProtocolError(f"a large message of {self.size} bytes goes on after them")
+            self.fail(error)
+            raise error
         if last:
             self.complete = True
+            if self.received < self.size and self.error is None and not self.discarded:
+                self.error = LargeMessageError(f"the body ended after {self.received} of {self.size} bytes")
         if not chunk or self.discarded:
             return frame_size
         self._chunks.append((chunk, frame_size))
+        self.held += frame_size
         return 0
+
+    def fail(self, error: ActiveClientError) -> None:
+        """Nothing that could still come belongs behind what is here."""
+        self.error = error
+        self.discard()
 
     def take(self) -> tuple[bytes, int] | None:
         """The next piece and the credits that its consumption returns, or None."""
-        return self._chunks.popleft() if self._chunks else None
+        if not self._chunks:
+            return None
+        taken = self._chunks.popleft()
+        self.held -= taken[1]
+        return taken
 
     def suspend(self) -> None:
         """A repeated piece came: the rest of this delivery cannot be trusted."""
@@ -74,5 +103,6 @@ class InboundBody:
         """Nobody will read the rest; returns the credits of what lay here."""
         credits = sum(size for _, size in self._chunks)
         self._chunks.clear()
+        self.held = 0
         self.discarded = True
         return credits

@@ -30,6 +30,7 @@ from activeclient.errors import (
     NotSent,
     OutcomeUnknown,
     ReattachDiverged,
+    RemoteProtocolError,
     from_server,
 )
 from activeclient.events import ConsumerLost, Event, SendFailed, SessionReattached, Work
@@ -520,6 +521,10 @@ class Session:
         elif self.current is not None and packet.KIND in self.current.reply:
             self.nulls.seen_up_to(self.current.mark)
             self.current.complete(self, packet)
+        elif packet.SENT_BY == "client":
+            raise RemoteProtocolError(
+                f"{type(packet).__name__} from a server, which only clients send", kind=packet.KIND
+            )
 
     def _on_exception(self, packet: ExceptionResponse, _size: int) -> None:
         error = from_server(packet.code, packet.message)
@@ -562,6 +567,8 @@ class Session:
             token.failed(self, error)
 
     def _on_credits(self, packet: ProducerCredits, _size: int) -> None:
+        if packet.credits < 0:
+            raise RemoteProtocolError(f"{packet.credits} producer credits for {packet.address!r}", kind=packet.KIND)
         pool = self.pools.get(packet.address)
         if pool is not None:
             pool.granted(packet.credits)

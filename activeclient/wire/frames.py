@@ -32,6 +32,28 @@ FIRST_SESSION_CHANNEL: Final = 10
 
 _LENGTH: Final = struct.Struct(">i")
 
+_OTHERS: Final[tuple[tuple[bytes, int, str], ...]] = (
+    (b"HTTP/", 0, "an HTTP server"),
+    (b"SSH-", 0, "an SSH server"),
+    (b"AMQP", 0, "an AMQP acceptor"),
+    (b"ERROR", 0, "a STOMP acceptor"),
+    (b"CONNECTED", 0, "a STOMP acceptor"),
+    (b"ActiveMQ", 5, "an OpenWire acceptor (ActiveMQ Classic)"),
+    (b"\x15\x03", 0, "a TLS acceptor"),
+    (b"\x16\x03", 0, "a TLS acceptor"),
+    (b"220 ", 0, "a mail or FTP server"),
+    (b"-ERR", 0, "a Redis server"),
+)
+"""First bytes, where they stand, and who says so."""
+
+
+def what_it_is(data: bytes) -> str:
+    """What a peer that does not speak CORE seems to be, for the text of an error."""
+    for mark, position, name in _OTHERS:
+        if data.startswith(mark, position):
+            return f"this is {name}, not CORE"
+    return "this is not CORE, or it is damaged"
+
 
 class FrameSplitter:
     """Collects bytes and gives frames.

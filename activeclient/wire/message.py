@@ -17,7 +17,13 @@ from codecs import utf_16_le_encode
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from activeclient.errors import IllegalStateError, LocalProtocolError, MessageFormatError, RemoteProtocolError
+from activeclient.errors import (
+    IllegalStateError,
+    LocalProtocolError,
+    MessageFormatError,
+    RemoteProtocolError,
+    UnreadableMessageError,
+)
 from activeclient.wire.fields import read_simple, write_simple
 from activeclient.wire.frames import FRAME, HEADER_SIZE, MIN_LENGTH
 from activeclient.wire.properties import (
@@ -231,8 +237,12 @@ class CoreMessage:
                 raise AttributeError(f"a {type(self).__name__} has no attribute {name!r}")
             try:
                 load(self)
+            except RemoteProtocolError as exc:
+                raise UnreadableMessageError(f"message {self.message_id} is damaged: {exc}") from exc
             except (struct.error, IndexError):
-                raise RemoteProtocolError("the message does not fit its frame", kind=_kind(self._frame)) from None
+                raise UnreadableMessageError(
+                    f"message {self.message_id} does not fit its frame", kind=_kind(self._frame)
+                ) from None
             return object.__getattribute__(self, name)
 
     def load_if_received(self) -> CoreMessage:
@@ -273,6 +283,10 @@ class CoreMessage:
 
     def __repr__(self) -> str:
         size = f"{len(self.body)} bytes" if self.stream is None else f"{self.stream.size} bytes in pieces"
+        try:
+            _ = self.properties, self.address
+        except RemoteProtocolError as error:
+            return f"<CoreMessage, unreadable: {error}>"
         kind = f"type {self.body_type}, {size}, {len(self.properties)} properties"
         return f"<CoreMessage {self.message_id} to {self.address}: {kind}>"
 
