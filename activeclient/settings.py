@@ -361,12 +361,13 @@ class WindowSettings(_Group):
     duplicate_detection: bool = param(
         False,
         "duplicateDetection",
-        "Every message carries a duplicate id (`_AMQ_DUPL_ID`), so sending again cannot duplicate it. Not in Artemis.",
+        "Every durable message carries a duplicate id (`_AMQ_DUPL_ID`), so sending again cannot duplicate it. "
+        "Not in Artemis.",
     )
     producer_window_size: int = param(
         65536,
         "producerWindowSize",
-        "Credits asked for at once per address; -1 sends without credits.",
+        "Credits asked for at once per address; the default grows to 1 MiB while the broker keeps up; -1 none are needed.",
         unit="bytes",
         low=1,
         off=-1,

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from activeclient.client.large_message import BodyReader, inflated, read_whole
+from activeclient.client.rate import RateLimit
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.requests import Request
 from activeclient.errors import ClosedError, ConnectionLost, IllegalStateError
@@ -34,6 +35,8 @@ class ClientConsumer:
         self._calls = session.calls
         self._handler: MessageHandler | None = None
         self._block_on_acknowledge = session.settings.block_on_acknowledge
+        rate = session.settings.consumer_max_rate
+        self._rate = RateLimit(rate) if rate > 0 else None
         engine.owner = self
 
     # --- receiving ------------------------------------------------------------------------------------------------
@@ -55,6 +58,8 @@ class ClientConsumer:
             raise IllegalStateError("the consumer has a message handler; receive() is not allowed")
         engine = self.engine
         session = engine.session
+        if self._rate is not None:
+            self._wait_for_place(self._rate)
         with self._pump.lock:
             if engine.buffer and session.started:
                 message = engine.take()
@@ -80,15 +85,29 @@ class ClientConsumer:
                 lambda: bool(engine.buffer) or engine.closed or (timeout == 0 and engine.forced_seen >= sequence),
                 None if timeout == 0 else timeout,
             )
+            message = engine.take() if session.started else None
         else:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            self._pump.wait(lambda: (bool(engine.buffer) and session.started) or engine.closed, left)
-        message = engine.take() if session.started else None
+            message = None
+            while message is None:
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    break
+                self._pump.wait(lambda: (bool(engine.buffer) and session.started) or engine.closed, left)
+                # Another thread may have been quicker: then the wait goes on.
+                message = engine.take() if session.started else None
+                if message is None:
+                    self._check()
         if message is None:
             self._check()
         elif session.client.pending_bytes:
             self._pump.after_submit()
         return message
+
+    def _wait_for_place(self, rate: RateLimit) -> None:
+        with self._pump.lock:
+            left = rate.take(time.monotonic())
+            if left > 0 and not self._pump.closed:
+                self._pump.wait(lambda: self.engine.closed or self.engine.session.error is not None, left)
 
     def _check(self) -> None:
         engine = self.engine
@@ -149,7 +168,15 @@ class ClientConsumer:
             return None
         if engine.window == 0:
             engine.ask_for_one()
-        return lambda: _discard(handler(message))
+        rate = self._rate
+        if rate is None:
+            return lambda: _discard(handler(message))
+
+        def in_its_place() -> None:
+            self._wait_for_place(rate)
+            handler(message)
+
+        return in_its_place
 
     # --- acknowledging --------------------------------------------------------------------------------------------
 

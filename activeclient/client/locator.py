@@ -38,10 +38,12 @@ class ServerLocator:
     _url: str
     _closed: bool
     _factories: list[ClientSessionFactory]
+    _rng: random.Random
+    _turn: int
 
     def __init__(self, url: str = DEFAULT_URL, **settings: Any) -> None:
         parsed = parse_url(url)
-        found = Settings.from_parameters(parsed.parameters)
+        found = parsed.settings()
         state = self.__dict__
         state["_settings"] = found.replace(**settings) if settings else found
         state["_endpoints"] = parsed.endpoints
@@ -49,6 +51,8 @@ class ServerLocator:
         state["_url"] = masked(url)
         state["_closed"] = False
         state["_factories"] = []
+        state["_rng"] = random.Random()
+        state["_turn"] = state["_rng"].randrange(len(parsed.endpoints))
 
     @property
     def settings(self) -> Settings:
@@ -75,7 +79,9 @@ class ServerLocator:
         """
         if self._closed:
             raise ClosedError("the locator is closed")
-        factory = ClientSessionFactory(self._settings, self._endpoints, self._scheme, random.Random())
+        endpoints = begin_with(self._settings.load_balancing_policy, self._endpoints, self._turn, self._rng)
+        self.__dict__["_turn"] += 1
+        factory = ClientSessionFactory(self._settings, endpoints, self._scheme, self._rng)
         self._factories[:] = [known for known in self._factories if not known.is_closed]
         self._factories.append(factory)
         factory.connect()
@@ -97,3 +103,21 @@ class ServerLocator:
 
     def __repr__(self) -> str:
         return f"<ServerLocator {self._url}>"
+
+
+def begin_with(policy: str, endpoints: tuple[Endpoint, ...], turn: int, rng: random.Random) -> tuple[Endpoint, ...]:
+    """The hosts in the order in which a connection tries them (connectionLoadBalancingPolicyClassName).
+
+    Args:
+        turn: Counts the connections of a locator, from a random number on: where RoundRobin and RandomSticky begin.
+    """
+    match policy:
+        case "FirstElement":
+            first = 0
+        case "Random":
+            first = rng.randrange(len(endpoints))
+        case "RandomSticky":
+            first = hash(endpoints) % len(endpoints)
+        case _:
+            first = turn % len(endpoints)
+    return endpoints[first:] + endpoints[:first]

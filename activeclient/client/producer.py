@@ -12,10 +12,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from activeclient.client.large_message import send_large
+from activeclient.client.rate import RateLimit
 from activeclient.engine.producer import CreditPool
 from activeclient.engine.requests import SendToken
 from activeclient.engine.session import State
-from activeclient.errors import IllegalStateError, Outcome
+from activeclient.errors import CallTimeout, IllegalStateError, Outcome
 from activeclient.wire import versions
 from activeclient.wire.message import CoreMessage, SendTemplate
 from activeclient.wire.packets import CreateProducer, RemoveProducer
@@ -60,6 +61,7 @@ class ClientProducer:
         self._sent = 0
         self._large_from = settings.min_large_message_size
         self._windowed = self._engine.windowed
+        self._rate = RateLimit(settings.producer_max_rate) if settings.producer_max_rate > 0 else None
         self._credits = settings.producer_window_size > 0
         # In a transaction the commit is what counts (ClientProducerImpl: the rule is ANDed with autoCommitSends).
         self._block_durable = settings.block_on_durable_send and not self._engine.transacted_sends
@@ -100,6 +102,8 @@ class ClientProducer:
             raise IllegalStateError("a producer without an address needs one for each send")
         if self._closed:
             raise IllegalStateError("the producer is closed")
+        if self._rate is not None:
+            self._wait_for_place(self._rate, timeout)
         body = message.body
         if len(body) >= self._large_from or message.body_input is not None:
             send_large(self, message, to, handler, timeout)
@@ -164,16 +168,18 @@ class ClientProducer:
 
     def encoded_properties(self, message: CoreMessage) -> bytes:
         """The message's properties on the wire, with a duplicate id if the settings say so and it has none."""
+        # Durable ones only: the broker writes every id to its journal, so a non-durable message would wait for the disk.
+        identified = self._duplicate_detection and message.durable
         properties = message.properties
         if not properties and self._group is None:
-            if not self._duplicate_detection:
+            if not identified:
                 return NO_PROPERTIES
             self._sent += 1
             return duplicate_id_properties(self._id_prefix + self._sent.to_bytes(8, "big"))
         blob = encode_properties(properties)
         if self._group is not None and GROUP_ID not in properties:
             blob = append_property(blob, GROUP_ID, self._group)
-        if self._duplicate_detection and DUPLICATE_ID_NAME not in properties:
+        if identified and DUPLICATE_ID_NAME not in properties:
             self._sent += 1
             blob = append_duplicate_id(blob, self._id_prefix + self._sent.to_bytes(8, "big"))
         return blob
@@ -198,6 +204,15 @@ class ClientProducer:
                 error.outcome = Outcome.NOT_SENT
                 raise error
         return engine.pools[address]
+
+    def _wait_for_place(self, rate: RateLimit, timeout: float | None) -> None:
+        with self._pump.lock:
+            left = rate.take(monotonic())
+            if left > 0:
+                if timeout is not None and left > timeout:
+                    raise CallTimeout(f"producerMaxRate leaves no place within {timeout:g} s", outcome=Outcome.NOT_SENT)
+                self._pump.wait(lambda: self._engine.error is not None, left)
+                self._engine.check_open()
 
     def flush(self) -> None:
         """Write at once what waits to be written together."""

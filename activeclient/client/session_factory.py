@@ -27,8 +27,9 @@ from activeclient.engine.retry import artemis_policy, initial_policy
 from activeclient.engine.session import Session, SessionConfig
 from activeclient.errors import ActiveClientError, ClosedError, OutageTimeout
 from activeclient.events import Endpoint, Event, Work
+from activeclient.observe.log import link as link_log
 from activeclient.observe.log import log_event
-from activeclient.settings import Settings
+from activeclient.settings import Settings, explain_cut
 
 if TYPE_CHECKING:
     import random
@@ -111,6 +112,9 @@ class ClientSessionFactory:
         Raises:
             ConnectionLost: No attempt succeeded (initialConnectAttempts); the last error says why.
         """
+        for warning in self.settings.warnings():
+            link_log.warning("%s: %s", self.name, warning)
+        link_log.info("%s: a cut of this connection: %s", self.name, explain_cut(self.settings))
         self.pump.start()
         engine = self.engine
         try:

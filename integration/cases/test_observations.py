@@ -176,9 +176,7 @@ def test_b_a_send_that_nobody_waits_for_is_reported_when_its_fate_is_unknown(
 # --- c: the broker is killed ------------------------------------------------------------------------------------------
 
 
-def test_c_broker_killed_and_restarted_loses_and_repeats_nothing(
-    private_broker_of: MakeBroker, opened: Opened
-) -> None:
+def test_c_broker_killed_and_restarted_loses_and_repeats_nothing(private_broker_of: MakeBroker, opened: Opened) -> None:
     broker = private_broker_of()
     with Cutter(broker.host, broker.port) as line:
         factory = opened.factory(line.url(), RELIABLE, callTimeout=30000)
