@@ -699,8 +699,9 @@ class TransactedProducer(Sender):
             self.transactions.append((UNKNOWN, tuple(batch)))
             for number in batch:
                 self.told[number] = UNKNOWN
-            if self.duplicate_ids and self.session.reattachable:
-                pass
+            window = self.session.config.window
+            if self.duplicate_ids and (window >= 4000 or window < 1):
+                self.problem(f"a commit that duplicate ids could have settled ended unknown: {error!r}")
         else:
             self.again = batch + self.again
             for number in batch:

@@ -89,13 +89,17 @@ class World:
 
     Args:
         seed: Its number.
+        setups: What the applications do, instead of what the seed says.
+        lossless: Whether every session outlives the faults, instead of what the seed says.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, setups: tuple[str, ...] | None = None, lossless: bool | None = None) -> None:
         self.seed = seed
         rng = self.rng = random.Random(seed)
         self.clock = Clock(STEPS)
-        lossless = rng.random() < 0.6
+        drawn = rng.random() < 0.6
+        lossless = drawn if lossless is None else lossless
+        self._setups = setups
         self.plan = Plan(
             lossless=lossless,
             window=rng.choice((1, 600, 4000, 32768, 1 << 20) if lossless else (-1, -1, 0, 1, 600, 4000, 1 << 20)),
@@ -116,8 +120,8 @@ class World:
             self.clock,
             random.Random(rng.random()),
             Habits(
-                storage=rng.choice((0.0, 0.004, 0.02)),
-                move=rng.choice((0.0, 0.003, 0.01)),
+                storage=rng.choice((0.0, 0.004, 0.02, 0.05)),
+                move=rng.choice((0.0, 0.003, 0.02)),
                 starting=0.0 if lossless else rng.choice((0.0, 0.3)),
             ),
         )
@@ -171,11 +175,11 @@ class World:
 
     def _populate(self) -> None:
         rng = self.rng
-        setups = rng.sample(
+        drawn = rng.sample(
             ("same", "pair", "mover", "requests", "large", "transactions", "stream"), rng.choice((1, 1, 2))
         )
-        self.plan.setups = setups
-        for setup in setups:
+        self.plan.setups = list(self._setups) if self._setups is not None else drawn
+        for setup in self.plan.setups:
             getattr(self, f"_make_{setup}")()
 
     def _queue(self, name: str) -> str:
@@ -599,13 +603,13 @@ class World:
             problems.append("not connected at the end")
 
 
-def live(seed: int) -> World:
-    """Run one lifetime.
+def live(seed: int, *, setups: tuple[str, ...] | None = None, lossless: bool | None = None) -> World:
+    """Run one lifetime; the arguments are those of `World`.
 
     Raises:
         Failure: It broke a promise.
     """
-    world = World(seed)
+    world = World(seed, setups=setups, lossless=lossless)
     try:
         world.run()
     except Failure:
