@@ -108,12 +108,12 @@ class World:
             lossless=lossless,
             window=rng.choice((1, 600, 4000, 32768, 1 << 20) if lossless else (-1, -1, 0, 1, 600, 4000, 1 << 20)),
             ttl=60.0 if lossless else rng.choice((3.0, 6.0)),
-            cuts=rng.randint(0, 6),
-            byte_cuts=rng.randint(0, 6),
+            cuts=rng.randint(1, 8),
+            byte_cuts=rng.randint(1, 8),
             bad_connects=rng.randint(0, 3),
             crashes=0 if lossless or rng.random() < 0.5 else 1,
             outages=0 if lossless else rng.choice((0, 0, 1)),
-            fault_seconds=rng.choice((0.1, 0.4, 1.5)),
+            fault_seconds=rng.choice((0.06, 0.2, 0.6)),
             ending=rng.choice(("rest",) * 8 + ("close", "give up")),
         )
         if not lossless and not self.plan.crashes and not self.plan.outages:
@@ -233,12 +233,12 @@ class World:
     def _make_same(self) -> None:
         session = self._session()
         queue = self._queue("same")
-        self._producer(session, "a", queue, self.rng.randint(10, 60))
+        self._producer(session, "a", queue, self.rng.randint(20, 100))
         self._receiver(session, queue)
 
     def _make_pair(self) -> None:
         queue = self._queue("pair")
-        self._producer(self._session(), "b", queue, self.rng.randint(10, 60))
+        self._producer(self._session(), "b", queue, self.rng.randint(20, 100))
         self._receiver(self._session(), queue)
 
     def _make_requests(self) -> None:
@@ -270,7 +270,7 @@ class World:
     def _make_mover(self) -> None:
         source, target = self._queue("source"), self._queue("target")
         session = self._session(transacted=True)
-        self._preload("m", source, self.rng.randint(10, 40))
+        self._preload("m", source, self.rng.randint(20, 60))
         moved = Preloaded(self, session, self._rng(), "moved", target, 0, duplicate_ids=self.rng.random() < 0.5)
         self.senders["moved"] = moved
         window = self.rng.choice((700, 1 << 20, -1))
@@ -283,7 +283,7 @@ class World:
         session = self._session()
         self._add(
             LargeSender(
-                self, session, self._rng(), "l", queue, self.rng.randint(3, 12), duplicate_ids=self.rng.random() < 0.7
+                self, session, self._rng(), "l", queue, self.rng.randint(6, 20), duplicate_ids=self.rng.random() < 0.7
             )
         )
         self._receiver(session if self.rng.random() < 0.5 else self._session(), queue)
@@ -293,7 +293,7 @@ class World:
         session = self._session(transacted=True)
         self._add(
             TransactedProducer(
-                self, session, self._rng(), "t", queue, self.rng.randint(10, 40), duplicate_ids=self.rng.random() < 0.6
+                self, session, self._rng(), "t", queue, self.rng.randint(20, 60), duplicate_ids=self.rng.random() < 0.6
             )
         )
         self._receiver(self._session(), queue)
@@ -304,7 +304,7 @@ class World:
         rng = self.rng
         plan = self.plan
         for _ in range(plan.cuts):
-            self.clock.at(rng.random() * plan.fault_seconds, self.cut)
+            self.clock.at(0.005 + rng.random() * plan.fault_seconds, self.cut)
         for _ in range(plan.crashes):
             end = self.broker.crash if rng.random() < 0.7 else self.broker.stop
             down = rng.choice((0.01, 0.5))
@@ -379,7 +379,7 @@ class World:
         transport = self.transport = Connection(self.clock, rng, self.weather)
         if self.byte_cuts_left > 0 and self.clock.now < self.plan.fault_seconds and rng.random() < 0.8:
             self.byte_cuts_left -= 1
-            scale = rng.choice((60, 400, 3000))
+            scale = rng.choice((60, 400, 3000, 12000))
             if rng.random() < 0.5:
                 transport.up.cut_at = rng.randint(1, scale)
                 transport.up.on_cut = lambda: self._cut_at_byte(transport, up=True)
