@@ -157,7 +157,8 @@ class Sender(Actor):
                 self.problem(f"{self.name}:{number} was reported as done, and the broker does not have it")
         else:
             self.told[number] = UNKNOWN if error.outcome is Outcome.UNKNOWN else NOT_SENT
-            if self.strict:
+            refused = error.code == 210 and (self.name, number) in self.world.broker.ledger.refused
+            if self.strict and not refused and not self.world.ended:
                 self.problem(f"{self.name}:{number} failed on a session that was never lost: {error!r}")
 
 
@@ -389,7 +390,7 @@ class Receiver(Actor):
                 self.acking = None
                 if pending.error is None:
                     self.settled.update(keys)
-                elif self.strict:
+                elif self.strict and not self.world.ended:
                     self.problem(f"an acknowledgement failed: {pending.error!r}")
             if self.held is None:
                 self.held = self.take(consumer)
@@ -409,11 +410,11 @@ class Receiver(Actor):
     def take(self, consumer: Consumer) -> CoreMessage | None:
         """The next message, if there is one."""
         message = consumer.take()
-        if message is None and self.window == 0 and self.session.may_command:
-            if self.asked < 0 or consumer.forced_seen >= self.asked or self.asked_epoch != self.session.epoch:
-                consumer.ask_for_one()
-                self.asked = consumer.force_delivery()
-                self.asked_epoch = self.session.epoch
+        asking = self.asked > consumer.forced_seen and self.asked_epoch == self.session.epoch
+        if message is None and self.window == 0 and self.session.may_command and not asking:
+            consumer.ask_for_one()
+            self.asked = consumer.force_delivery()
+            self.asked_epoch = self.session.epoch
         return message
 
     asked_epoch = -1
@@ -589,7 +590,7 @@ class Mover(Receiver):
             self.held = None
             return self._submit(Rollback(False), "undoing", ends=True)
         if stage == "undoing":
-            if error is not None and self.strict:
+            if error is not None and self.strict and not self.world.ended:
                 self.problem(f"a rollback failed: {error!r}")
             self.request = None
             self.tried.append(("rolled back", tuple(self.batch)))
@@ -614,7 +615,7 @@ class Mover(Receiver):
             self.tried.append((UNKNOWN, tuple(self.batch)))
         else:
             self.tried.append(("rolled back", tuple(self.batch)))
-        if error is not None and self.strict:
+        if error is not None and self.strict and not self.world.ended:
             self.problem(f"a commit failed on a session that was never lost: {error!r}")
 
 
@@ -687,7 +688,7 @@ class TransactedProducer(Sender):
         stored = self.world.broker.ledger.stored
         if self.undoing:
             self.again = batch + self.again
-            if error is not None and self.strict:
+            if error is not None and self.strict and not self.world.ended:
                 self.problem(f"a rollback failed: {error!r}")
         elif error is None:
             self.transactions.append((DONE, tuple(batch)))
@@ -699,14 +700,15 @@ class TransactedProducer(Sender):
             self.transactions.append((UNKNOWN, tuple(batch)))
             for number in batch:
                 self.told[number] = UNKNOWN
-            if self.duplicate_ids and self.session.reattachable:
-                pass
+            window = self.session.config.window
+            if self.duplicate_ids and (window >= 4000 or window < 1):
+                self.problem(f"a commit that duplicate ids could have settled ended unknown: {error!r}")
         else:
             self.again = batch + self.again
             for number in batch:
                 if stored[self.name, number]:
                     self.problem(f"{self.name}:{number} was rolled back, they say, and is there: {error!r}")
-        if error is not None and self.strict:
+        if error is not None and self.strict and not self.world.ended:
             self.problem(f"a commit failed on a session that was never lost: {error!r}")
         self.size = self.rng.randint(1, 5)
 
@@ -772,14 +774,17 @@ class Requester(Actor):
         error, result = request.error, request.result
         if self.check in ("exists", "missing"):
             if error is not None:
-                self.problem(f"a query failed: {error!r}")
+                if not self.world.ended:
+                    self.problem(f"a query failed: {error!r}")
             elif not isinstance(result, QueueQueryResponseV3) or result.name != self.asked:
                 self.problem(f"the query for {self.asked} was answered by {result!r}")
             elif result.exists != (self.check == "exists"):
                 self.problem(f"{self.asked} exists: {result.exists}")
-        elif self.check == "refused":
+        elif self.check == "refused" and not self.world.ended:
             if error is None or error.code != 101:
                 self.problem(f"a queue was made twice: {error!r}")
+        elif self.world.ended:
+            return
         elif error is not None and not request.recreated:
             self.problem(f"{self.check}: {error!r}")
         if self.check == "made" and self.made[-1] not in self.world.broker.queues:

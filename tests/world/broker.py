@@ -1,9 +1,9 @@
 """A model of the Artemis server, faithful where sessions are lost, moved and counted.
 
 Law of this file: a command takes effect, is counted and is answered when its storage is complete, in the order of the
-session, never when it arrives; what is refused with an answer is not counted. The model knows its clients only by bytes.
-It keeps a ledger of every numbered message, which is the truth that checkers compare with. Sources: ServerSessionPacketHandler,
-ChannelImpl, ServerSessionImpl, ServerConsumerImpl, measured behaviour of 2.44.
+session, never when it arrives; what is refused with an answer is not counted. The model knows its clients only by
+bytes. It keeps a ledger of every numbered message, which is the truth that checkers compare with. Sources:
+ServerSessionPacketHandler, ChannelImpl, ServerSessionImpl, ServerConsumerImpl, measured behaviour of 2.44.
 """
 
 from __future__ import annotations
@@ -281,6 +281,9 @@ class ServerSession:
         return handler(self, packet)
 
     def _send(self, message: Stored) -> None:
+        if parse_header(message.header)[0] in self.broker.failing:
+            self.broker.ledger.refused.add(message.key)
+            raise Refusal(210)
         if self.auto_sends:
             self.broker.store(message)
         elif self.broker.is_duplicate(message, self.tx_sends):
@@ -690,6 +693,8 @@ class Ledger:
     order: dict[str, list[int]] = field(default_factory=dict)
     """Numbers of each producer in the order in which they were stored."""
     acknowledged: Counter[Key] = field(default_factory=Counter)
+    refused: set[Key] = field(default_factory=set)
+    """Sent to an address that was full."""
     lost: set[Key] = field(default_factory=set)
     """Not durable, and gone with a crash."""
 

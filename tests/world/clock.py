@@ -1,7 +1,7 @@
 """Virtual time: what is due happens in order, and the clock jumps to the next thing that is.
 
-Law of this file: nothing waits and nothing is random; two runs with the same calls are the same. Every step is counted, so
-that a world which spins without time passing is a failure and not a hang.
+Law of this file: nothing waits and nothing is random; two runs with the same calls are the same. Every step is
+counted, so that a world which spins without time passing is a failure and not a hang.
 """
 
 from __future__ import annotations

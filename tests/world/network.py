@@ -1,8 +1,8 @@
 """Connections made of two byte pipes, with latency, arbitrary chunks, and cuts at any byte.
 
-Law of this file: bytes of one direction arrive in order or not at all, and what arrives is a prefix of what was written;
-the two directions of a cut are independent: one may have delivered everything, the other half a frame. Each side
-notices a cut in its own time, or never.
+Law of this file: bytes of one direction arrive in order or not at all, and what arrives is a prefix of what was
+written; the two directions of a cut are independent: one may have delivered everything, the other half a frame. Each
+side notices a cut in its own time, or never.
 """
 
 from __future__ import annotations

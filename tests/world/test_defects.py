@@ -13,6 +13,7 @@ import pytest
 
 from activeclient.engine import client, command_buffer, consumer, producer, recovery, session, transaction
 from activeclient.engine.requests import Request, SendToken
+from activeclient.errors import ActiveClientError, NotSent
 from activeclient.events import Event, Reconnected
 from activeclient.wire.frames import MAGIC
 from activeclient.wire.packet import encode
@@ -23,6 +24,14 @@ SEEDS = 400
 Patch = pytest.MonkeyPatch
 Defect = Callable[[Patch], None]
 DEFECTS: dict[str, Defect] = {}
+FOCUS: dict[str, tuple[tuple[str, ...] | None, bool | None]] = {
+    "stray_answers_pass_the_fence": (("requests",), True),
+    "a_lost_answer_is_waited_for": (("requests",), True),
+    "a_repeated_commit_believes_any_answer": (("transactions",), False),
+    "commands_of_a_dead_session_take_places": (("mover",), False),
+    "stale_acknowledgements_are_sent": (("same",), False),
+}
+"""Rare ones: the kind of lifetime that can meet them. All lifetimes would find them too, in more time."""
 
 
 def defect(plant: Defect) -> Defect:
@@ -262,12 +271,63 @@ def outages_are_told_twice(patch: Patch) -> None:
     patch.setattr(client.ClientEngine, "next_event", stutter)
 
 
+@defect
+def what_may_be_there_is_called_unsent(patch: Patch) -> None:
+    patch.setattr(session, "OutcomeUnknown", lambda text, duplicate_id=None: NotSent(text))
+
+
+@defect
+def closing_forgets_who_waits(patch: Patch) -> None:
+    real = session.Session.fail
+
+    def careless(self: session.Session, error: ActiveClientError, now: float) -> Any:
+        self.buffer.restart()
+        return real(self, error, now)
+
+    patch.setattr(session.Session, "fail", careless)
+
+
+@defect
+def a_refusal_hits_the_oldest_send(patch: Patch) -> None:
+    real = command_buffer.CommandBuffer.withdraw
+    patch.setattr(
+        command_buffer.CommandBuffer,
+        "withdraw",
+        lambda self, matches: real(self, lambda frame, token: frame[4] == 71 or matches(frame, token)),
+    )
+
+
+@defect
+def requests_survive_their_connection(patch: Patch) -> None:
+    real = session.Session.fail
+
+    def lenient(self: session.Session, error: ActiveClientError, now: float) -> Any:
+        self.pending.clear()
+        return real(self, error, now)
+
+    patch.setattr(session.Session, "fail", lenient)
+
+
+@defect
+def the_old_link_is_still_heard(patch: Patch) -> None:
+    """Frames of a lost link that are half taken: what was counted of them is forgotten."""
+    real = client.ClientEngine.connection_lost
+
+    def deaf(self: client.ClientEngine, reason: ActiveClientError, now: float) -> None:
+        for each in self.sessions.values():
+            each.received = max(-1, each.received - 1)
+        real(self, reason, now)
+
+    patch.setattr(client.ClientEngine, "connection_lost", deaf)
+
+
 @pytest.mark.parametrize("name", DEFECTS)
 def test_the_lifetimes_find_the_defect(name: str, monkeypatch: Patch) -> None:
     DEFECTS[name](monkeypatch)
+    setups, lossless = FOCUS.get(name, (None, None))
     for seed in range(SEEDS):
         try:
-            live(seed)
+            live(seed, setups=setups, lossless=lossless)
         except Failure:
             return
     pytest.fail(f"{SEEDS} lifetimes did not notice: {name}")

@@ -1,8 +1,8 @@
 """One lifetime: a client, its applications, a broker and a network, made from a seed, run to its end and judged.
 
-Law of this file: everything comes from the seed, so a failure is repeated by its number; faults end at a time that is known
-beforehand, and from then on everything must come to rest within a bound. Judged is by the broker's ledger and what the
-applications were told, never by the engine's own view.
+Law of this file: everything comes from the seed, so a failure is repeated by its number; faults end at a time that is
+known beforehand, and from then on everything must come to rest within a bound. Judged is by the broker's ledger and
+what the applications were told, never by the engine's own view.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from activeclient.engine.failover import EndpointList
 from activeclient.engine.link import Link
 from activeclient.engine.requests import Pending
 from activeclient.engine.retry import artemis_policy, initial_policy
-from activeclient.engine.session import Session, SessionConfig
+from activeclient.engine.session import Session, SessionConfig, State
 from activeclient.errors import ActiveClientError
 from activeclient.events import Closed, Connected, Detached, Endpoint, GaveUp, Reconnected
 from tests.world.actors import (
@@ -40,6 +40,8 @@ from tests.world.network import Connection, Weather
 STEPS = 60_000
 REST = 60.0
 """Seconds after the last fault within which everything must be at rest."""
+LATE = 8.0
+"""Seconds in which what was under way when the connection ended may still arrive at the broker."""
 LARGEST = 2500
 
 
@@ -72,6 +74,8 @@ class Plan:
     crashes: int
     outages: int
     fault_seconds: float
+    ending: str
+    """`rest`, or the user closes the connection amid the faults, or it is given up."""
     setups: list[str] = field(default_factory=list)
 
 
@@ -89,23 +93,28 @@ class World:
 
     Args:
         seed: Its number.
+        setups: What the applications do, instead of what the seed says.
+        lossless: Whether every session outlives the faults, instead of what the seed says.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, setups: tuple[str, ...] | None = None, lossless: bool | None = None) -> None:
         self.seed = seed
         rng = self.rng = random.Random(seed)
         self.clock = Clock(STEPS)
-        lossless = rng.random() < 0.6
+        drawn = rng.random() < 0.6
+        lossless = drawn if lossless is None else lossless
+        self._setups = setups
         self.plan = Plan(
             lossless=lossless,
             window=rng.choice((1, 600, 4000, 32768, 1 << 20) if lossless else (-1, -1, 0, 1, 600, 4000, 1 << 20)),
             ttl=60.0 if lossless else rng.choice((3.0, 6.0)),
-            cuts=rng.randint(0, 6),
-            byte_cuts=rng.randint(0, 6),
+            cuts=rng.randint(1, 8),
+            byte_cuts=rng.randint(1, 8),
             bad_connects=rng.randint(0, 3),
             crashes=0 if lossless or rng.random() < 0.5 else 1,
             outages=0 if lossless else rng.choice((0, 0, 1)),
-            fault_seconds=rng.choice((0.1, 0.4, 1.5)),
+            fault_seconds=rng.choice((0.06, 0.2, 0.6)),
+            ending=rng.choice(("rest",) * 8 + ("close", "give up")),
         )
         if not lossless and not self.plan.crashes and not self.plan.outages:
             self.plan.cuts += 1
@@ -116,8 +125,8 @@ class World:
             self.clock,
             random.Random(rng.random()),
             Habits(
-                storage=rng.choice((0.0, 0.004, 0.02)),
-                move=rng.choice((0.0, 0.003, 0.01)),
+                storage=rng.choice((0.0, 0.004, 0.02, 0.05)),
+                move=rng.choice((0.0, 0.003, 0.02)),
                 starting=0.0 if lossless else rng.choice((0.0, 0.3)),
             ),
         )
@@ -139,11 +148,12 @@ class World:
 
     def _client(self) -> Driver:
         rng = random.Random(self.rng.random())
+        attempts = 8 if self.plan.ending == "give up" else -1
         endpoints = EndpointList([Endpoint(host="broker", port=61616)], ha=False, failover_attempts=0)
         link = Link(
             endpoints,
-            initial_policy(50, 1.5, 400, -1),
-            artemis_policy(50, 1.5, 400, -1),
+            initial_policy(50, 1.5, 400, attempts),
+            artemis_policy(50, 1.5, 400, attempts),
             connect_timeout=1.0,
             handshake_timeout=1.5 + 8 * (self.weather.latency + self.weather.jitter),
         )
@@ -171,11 +181,11 @@ class World:
 
     def _populate(self) -> None:
         rng = self.rng
-        setups = rng.sample(
+        drawn = rng.sample(
             ("same", "pair", "mover", "requests", "large", "transactions", "stream"), rng.choice((1, 1, 2))
         )
-        self.plan.setups = setups
-        for setup in setups:
+        self.plan.setups = list(self._setups) if self._setups is not None else drawn
+        for setup in self.plan.setups:
             getattr(self, f"_make_{setup}")()
 
     def _queue(self, name: str) -> str:
@@ -223,12 +233,12 @@ class World:
     def _make_same(self) -> None:
         session = self._session()
         queue = self._queue("same")
-        self._producer(session, "a", queue, self.rng.randint(10, 60))
+        self._producer(session, "a", queue, self.rng.randint(20, 100))
         self._receiver(session, queue)
 
     def _make_pair(self) -> None:
         queue = self._queue("pair")
-        self._producer(self._session(), "b", queue, self.rng.randint(10, 60))
+        self._producer(self._session(), "b", queue, self.rng.randint(20, 100))
         self._receiver(self._session(), queue)
 
     def _make_requests(self) -> None:
@@ -260,7 +270,7 @@ class World:
     def _make_mover(self) -> None:
         source, target = self._queue("source"), self._queue("target")
         session = self._session(transacted=True)
-        self._preload("m", source, self.rng.randint(10, 40))
+        self._preload("m", source, self.rng.randint(20, 60))
         moved = Preloaded(self, session, self._rng(), "moved", target, 0, duplicate_ids=self.rng.random() < 0.5)
         self.senders["moved"] = moved
         window = self.rng.choice((700, 1 << 20, -1))
@@ -273,7 +283,7 @@ class World:
         session = self._session()
         self._add(
             LargeSender(
-                self, session, self._rng(), "l", queue, self.rng.randint(3, 12), duplicate_ids=self.rng.random() < 0.7
+                self, session, self._rng(), "l", queue, self.rng.randint(6, 20), duplicate_ids=self.rng.random() < 0.7
             )
         )
         self._receiver(session if self.rng.random() < 0.5 else self._session(), queue)
@@ -283,7 +293,7 @@ class World:
         session = self._session(transacted=True)
         self._add(
             TransactedProducer(
-                self, session, self._rng(), "t", queue, self.rng.randint(10, 40), duplicate_ids=self.rng.random() < 0.6
+                self, session, self._rng(), "t", queue, self.rng.randint(20, 60), duplicate_ids=self.rng.random() < 0.6
             )
         )
         self._receiver(self._session(), queue)
@@ -294,7 +304,7 @@ class World:
         rng = self.rng
         plan = self.plan
         for _ in range(plan.cuts):
-            self.clock.at(rng.random() * plan.fault_seconds, self.cut)
+            self.clock.at(0.005 + rng.random() * plan.fault_seconds, self.cut)
         for _ in range(plan.crashes):
             end = self.broker.crash if rng.random() < 0.7 else self.broker.stop
             down = rng.choice((0.01, 0.5))
@@ -306,6 +316,27 @@ class World:
             self.clock.at(rng.random() * plan.fault_seconds, lambda: self.broker.blocked.add(address))
             self.clock.at(plan.fault_seconds + 0.5, self.broker.unblock)
 
+        if rng.random() < 0.3 and (names := [n for n in ("same", "pair", "beside") if n in self.broker.queues]):
+            full = rng.choice(names)
+            self.clock.at(rng.random() * plan.fault_seconds, lambda: self.broker.failing.add(full))
+            self.clock.at(plan.fault_seconds, self.broker.unblock)
+        if plan.ending != "rest":
+            self.clock.at(rng.random() * plan.fault_seconds, self._close if plan.ending == "close" else self._no_more)
+
+    def _close(self) -> None:
+        self.driver.engine.close(self.clock.now)
+        self.driver.process()
+
+    def _no_more(self) -> None:
+        self.outage_until = 1e9
+        self.cut()
+
+    @property
+    def ended(self) -> bool:
+        """Was the connection closed or given up, so that whatever waits fails?"""
+        engine = self.driver.engine
+        return engine.closed or engine.gave_up is not None
+
     def _long_outage(self) -> None:
         self.outage_until = self.clock.now + self.plan.ttl + 4
         self.cut()
@@ -313,7 +344,7 @@ class World:
     @property
     def faults_end(self) -> float:
         """From here on nothing bad happens."""
-        return max(self.plan.fault_seconds + 1.0, self.outage_until)
+        return max(self.plan.fault_seconds + 1.0, self.outage_until if self.outage_until < 1e9 else 0.0)
 
     def cut(self, *, keep_up: float | None = None, keep_down: float | None = None) -> None:
         """Cut the connection of now."""
@@ -348,7 +379,7 @@ class World:
         transport = self.transport = Connection(self.clock, rng, self.weather)
         if self.byte_cuts_left > 0 and self.clock.now < self.plan.fault_seconds and rng.random() < 0.8:
             self.byte_cuts_left -= 1
-            scale = rng.choice((60, 400, 3000))
+            scale = rng.choice((60, 400, 3000, 12000))
             if rng.random() < 0.5:
                 transport.up.cut_at = rng.randint(1, scale)
                 transport.up.on_cut = lambda: self._cut_at_byte(transport, up=True)
@@ -443,18 +474,27 @@ class World:
             while clock.now < self.faults_end + REST:
                 clock.step(self.faults_end + REST)
                 count += 1
-                if count & 15 == 0 and clock.now > self.plan.fault_seconds and self.at_rest:
+                if count & 15 == 0 and clock.now > self.plan.fault_seconds and (self.ended or self.at_rest):
                     break
+            if self.ended:
+                late = clock.now + LATE
+                while clock.now < late:
+                    clock.step(late)
         except LiveLock as error:
             self.problems.append(str(error))
-        if not self.at_rest:
+        if self.ended:
+            self._judge_end()
+        elif self.plan.ending == "give up" and self.outage_until >= 1e9:
+            self.problems.append("the connection was not given up")
+        elif not self.at_rest:
             self.problems.append(
                 f"no rest at {clock.now:.3f} s, faults ended at {self.faults_end:.3f} s: {self._unrest()}"
             )
         self._judge()
+        gave_up = self.driver.engine.gave_up is not None
         self.driver.engine.close(clock.now)
         self.driver.process()
-        if not any(isinstance(event, Closed) for _, event in self.driver.log):
+        if not gave_up and not any(isinstance(event, Closed) for _, event in self.driver.log):
             self.problems.append("no Closed event")
         if self.problems:
             shown = "\n  ".join(self.problems[:12])
@@ -480,6 +520,25 @@ class World:
         return "; ".join(parts)
 
     # --- judging ------------------------------------------------------------------------------------------------------
+
+    def _judge_end(self) -> None:
+        """Nothing is left waiting after the connection was closed or given up."""
+        problems = self.problems
+        for session in self.sessions:
+            left = len(session.buffer) + len(session.awaiting) + len(session.pending) + (session.current is not None)
+            if left or session.state is not State.CLOSED:
+                problems.append(
+                    f"session {session.channel_id} is {session.state.value}, {left} commands are left in it"
+                )
+        if self.driver.engine.sessions:
+            problems.append("the engine still knows sessions")
+        for actor in self.actors:
+            if not actor.finished:
+                problems.append(f"{type(actor).__name__} still waits")
+            for name in ("request", "waiting", "token", "creation"):
+                pending = getattr(actor, name, None)
+                if pending is not None and not pending.done:
+                    problems.append(f"{type(actor).__name__} waits for its {name} for ever")
 
     def _judge(self) -> None:
         problems = self.problems
@@ -513,11 +572,14 @@ class World:
                 problems.append(f"{sender.name}:{number} was not sent, they said, and is there")
             elif (
                 told == UNKNOWN
+                and not self.ended
                 and sender.duplicate_ids
                 and isinstance(sender, Producer)
                 and sender.session.reattachable
             ):
                 problems.append(f"{sender.name}:{number} has a duplicate id and ended unknown")
+            elif self.ended or (sender.name, number) in self.broker.ledger.refused:
+                pass
             elif told is None and sender.strict and not copies:
                 problems.append(f"{sender.name}:{number} is lost")
             if isinstance(sender, Producer) and sender.mode != "nothing" and sender.endings.get(number, 0) != 1:
@@ -547,7 +609,7 @@ class World:
             order = ledger.order.get(sender.name, [])
             for number in order:
                 key = (sender.name, number)
-                if key not in seen and key not in ledger.lost:
+                if key not in seen and key not in ledger.lost and not self.ended:
                     problems.append(f"{key} was never received")
             queue = self.broker.queues.get(receiver.queue)
             if queue is None or queue.order_excused or isinstance(receiver, Mover):
@@ -562,7 +624,7 @@ class World:
         name = mover.target.name
         for _, number in [key for key in ledger.stored if key[0] == "m"]:
             copies = ledger.stored[name, number]
-            if copies != 1:
+            if copies != 1 and not (self.ended and copies == 0):
                 self.problems.append(f"{name}:{number} was moved {copies} times")
         for verdict, numbers in mover.tried:
             if verdict == DONE and any(ledger.stored[name, number] != 1 for number in numbers):
@@ -578,6 +640,7 @@ class World:
     def _judge_events(self) -> None:
         problems = self.problems
         connected = False
+        gave_up = 0
         first = True
         for when, event in self.driver.log:
             if isinstance(event, Connected):
@@ -593,19 +656,23 @@ class World:
                 if connected or first:
                     problems.append(f"{when:.4f}: reconnected twice")
                 connected = True
+            elif isinstance(event, GaveUp) and self.plan.ending == "give up":
+                gave_up += 1
             elif isinstance(event, GaveUp):
                 problems.append(f"{when:.4f}: gave up: {event.reason!r}")
-        if not connected:
+        if gave_up > 1:
+            problems.append("gave up twice")
+        if not connected and not self.ended:
             problems.append("not connected at the end")
 
 
-def live(seed: int) -> World:
-    """Run one lifetime.
+def live(seed: int, *, setups: tuple[str, ...] | None = None, lossless: bool | None = None) -> World:
+    """Run one lifetime; the arguments are those of `World`.
 
     Raises:
         Failure: It broke a promise.
     """
-    world = World(seed)
+    world = World(seed, setups=setups, lossless=lossless)
     try:
         world.run()
     except Failure:
