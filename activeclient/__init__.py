@@ -1,5 +1,94 @@
-"""activeclient: a messaging client for Apache ActiveMQ Artemis whose users do not notice that connections break."""
+"""activeclient: a messaging client for Apache ActiveMQ Artemis whose users do not notice that connections break.
+
+Law of this file: importing the package imports nothing else; a public name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
 
 from activeclient.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from activeclient import errors, events
+    from activeclient.client.listeners import ConnectionFailure, FailoverEventType, Recovery
+    from activeclient.client.locator import ServerLocator
+    from activeclient.destination import Destination, Queue, TemporaryQueue, TemporaryTopic, Topic
+    from activeclient.jms.bytes_message import BytesMessage
+    from activeclient.jms.connection import Connection
+    from activeclient.jms.connection_factory import ActiveMQConnectionFactory, connect
+    from activeclient.jms.consumer import MessageConsumer
+    from activeclient.jms.message import Message, TextMessage
+    from activeclient.jms.modes import AcknowledgeMode, DeliveryMode
+    from activeclient.jms.producer import MessageProducer
+    from activeclient.jms.session import Session
+    from activeclient.settings import Settings
+
+__all__ = [
+    "AcknowledgeMode",
+    "ActiveMQConnectionFactory",
+    "BytesMessage",
+    "Connection",
+    "ConnectionFailure",
+    "DeliveryMode",
+    "Destination",
+    "FailoverEventType",
+    "Message",
+    "MessageConsumer",
+    "MessageProducer",
+    "Queue",
+    "Recovery",
+    "ServerLocator",
+    "Session",
+    "Settings",
+    "TemporaryQueue",
+    "TemporaryTopic",
+    "TextMessage",
+    "Topic",
+    "__version__",
+    "connect",
+    "errors",
+    "events",
+]
+
+_HOMES = {
+    "AcknowledgeMode": "jms.modes",
+    "ActiveMQConnectionFactory": "jms.connection_factory",
+    "BytesMessage": "jms.bytes_message",
+    "Connection": "jms.connection",
+    "ConnectionFailure": "client.listeners",
+    "DeliveryMode": "jms.modes",
+    "Destination": "destination",
+    "FailoverEventType": "client.listeners",
+    "Message": "jms.message",
+    "MessageConsumer": "jms.consumer",
+    "MessageProducer": "jms.producer",
+    "Queue": "destination",
+    "Recovery": "client.listeners",
+    "ServerLocator": "client.locator",
+    "Session": "jms.session",
+    "Settings": "settings",
+    "TemporaryQueue": "destination",
+    "TemporaryTopic": "destination",
+    "TextMessage": "jms.message",
+    "Topic": "destination",
+    "connect": "jms.connection_factory",
+}
+"""Public name to the module that defines it."""
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is not None:
+        value: object = getattr(importlib.import_module(f"activeclient.{home}"), name)
+    elif name in ("errors", "events"):
+        value = importlib.import_module(f"activeclient.{name}")
+    else:
+        raise AttributeError(f"module 'activeclient' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,7 +7,8 @@ classes in one table, `SERVER_ERRORS`; an unknown code becomes `JMSError` with t
     ActiveClientError
     ├── JMSError                        jakarta.jms.JMSException
     │   ├── IllegalStateError           IllegalStateException
-    │   │   └── ClosedError             the object, or what it belongs to, was closed by its user
+    │   │   ├── ClosedError             the object, or what it belongs to, was closed by its user
+    │   │   └── UnsupportedOperationError  a producer with a destination was given another one
     │   ├── InvalidClientIDError        InvalidClientIDException
     │   ├── InvalidDestinationError     InvalidDestinationException
     │   ├── InvalidSelectorError        InvalidSelectorException
@@ -106,6 +107,10 @@ class IllegalStateError(JMSError):
 
 class ClosedError(IllegalStateError):
     """The object was closed by its user, or by the closing of what it belongs to."""
+
+
+class UnsupportedOperationError(IllegalStateError):
+    """The object cannot do that at all (java.lang.UnsupportedOperationException)."""
 
 
 class InvalidClientIDError(JMSError):

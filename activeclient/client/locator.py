@@ -54,6 +54,17 @@ class ServerLocator:
         state["_rng"] = random.Random()
         state["_turn"] = state["_rng"].randrange(len(parsed.endpoints))
 
+    @classmethod
+    def reliable(cls, url: str = DEFAULT_URL, **settings: Any) -> Self:
+        """A locator with the profile `reliable`, unless the URL or `settings` name another; their other values win."""
+        made = cls(url)
+        parameters = parse_url(url).parameters
+        if "profile" not in parameters and "profile" not in settings:
+            made.__dict__["_settings"] = Settings.from_parameters(parameters, Settings().replace(profile="reliable"))
+        if settings:
+            made.__dict__["_settings"] = made.settings.replace(**settings)
+        return made
+
     @property
     def settings(self) -> Settings:
         """The effective settings."""

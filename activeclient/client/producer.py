@@ -59,6 +59,8 @@ class ClientProducer:
         self._duplicate_detection = settings.duplicate_detection
         self._id_prefix = os.urandom(8)
         self._sent = 0
+        self.stamps = True
+        """Give messages without a timestamp the present time."""
         self._large_from = settings.min_large_message_size
         self._windowed = self._engine.windowed
         self._rate = RateLimit(settings.producer_max_rate) if settings.producer_max_rate > 0 else None
@@ -135,7 +137,7 @@ class ClientProducer:
                 correlation_id = engine.next_correlation() if asks else 0
             frame = template.encode(
                 body,
-                message.timestamp or int(time() * 1000),
+                message.timestamp or (int(time() * 1000) if self.stamps else 0),
                 self.encoded_properties(message),
                 message.user_id,
                 correlation_id,

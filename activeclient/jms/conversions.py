@@ -1,8 +1,8 @@
 """Which types of values JMS converts into which, and how texts and numbers become each other.
 
-Law of this file: a conversion that the table of the specification (3.5.4 of JMS 2.0, "property value conversion") does
-not have raises MessageFormatError; one that it has never loses a bit. `None` is a text and an object; as a boolean it is
-false, as `Boolean.valueOf` has it, and as a number an error.
+Law of this file: a conversion that the table of the specification (JMS 2.0, 3.5.4) does not have raises
+MessageFormatError; one that it has never loses a bit. `None` is a text and an object; as a boolean it is false, as
+`Boolean.valueOf` has it, and as a number an error.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Message:
         properties: To begin with, by the rules of `MessageProperties`.
     """
 
-    __slots__ = ("_body_read_only", "_destination", "_id", "_owner", "_properties", "core")
+    __slots__ = ("_body_read_only", "_destination", "_id", "_owner", "_properties", "_scheduled", "core")
 
     body_type = DEFAULT
 
@@ -71,6 +71,7 @@ class Message:
         self._body_read_only = False
         self._destination: Destination | None = None
         self._id: str | None = None
+        self._scheduled = 0
         self._owner: Acknowledger | None = None
         self._properties: MessageProperties | None = None
         if properties:
@@ -85,6 +86,7 @@ class Message:
         self._body_read_only = True
         self._destination = destination
         self._id = None
+        self._scheduled = 0
         self._owner = owner
         self._properties = None
         return self
@@ -233,6 +235,17 @@ class Message:
     @jms_delivery_time.setter
     def jms_delivery_time(self, value: int) -> None:
         self._set_header(SCHEDULED, value or None)
+
+    def schedule(self, when: int) -> None:
+        """A send delays it (called by producers)."""
+        self._scheduled = when
+        self.core.properties[SCHEDULED] = when
+
+    def forget_schedule(self) -> None:
+        """What an earlier send set does not hold for the next; what the application set does."""
+        if self._scheduled and self.core.properties.get(SCHEDULED) == self._scheduled:
+            del self.core.properties[SCHEDULED]
+        self._scheduled = 0
 
     @property
     def delivery_count(self) -> int:

@@ -1,7 +1,7 @@
 """The modes of JMS by name and number.
 
-Law of this file: the numbers are those of jakarta.jms.Session, DeliveryMode and Artemis' ActiveMQJMSConstants, so values
-taken from Java code mean the same here.
+Law of this file: the numbers are those of jakarta.jms.Session, DeliveryMode and Artemis' ActiveMQJMSConstants, so that
+values taken from Java code mean the same here.
 """
 
 from __future__ import annotations

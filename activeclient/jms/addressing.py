@@ -1,0 +1,191 @@
+"""What a destination is on the broker, and its creation where the broker allows that (auto-creation).
+
+Law of this file: nothing is created that the broker would not create itself for this client; a race with another
+client's creation is no error; what is known to exist is forgotten when a session had to be recreated: the broker may be
+another. The steps are those of Artemis' client (ActiveMQSession, ActiveMQMessageProducer); unlike there, attributes
+of a queue's name count no matter who creates it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from activeclient.client.session import ROUTING, ClientSession
+from activeclient.destination import ANYCAST, Destination, Queue, Topic
+from activeclient.errors import InvalidDestinationError, JMSError
+from activeclient.wire import versions
+from activeclient.wire.packets import BindingQueryResponseV5, CreateAddress, CreateQueueV2
+
+ADDRESS_EXISTS = 107
+QUEUE_EXISTS = 101
+MAX_KNOWN = 10_000
+"""Destinations that are remembered as existing."""
+
+
+def usable(destination: object, what: str) -> Destination:
+    """`destination`, if it is a queue or a topic.
+
+    Raises:
+        InvalidDestinationError: None, or of unknown kind.
+    """
+    if not isinstance(destination, Destination) or destination.routing_type is None:
+        raise InvalidDestinationError(
+            f"{what} needs a queue or a topic, not {destination!r}"
+            + ("; choose with as_queue() or as_topic()" if isinstance(destination, Destination) else "")
+        )
+    return destination
+
+
+class Known:
+    """Destinations that exist, as far as one connection knows."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: set[Destination] = set()
+
+    def forget(self) -> None:
+        """The broker may be another."""
+        self._known.clear()
+
+    def for_sending(self, core: ClientSession, destination: Destination) -> None:
+        """See that messages to `destination` arrive somewhere.
+
+        Raises:
+            InvalidDestinationError: It does not exist and must not be created, or has the other kind.
+        """
+        if destination in self._known or destination.temporary:
+            return
+        topic = isinstance(destination, Topic)
+        address = destination.address
+        answer = core.query_address(address)
+        if not answer.exists:
+            if not answer.auto_create_addresses or not (topic or answer.auto_create_queues):
+                raise InvalidDestinationError(f"{destination} does not exist, and the broker creates none")
+            _create_address(core, address, topic=topic)
+        elif core.engine.client.version >= versions.V2_29 and not (
+            answer.supports_multicast if topic else answer.supports_anycast
+        ):
+            raise InvalidDestinationError(
+                f"{destination}: the address exists, but is not for {'topics' if topic else 'queues'}"
+                f" ({'MULTICAST' if topic else 'ANYCAST'})"
+            )
+        queue = destination.queue_name or (None if topic else address)
+        if queue is not None and queue not in answer.queue_names:
+            self._queue(core, destination, queue, answer)
+        self._remember(destination)
+
+    def for_receiving(self, core: ClientSession, destination: Destination, queue: str) -> None:
+        """See that `queue` of `destination` exists.
+
+        Raises:
+            InvalidDestinationError: It does not and must not be created, or it is a topic's.
+        """
+        self._queue(core, destination, queue, None)
+
+    def _queue(
+        self, core: ClientSession, destination: Destination, queue: str, known: BindingQueryResponseV5 | None
+    ) -> None:
+        found = core.query_queue(destination.name if destination.queue_name else queue)
+        if found.exists:
+            if isinstance(destination, Queue) and destination.queue_name is None and found.routing_type != ANYCAST:
+                raise InvalidDestinationError(f"{destination}: a topic's subscription has this name (MULTICAST)")
+            return
+        if not found.auto_create_queues or destination.temporary:
+            raise InvalidDestinationError(f"{destination} does not exist, and the broker creates none", code=100)
+        defaults = known if known is not None else core.query_address(destination.address)
+        packet = CreateQueueV2(
+            address=destination.address,
+            queue_name=queue,
+            durable=True,
+            requires_response=True,
+            auto_created=True,
+            routing_type=ROUTING["MULTICAST" if isinstance(destination, Topic) else "ANYCAST"],
+            max_consumers=defaults.default_max_consumers,
+            purge_on_no_consumers=defaults.default_purge_on_no_consumers,
+        )
+        _apply(packet, destination)
+        _unless(QUEUE_EXISTS, lambda: core.request(packet))
+
+    def _remember(self, destination: Destination) -> None:
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+        self._known.add(destination)
+
+
+def _create_address(core: ClientSession, address: str, *, topic: bool) -> None:
+    kinds = [ROUTING["MULTICAST" if topic else "ANYCAST"]]
+    _unless(ADDRESS_EXISTS, lambda: core.request(CreateAddress(address, kinds, True, True)))
+
+
+def _unless(code: int, call: Callable[[], object]) -> None:
+    try:
+        call()
+    except JMSError as error:
+        if error.code != code:
+            raise
+
+
+def subscription_packet(destination: Topic, queue: str, filter_string: str | None) -> CreateQueueV2:
+    """The queue of a subscription that ends with its consumer."""
+    packet = CreateQueueV2(
+        address=destination.address,
+        queue_name=queue,
+        filter_string=filter_string,
+        requires_response=True,
+        routing_type=ROUTING["MULTICAST"],
+    )
+    _apply(packet, destination)
+    packet.durable = False
+    packet.temporary = True
+    return packet
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if not -(2**63) <= value < 2**63:
+        raise ValueError
+    return value
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError
+    return text.lower() == "true"
+
+
+_ATTRIBUTES: dict[str, Callable[[str], object]] = {
+    "filter-string": str,
+    "durable": _boolean,
+    "max-consumers": _whole,
+    "purge-on-no-consumers": _boolean,
+    "exclusive": _boolean,
+    "last-value": _boolean,
+    "last-value-key": str,
+    "non-destructive": _boolean,
+    "consumers-before-dispatch": _whole,
+    "delay-before-dispatch": _whole,
+    "group-rebalance": _boolean,
+    "group-rebalance-pause-dispatch": _boolean,
+    "group-buckets": _whole,
+    "group-first-key": str,
+    "auto-delete": _boolean,
+    "auto-delete-delay": _whole,
+    "auto-delete-message-count": _whole,
+    "ring-size": _whole,
+    "enabled": _boolean,
+}
+"""Attribute to the reader of its text; the field of CREATE_QUEUE_V2 has the same name."""
+
+
+def _apply(packet: CreateQueueV2, destination: Destination) -> None:
+    for key, text in destination.parameters.items():
+        read = _ATTRIBUTES.get(key)
+        if read is None:
+            continue  # said by the kind of destination, or to the consumer
+        try:
+            value = read(text)
+        except ValueError:
+            rule = "must be true or false" if read is _boolean else "must be a whole number"
+            raise InvalidDestinationError(f"{destination}: {key}={text[:40]!r} {rule}") from None
+        setattr(packet, key.replace("-", "_"), value)

@@ -1,0 +1,78 @@
+"""Looking at a queue without taking anything (jakarta.jms.QueueBrowser).
+
+Law of this file: each iteration is a look of its own, with a consumer of its own that ends with it; nothing is
+acknowledged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from activeclient.destination import Queue
+from activeclient.errors import ClosedError
+from activeclient.jms.kinds import received_message
+from activeclient.jms.message import Message
+
+if TYPE_CHECKING:
+    from activeclient.client.consumer import ClientConsumer
+    from activeclient.jms.session import Session
+
+
+class QueueBrowser:
+    """Made by `Session.create_browser`; iterable, as often as one likes. Needs a started connection."""
+
+    def __init__(self, session: Session, queue: Queue, selector: str | None, filter_string: str | None) -> None:
+        self._session = session
+        self._queue = queue
+        self._selector = selector
+        self._filter = filter_string
+        self._open: set[ClientConsumer] = set()
+        self._closed = False
+
+    @property
+    def queue(self) -> Queue:
+        """What it looks at."""
+        return self._queue
+
+    @property
+    def message_selector(self) -> str | None:
+        """The selector that it was made with."""
+        return self._selector
+
+    def __iter__(self) -> Iterator[Message]:
+        if self._closed:
+            raise ClosedError("the browser is closed")
+        session = self._session
+        session.check_open()
+        core = session.core.create_consumer(
+            self._queue.queue_name or self._queue.address, self._filter, browse_only=True
+        )
+        self._open.add(core)
+        return self._look(core)
+
+    def _look(self, core: ClientConsumer) -> Iterator[Message]:
+        try:
+            while (message := core.receive(0)) is not None:
+                yield received_message(message, self._session, self._queue)
+        except ClosedError:
+            return
+        finally:
+            self._open.discard(core)
+            core.close()
+
+    def close(self) -> None:
+        """End every look."""
+        self._closed = True
+        while self._open:
+            self._open.pop().close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<QueueBrowser {self._queue}>"

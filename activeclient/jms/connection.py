@@ -1,0 +1,325 @@
+"""A connection in JMS's terms (jakarta.jms.Connection): sessions, client id, temporary destinations, its listener.
+
+Law of this file: a connection survives what its settings say that it survives, under the same objects; its listener is
+told once for each outage that ended, and can tell how it ended. Thread-safe.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from activeclient.client.listeners import ConnectionFailure, EventListener
+from activeclient.client.session_factory import ClientSessionFactory
+from activeclient.destination import Destination
+from activeclient.errors import ClosedError, IllegalStateError, JMSError
+from activeclient.events import Event, Reconnected
+from activeclient.jms.addressing import Known
+from activeclient.jms.metadata import ConnectionMetaData
+from activeclient.jms.modes import AcknowledgeMode
+from activeclient.jms.session import Session
+from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
+
+if TYPE_CHECKING:
+    from activeclient.client.session import ClientSession
+
+ExceptionListener = Callable[[ConnectionFailure], object]
+"""Called when an outage has ended. `error.error_code` is FAILOVER (the connection is back) or DISCONNECT (given up);
+`error.recovery` says reattached, recreated, failed over or gave up; `error.in_doubt` names sends of unknown fate."""
+CLIENT_ID_KEY = "jms-client-id"
+SESSION_KEY = "jms-session"
+NOTHING_MATCHES = "_AMQX=-1"
+"""The filter of the queue that keeps a temporary topic's address alive (ActiveMQSession.createTemporaryTopic)."""
+
+
+class _OutageReport:
+    """Passes on what the core tells its failure listeners."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def connection_failed(self, error: ConnectionFailure, failed_over: bool) -> None:
+        """An outage ended."""
+        listener = self._connection.exception_listener
+        if listener is not None:
+            listener(error)
+
+
+class Connection:
+    """A connection to a broker, or to its backups. Made by `ActiveMQConnectionFactory.create_connection`, or `connect`.
+
+    A context manager: entering it starts it, leaving it closes it.
+    """
+
+    def __init__(
+        self, factory: ClientSessionFactory, user: str | None, password: str | None, client_id: str | None
+    ) -> None:
+        self.factory = factory
+        """The core connection below: for what JMS does not have."""
+        self._user = user
+        self._password = password
+        self._client_id: str | None = None
+        self._lock = threading.RLock()
+        self._sessions: set[Session] = set()
+        self._temporaries: set[Destination] = set()
+        self._known = Known()
+        self._started = False
+        self._closed = False
+        self._used = False
+        self.tag = str(uuid.uuid4())
+        """What marks the messages that it sends (noLocal): the client id, or an id of its own."""
+        self._exception_listener: ExceptionListener | None = None
+        wanted = client_id if client_id is not None else factory.settings.client_id
+        # Never started, it carries what belongs to the connection: its names and its temporary queues.
+        self._initial: ClientSession = factory.create_session(
+            user, password, auto_commit_sends=False, auto_commit_acks=False, client_id=wanted
+        )
+        self._initial.add_metadata(SESSION_KEY, "")
+        if wanted is not None:
+            self._claim(wanted)
+        factory.add_failure_listener(_OutageReport(self))
+        factory.add_event_listener(self._on_event)
+
+    # --- what it is -----------------------------------------------------------------------------------------------
+
+    @property
+    def client_id(self) -> str | None:
+        """Names the connection among those of all clients; settable once, before anything else is done with it.
+
+        Raises:
+            IllegalStateError: It has one, or was used already.
+            InvalidClientIDError: Another connection has it, or it is empty.
+        """
+        return self._client_id
+
+    @client_id.setter
+    def client_id(self, value: str) -> None:
+        with self._lock:
+            self._check_open()
+            if self._client_id is not None:
+                raise IllegalStateError(f"the client id is {self._client_id!r} already")
+            if self._used:
+                raise IllegalStateError("the client id must be set before the connection is used")
+            self._claim(value)
+
+    def _claim(self, value: str) -> None:
+        from activeclient.errors import InvalidClientIDError
+
+        if not isinstance(value, str) or not value:
+            raise InvalidClientIDError(f"client_id={value!r}: must be a text that is not empty")
+        try:
+            if self.factory.settings.enable_shared_client_id:
+                self._initial.add_metadata(CLIENT_ID_KEY, value)
+            else:
+                self._initial.add_unique_metadata(CLIENT_ID_KEY, value)
+        except InvalidClientIDError as error:
+            raise InvalidClientIDError(f"client_id={value!r}: another connection has it", code=error.code) from error
+        self._client_id = value
+        self.tag = value
+
+    @property
+    def exception_listener(self) -> ExceptionListener | None:
+        """Called once for each outage that ended, well or not, on a thread of its own."""
+        return self._exception_listener
+
+    @exception_listener.setter
+    def exception_listener(self, listener: ExceptionListener | None) -> None:
+        self._check_open()
+        self._exception_listener = listener
+
+    def on_exception(self, listener: ExceptionListener) -> ExceptionListener:
+        """Set the exception listener; as a decorator: `@connection.on_exception`."""
+        self.exception_listener = listener
+        return listener
+
+    def add_event_listener(self, listener: EventListener) -> None:
+        """Have `listener` called with every event, as a value of `activeclient.events`."""
+        self.factory.add_event_listener(listener)
+
+    @property
+    def metadata(self) -> ConnectionMetaData:
+        """The API's version and its provider."""
+        self._check_open()
+        return ConnectionMetaData()
+
+    @property
+    def is_started(self) -> bool:
+        """Are messages delivered?"""
+        return self._started
+
+    @property
+    def is_closed(self) -> bool:
+        """Closed by its user, or given up."""
+        return self._closed or self.factory.is_closed
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("the connection is closed")
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, Reconnected) and event.recreated:
+            self._known.forget()
+
+    # --- sessions -------------------------------------------------------------------------------------------------
+
+    def create_session(self, mode: int = AcknowledgeMode.AUTO_ACKNOWLEDGE, *, transacted: bool = False) -> Session:
+        """Create a session.
+
+        Args:
+            mode: An `AcknowledgeMode`, or its number.
+            transacted: The same as mode SESSION_TRANSACTED.
+
+        Raises:
+            JMSError: No such mode.
+            ConnectionLost: The connection was given up.
+            OutageTimeout: It was not back within callFailoverTimeout.
+        """
+        kind = AcknowledgeMode.SESSION_TRANSACTED if transacted else _mode(mode)
+        settings = self.factory.settings
+        automatic = kind in (AcknowledgeMode.AUTO_ACKNOWLEDGE, AcknowledgeMode.DUPS_OK_ACKNOWLEDGE)
+        if kind is AcknowledgeMode.AUTO_ACKNOWLEDGE:
+            batch = 0
+        elif kind is AcknowledgeMode.DUPS_OK_ACKNOWLEDGE:
+            batch = settings.dups_ok_batch_size
+        elif kind is AcknowledgeMode.SESSION_TRANSACTED or settings.block_on_acknowledge:
+            batch = settings.transaction_batch_size
+        else:
+            batch = settings.ack_batch_size
+        self._check_open()
+        self._used = True
+        core = self.factory.create_session(
+            self._user,
+            self._password,
+            auto_commit_sends=kind is not AcknowledgeMode.SESSION_TRANSACTED,
+            auto_commit_acks=automatic,
+            pre_acknowledge=False if kind is AcknowledgeMode.INDIVIDUAL_ACKNOWLEDGE else None,
+            ack_batch_size=batch,
+            client_id=self._client_id,
+        )
+        with self._lock:
+            if self._closed:
+                core.close()
+                raise ClosedError("the connection is closed")
+            session = Session(self, kind, core, self._known)
+            self._sessions.add(session)
+            if self._started:
+                core.start()
+        return session
+
+    def forget_session(self, session: Session) -> None:
+        """A session was closed (called by it)."""
+        with self._lock:
+            self._sessions.discard(session)
+
+    # --- temporary destinations -----------------------------------------------------------------------------------
+
+    def new_temporary_queue(self) -> OwnTemporaryQueue:
+        """Made for `Session.create_temporary_queue`."""
+        made = OwnTemporaryQueue.of(self, str(uuid.uuid4()))
+        self._initial.create_temporary_queue(made.address)
+        self._temporaries.add(made)
+        return made
+
+    def new_temporary_topic(self) -> OwnTemporaryTopic:
+        """Made for `Session.create_temporary_topic`."""
+        made = OwnTemporaryTopic.of(self, str(uuid.uuid4()))
+        self._initial.create_queue(
+            made.address, routing_type="MULTICAST", filter=NOTHING_MATCHES, durable=False, temporary=True
+        )
+        self._temporaries.add(made)
+        return made
+
+    def owns(self, destination: Destination) -> bool:
+        """Was this temporary destination made by this connection, and not deleted?"""
+        return destination in self._temporaries
+
+    def delete_temporary(self, destination: Destination) -> None:
+        """Delete a temporary queue or topic of this connection.
+
+        Raises:
+            IllegalStateError: It has consumers, or is not (or no more) this connection's.
+        """
+        self._check_open()
+        if not self.owns(destination):
+            raise IllegalStateError(f"{destination} is no temporary destination of this connection")
+        with self._lock:
+            sessions = list(self._sessions)
+        if any(session.consumes_from(destination) for session in sessions):
+            raise IllegalStateError(f"{destination} has consumers")
+        self._initial.delete_queue(destination.address)
+        self._temporaries.discard(destination)
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Begin to deliver messages; new connections do not, so that everything can be set up before."""
+        with self._lock:
+            self._check_open()
+            self._used = True
+            self._started = True
+            sessions = list(self._sessions)
+            for session in sessions:
+                if not session.is_closed:
+                    session.core.start()
+        return self
+
+    def stop(self) -> None:
+        """Pause deliveries; returns when no listener runs (onMessageCloseTimeout). Sending goes on.
+
+        Raises:
+            IllegalStateError: A listener of this connection calls.
+        """
+        with self._lock:
+            self._check_open()
+            self._used = True
+            sessions = list(self._sessions)
+        for session in sessions:
+            session.check_may_close("stop")
+        self._started = False
+        for session in sessions:
+            if not session.is_closed:
+                session.core.stop()
+
+    def close(self) -> None:
+        """Close the connection with all that belongs to it: waits for running listeners, ends blocked calls.
+
+        Open transactions are rolled back; temporary destinations end. Returns within about a second when there is no
+        connection to the broker. Calling it again does nothing.
+
+        Raises:
+            IllegalStateError: A listener of this connection calls.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            sessions = list(self._sessions)
+            for session in sessions:
+                session.check_may_close("close")
+            self._closed = True
+            self._sessions.clear()
+        self._exception_listener = None
+        self.factory.close()
+        for session in sessions:
+            session.connection_closed()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        name = "" if self._client_id is None else f" {self._client_id!r}"
+        state = "closed" if self.is_closed else "started" if self._started else "stopped"
+        return f"<Connection{name} {self.factory.engine.link.endpoint} {state}>"
+
+
+def _mode(mode: int) -> AcknowledgeMode:
+    try:
+        return AcknowledgeMode(mode)
+    except ValueError:
+        known = ", ".join(f"{each.name} ({each.value})" for each in AcknowledgeMode)
+        raise JMSError(f"acknowledge mode {mode!r}: must be one of {known}") from None

@@ -1,0 +1,103 @@
+"""Where connections come from in JMS's terms (ActiveMQConnectionFactory), and the short way, `connect`.
+
+Law of this file: a factory holds no socket and shows no secret; what a connection got from it does not change any more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from activeclient.client.locator import ServerLocator
+from activeclient.jms.connection import Connection
+from activeclient.settings import Settings
+from activeclient.urls import default_parameters, default_url
+
+
+class ActiveMQConnectionFactory:
+    """Makes connections.
+
+    Args:
+        url: A connection URL as Artemis knows it; without one `tcp://localhost:61616`, as AMQ_HOST, AMQ_PORT, AMQ_USER
+            and AMQ_PASSWORD of the environment change it.
+        settings: Values by attribute name (`retry_interval=100`); they win over those of the URL.
+
+    Every setting can be read and set as an attribute too: `factory.reconnect_attempts = -1` concerns the connections
+    that are made later.
+
+    Raises:
+        ConfigError: The URL or a setting is wrong; the text names key, value and rule.
+    """
+
+    _locator: ServerLocator
+
+    def __init__(self, url: str | None = None, **settings: Any) -> None:
+        if url is None:
+            url = default_url()
+            settings = {**default_parameters(), **settings}
+        self.__dict__["_locator"] = ServerLocator(url, **settings)
+
+    @classmethod
+    def of(cls, locator: ServerLocator) -> ActiveMQConnectionFactory:
+        """A factory with the URL and the settings of a locator."""
+        made = cls.__new__(cls)
+        made.__dict__["_locator"] = locator
+        return made
+
+    @property
+    def settings(self) -> Settings:
+        """All settings."""
+        return self._locator.settings
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._locator, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self._locator, name, value)
+
+    def create_connection(
+        self, user: str | None = None, password: str | None = None, *, client_id: str | None = None
+    ) -> Connection:
+        """Connect. The connection delivers nothing before it is started.
+
+        Args:
+            user: Instead of the settings' user.
+            password: Instead of the settings' password.
+            client_id: Instead of the settings' client id.
+
+        Raises:
+            JMSSecurityError: Wrong credentials.
+            InvalidClientIDError: Another connection has the client id.
+            ConnectionLost: No endpoint could be reached within `initialConnectAttempts`; the text says why.
+        """
+        factory = self._locator.create_session_factory()
+        try:
+            return Connection(factory, user, password, client_id)
+        except BaseException:
+            factory.close()
+            raise
+
+    def __repr__(self) -> str:
+        return repr(self._locator).replace("ServerLocator", "ActiveMQConnectionFactory", 1)
+
+
+def connect(url: str = "tcp://localhost:61616", *, client_id: str | None = None, **settings: Any) -> Connection:
+    """A started connection that outlives cuts: the profile `reliable`, unless the URL says otherwise.
+
+    Args:
+        url: A connection URL as Artemis knows it; its parameters win over the profile's.
+        settings: Values by attribute name (`user="me", password="..."`); they win over those of the URL.
+
+    Raises:
+        ConfigError: The URL or a setting is wrong.
+        JMSSecurityError: Wrong credentials.
+        ConnectionLost: No endpoint could be reached.
+    """
+    factory = ActiveMQConnectionFactory.of(ServerLocator.reliable(url, **settings))
+    connection = factory.create_connection(client_id=client_id)
+    try:
+        return connection.start()
+    except BaseException:
+        connection.close()
+        raise

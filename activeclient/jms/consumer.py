@@ -1,0 +1,263 @@
+"""Receiving in JMS's terms (jakarta.jms.MessageConsumer).
+
+Law of this file: in AUTO and DUPS_OK mode a message is acknowledged before `receive` returns it, and after its listener
+has returned; a listener that raises has its message delivered again. At most one listener of a session runs at a time,
+and closing waits for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from activeclient.destination import Destination
+from activeclient.errors import ActiveClientError, ClosedError, IllegalStateError
+from activeclient.jms.kinds import received_message
+from activeclient.jms.message import Message
+from activeclient.jms.modes import AcknowledgeMode
+from activeclient.jms.times import Duration, in_seconds
+
+if TYPE_CHECKING:
+    from activeclient.client.consumer import ClientConsumer
+    from activeclient.jms.session import Session
+    from activeclient.wire.message import CoreMessage
+
+logger = logging.getLogger("activeclient.callbacks")
+MessageListener = Callable[[Message], object]
+"""Called with each message (jakarta.jms.MessageListener)."""
+_AT_RECEIPT = (
+    AcknowledgeMode.AUTO_ACKNOWLEDGE,
+    AcknowledgeMode.DUPS_OK_ACKNOWLEDGE,
+    AcknowledgeMode.CLIENT_ACKNOWLEDGE,
+    AcknowledgeMode.SESSION_TRANSACTED,
+)
+
+
+class MessageConsumer:
+    """Receives from a queue, or from a subscription of a topic.
+
+    Made by `Session.create_consumer`. A context manager, and iterable: `for message in consumer` ends when it closes.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        core: ClientConsumer,
+        destination: Destination,
+        selector: str | None,
+        *,
+        no_local: bool,
+        subscription: str | None,
+    ) -> None:
+        self._session = session
+        self._core = core
+        self._destination = destination
+        self._selector = selector
+        self._no_local = no_local
+        self._subscription = subscription
+        """The queue that ends with this consumer."""
+        self._listener: MessageListener | None = None
+        self._turn = threading.Lock()
+        """Held while the listener runs."""
+        self._receiving = 0
+        self._closed = False
+        self._ended = False
+        self._mode = session.acknowledge_mode
+
+    # --- what it is -----------------------------------------------------------------------------------------------
+
+    @property
+    def destination(self) -> Destination:
+        """What it consumes from."""
+        return self._destination
+
+    @property
+    def message_selector(self) -> str | None:
+        """The selector that it was made with."""
+        return self._selector
+
+    @property
+    def no_local(self) -> bool:
+        """Does it leave out what its connection sends?"""
+        return self._no_local
+
+    @property
+    def is_closed(self) -> bool:
+        """Closed, itself or what it belongs to."""
+        return self._closed or self._core.is_closed
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("the consumer is closed")
+        self._session.check_open()
+
+    # --- receiving ------------------------------------------------------------------------------------------------
+
+    def receive(self, timeout: Duration | None = None) -> Message | None:
+        """Return the next message, or None when `timeout` passes without one, or when the consumer is closed meanwhile.
+
+        Works through reconnects: while the link is down the call goes on waiting, and the time spent counts. Messages
+        that are too old when they come are skipped. Nothing is delivered before the connection is started.
+
+        Args:
+            timeout: Seconds or a timedelta; None waits until a message arrives, 0 asks the broker once.
+
+        Raises:
+            IllegalStateError: The consumer has a listener, or was closed before.
+            ReconnectGaveUp: No attempts are left. Messages not acknowledged are delivered again to the next consumer.
+        """
+        self._check_open()
+        if self._listener is not None:
+            raise IllegalStateError("the consumer has a message listener; receive() is not allowed")
+        left = None if timeout is None else in_seconds("timeout", timeout)
+        if left == 0 and not self._session.is_started:
+            return None
+        deadline = None if not left else time.monotonic() + left
+        self._receiving += 1
+        try:
+            while True:
+                core = self._core.receive(left)
+                if core is None:
+                    return None
+                if not self._expired(core):
+                    if self._mode in _AT_RECEIPT:
+                        self._core.acknowledge(core)
+                    return received_message(core, self._session, self._destination)
+                if deadline is not None:
+                    left = max(0.0, deadline - time.monotonic())
+        except ClosedError:
+            return None
+        finally:
+            self._receiving -= 1
+
+    def receive_no_wait(self) -> Message | None:
+        """Return a message if the broker has one for us now."""
+        return self.receive(0)
+
+    def _expired(self, core: CoreMessage) -> bool:
+        if core.expiration and time.time() * 1000 >= core.expiration:
+            self._core.expire(core)
+            return True
+        return False
+
+    def messages(self, timeout: Duration | None = None) -> Iterator[Message]:
+        """Iterate over messages until none comes within `timeout`, or the consumer is closed."""
+        while not self.is_closed:
+            message = self.receive(timeout)
+            if message is None:
+                return
+            yield message
+
+    def __iter__(self) -> Iterator[Message]:
+        return self.messages()
+
+    # --- a listener -----------------------------------------------------------------------------------------------
+
+    @property
+    def message_listener(self) -> MessageListener | None:
+        """Called with each message, one at a time for the session. None stops that, and waits for the running call.
+
+        When it raises: in AUTO, DUPS_OK and INDIVIDUAL mode the session recovers, so the message comes again, marked
+        redelivered, until the broker's limit; in the others the application decides. The exception is logged.
+
+        Raises:
+            IllegalStateError: Another thread is in `receive`.
+        """
+        return self._listener
+
+    @message_listener.setter
+    def message_listener(self, listener: MessageListener | None) -> None:
+        self._check_open()
+        if self._receiving and listener is not None:
+            raise IllegalStateError("a thread is in receive(); a message listener is not allowed")
+        self._listener = listener
+        self._core.message_handler = None if listener is None else self._deliver
+        if listener is None:
+            self._wait_for_listener()
+
+    def on_message(self, listener: MessageListener) -> MessageListener:
+        """Set the listener; as a decorator: `@consumer.on_message`."""
+        self.message_listener = listener
+        return listener
+
+    def _deliver(self, core: CoreMessage) -> None:
+        with self._turn:
+            listener = self._listener
+            if listener is None or self._closed:
+                return  # not acknowledged: closing gives it back
+            if self._expired(core):
+                return
+            try:
+                self._call(listener, core)
+            except ActiveClientError:
+                # Acknowledging or recovering failed with its session: what was not acknowledged comes again.
+                logger.exception("a message could not be acknowledged")
+        self._close_if_wanted()
+
+    def _close_if_wanted(self) -> None:
+        if self._closed:
+            self._close_core()
+
+    def _call(self, listener: MessageListener, core: CoreMessage) -> None:
+        mode = self._mode
+        explicit = mode in (AcknowledgeMode.CLIENT_ACKNOWLEDGE, AcknowledgeMode.SESSION_TRANSACTED)
+        if explicit:
+            self._core.acknowledge(core)
+        session = self._session
+        session.recovered = False
+        try:
+            listener(received_message(core, session, self._destination))
+        except Exception:
+            logger.exception("the message listener of %r raised", self)
+            if not explicit and not session.is_closed:
+                session.recover()
+            return
+        automatic = not explicit and mode is not AcknowledgeMode.INDIVIDUAL_ACKNOWLEDGE
+        if automatic and not session.recovered and not session.is_closed:
+            self._core.acknowledge(core)
+
+    def _wait_for_listener(self) -> None:
+        if not self._session.in_callback and self._turn.acquire(timeout=self._session.close_timeout):
+            self._turn.release()
+
+    # --- closing --------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the consumer: waits for a running listener, ends a blocked `receive`; a non-durable subscription ends.
+
+        Called by its own listener it closes when that returns, with its message acknowledged.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._core.stop_listening()
+        if self._session.in_callback and self._turn.locked():
+            return  # by its own listener: `_deliver` goes on
+        self._wait_for_listener()
+        self._close_core()
+
+    def _close_core(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._session.forget_consumer(self)
+        try:
+            self._core.close()
+            if self._subscription is not None and not self._session.core.is_closed:
+                self._session.core.delete_queue(self._subscription)
+        except ActiveClientError as error:
+            # Temporary: the broker deletes it with the connection.
+            logger.debug("closing %r: %s", self, error)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<MessageConsumer {self._destination}{' closed' if self.is_closed else ''}>"

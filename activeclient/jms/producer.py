@@ -1,0 +1,291 @@
+"""Sending in JMS's terms (jakarta.jms.MessageProducer).
+
+Law of this file: what a send decides (id, times, mode, priority, destination) is written into the message that was
+given, so its sender sees it afterwards; a completion is told once, after the broker has answered.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from activeclient.destination import Destination, Topic
+from activeclient.errors import ActiveClientError, ClosedError, InvalidDestinationError, UnsupportedOperationError
+from activeclient.jms.addressing import usable
+from activeclient.jms.kinds import message_of
+from activeclient.jms.message import Message, delivery_mode, priority
+from activeclient.jms.modes import DEFAULT_DELIVERY_MODE, DEFAULT_PRIORITY, DeliveryMode
+from activeclient.jms.properties import CONNECTION_ID, ROUTING_TYPE
+from activeclient.jms.times import Duration, in_milliseconds, in_seconds
+from activeclient.wire.message import CoreMessage
+from activeclient.wire.properties import DUPLICATE_ID_NAME, Byte
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from activeclient.jms.session import Session
+
+_ROUTING = {0: Byte(0), 1: Byte(1)}
+OnComplete = Callable[[Message, ActiveClientError | None], object]
+"""Called as `on_complete(message, error)`; error is None when the broker has the message."""
+
+
+class CompletionListener(Protocol):
+    """Told how an asynchronous send ended (jakarta.jms.CompletionListener)."""
+
+    def on_completion(self, message: Message) -> None:
+        """The broker has the message."""
+
+    def on_exception(self, message: Message, error: ActiveClientError) -> None:
+        """It has not, or may not have (`error.outcome`)."""
+
+
+class MessageProducer:
+    """Sends to a destination, or without one of its own to those that each send names.
+
+    Made by `Session.create_producer`. A context manager.
+    """
+
+    def __init__(self, session: Session, destination: Destination | None) -> None:
+        self._session = session
+        self._destination = destination
+        self._core = session.core.create_producer(None if destination is None else destination.address)
+        self._core.stamps = False
+        self._delivery_mode = DEFAULT_DELIVERY_MODE
+        self._priority = DEFAULT_PRIORITY
+        self._time_to_live: Duration = 0
+        self._delivery_delay: Duration = 0
+        self.disable_message_id = False
+        """Send without JMSMessageID."""
+        self.disable_message_timestamp = False
+        """Send without JMSTimestamp."""
+
+    # --- defaults -------------------------------------------------------------------------------------------------
+
+    @property
+    def destination(self) -> Destination | None:
+        """What it was made for."""
+        return self._destination
+
+    @property
+    def delivery_mode(self) -> DeliveryMode:
+        """Default PERSISTENT."""
+        return self._delivery_mode
+
+    @delivery_mode.setter
+    def delivery_mode(self, value: int) -> None:
+        self._check_open()
+        self._delivery_mode = delivery_mode(value)
+
+    @property
+    def priority(self) -> int:
+        """0 to 9; default 4."""
+        return self._priority
+
+    @priority.setter
+    def priority(self, value: int) -> None:
+        self._check_open()
+        self._priority = priority(value)
+
+    @property
+    def time_to_live(self) -> Duration:
+        """Seconds until a message expires; 0, the default, never."""
+        return self._time_to_live
+
+    @time_to_live.setter
+    def time_to_live(self, value: Duration) -> None:
+        self._check_open()
+        in_seconds("time_to_live", value)
+        self._time_to_live = value
+
+    @property
+    def delivery_delay(self) -> Duration:
+        """Seconds before which a message is not delivered; default 0."""
+        return self._delivery_delay
+
+    @delivery_delay.setter
+    def delivery_delay(self, value: Duration) -> None:
+        self._check_open()
+        in_seconds("delivery_delay", value)
+        self._delivery_delay = value
+
+    # --- sending --------------------------------------------------------------------------------------------------
+
+    def send(
+        self,
+        message: object,
+        destination: Destination | None = None,
+        *,
+        delivery_mode: int | None = None,
+        priority: int | None = None,
+        time_to_live: Duration | None = None,
+        delivery_delay: Duration | None = None,
+        properties: Mapping[str, object] | None = None,
+        correlation_id: str | bytes | None = None,
+        reply_to: Destination | None = None,
+        type: str | None = None,
+        duplicate_id: str | bytes | None = None,
+        on_complete: OnComplete | CompletionListener | None = None,
+        timeout: Duration | None = None,
+    ) -> Message:
+        """Send a message and return it, with the headers that it was sent with.
+
+        Durable messages wait until the broker has stored them, others do not (blockOnDurableSend,
+        blockOnNonDurableSend), and in a transaction none does: there `commit` waits.
+
+        Args:
+            message: A message; or text, bytes, a binary file, None: a message is made of it.
+            destination: Where to; only for a producer without a destination of its own.
+            delivery_mode: This and the next three: for this send only.
+            time_to_live: Seconds until it expires; 0 never.
+            delivery_delay: Seconds before which it is not delivered.
+            properties: Added to the message's.
+            duplicate_id: By which the broker recognises a repeat; to send again what ended in `OutcomeUnknown`.
+            on_complete: Called when the broker has answered, as `on_complete(message, error)`, or a
+                `CompletionListener`; then the call does not wait. Until then the message must be left alone.
+            timeout: Seconds to wait instead of callTimeout and callFailoverTimeout.
+
+        Raises:
+            OutcomeUnknown: The broker may have it: send again only with its `duplicate_id`.
+            InvalidDestinationError: No destination, or one that does not exist and is not created.
+            UnsupportedOperationError: The producer has another destination.
+            JMSError: The broker refused it.
+            CallTimeout, OutageTimeout: It was not sent and will not be.
+        """
+        self._check_open()
+        given = message_of(message)
+        to = self._target(destination)
+        mode = self._delivery_mode if delivery_mode is None else _mode(delivery_mode)
+        level = self._priority if priority is None else _priority(priority)
+        live = in_milliseconds("time_to_live", self._time_to_live if time_to_live is None else time_to_live)
+        delay = in_milliseconds("delivery_delay", self._delivery_delay if delivery_delay is None else delivery_delay)
+        limit = None if timeout is None else in_seconds("timeout", timeout)
+        core = given.outgoing()
+        for name, value in (properties or {}).items():
+            given.properties[name] = value
+        if correlation_id is not None:
+            given.jms_correlation_id = correlation_id
+        if reply_to is not None:
+            given.jms_reply_to = reply_to
+        if type is not None:
+            given.jms_type = type
+        self._stamp(given, core, to, mode, level, live, delay, duplicate_id)
+        handler = None if on_complete is None else self._handler(given, on_complete)
+        try:
+            self._core.send(core, handler, address=to.address if self._destination is None else None, timeout=limit)
+        finally:
+            if duplicate_id is not None:
+                core.properties.pop(DUPLICATE_ID_NAME, None)
+        return given
+
+    def send_async(self, message: object, destination: Destination | None = None, **options: object) -> Future[Message]:
+        """Send as `send` with `on_complete`; the future has the message when the broker has it, or the error."""
+        from concurrent.futures import Future
+
+        future: Future[Message] = Future()
+        future.set_running_or_notify_cancel()
+
+        def ended(sent: Message, error: ActiveClientError | None) -> None:
+            if error is None:
+                future.set_result(sent)
+            else:
+                future.set_exception(error)
+
+        self.send(message, destination, on_complete=ended, **options)  # type: ignore[arg-type]
+        return future
+
+    def _target(self, destination: Destination | None) -> Destination:
+        own = self._destination
+        if own is not None:
+            if destination is not None and destination != own:
+                raise UnsupportedOperationError(f"this producer sends to {own}; one without a destination can choose")
+            to = own
+        elif destination is None:
+            raise InvalidDestinationError("this producer has no destination: each send needs one")
+        else:
+            to = usable(destination, "a send")
+        self._session.known.for_sending(self._session.core, to)
+        return to
+
+    def _stamp(
+        self,
+        message: Message,
+        core: CoreMessage,
+        to: Destination,
+        mode: DeliveryMode,
+        level: int,
+        live: int,
+        delay: int,
+        duplicate_id: str | bytes | None,
+    ) -> None:
+        now = int(time.time() * 1000)
+        core.durable = mode is DeliveryMode.PERSISTENT
+        core.priority = level
+        core.timestamp = 0 if self.disable_message_timestamp else now
+        core.expiration = now + live if live else 0
+        core.user_id = None if self.disable_message_id else uuid.uuid4().bytes
+        message._id = None
+        message._destination = to
+        message.forget_schedule()
+        properties = core.properties
+        if delay:
+            message.schedule(now + delay)
+        properties[CONNECTION_ID] = self._session.connection_tag
+        properties[ROUTING_TYPE] = _ROUTING[0 if isinstance(to, Topic) else 1]
+        if duplicate_id is not None:
+            properties[DUPLICATE_ID_NAME] = duplicate_id
+
+    def _handler(
+        self, message: Message, on_complete: OnComplete | CompletionListener
+    ) -> Callable[[CoreMessage, ActiveClientError | None], object]:
+        session = self._session
+
+        def told(_: CoreMessage, error: ActiveClientError | None) -> None:
+            with session.completing():
+                if callable(on_complete):
+                    on_complete(message, error)
+                elif error is None:
+                    on_complete.on_completion(message)
+                else:
+                    on_complete.on_exception(message, error)
+
+        if not callable(on_complete) and not hasattr(on_complete, "on_completion"):
+            raise TypeError("on_complete must be callable, or have on_completion and on_exception")
+        return told
+
+    # --- closing --------------------------------------------------------------------------------------------------
+
+    def _check_open(self) -> None:
+        if self._core.is_closed:
+            raise ClosedError("the producer is closed")
+        self._session.check_open()
+
+    @property
+    def is_closed(self) -> bool:
+        """Closed, itself or what it belongs to."""
+        return self._core.is_closed
+
+    def close(self) -> None:
+        """Close the producer; what it has sent is not affected.
+
+        Raises:
+            IllegalStateError: Called by a completion listener of its session.
+        """
+        self._session.check_not_completing("close a producer")
+        self._core.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<MessageProducer {self._destination or 'anonymous'}{' closed' if self.is_closed else ''}>"
+
+
+_mode = delivery_mode
+_priority = priority

@@ -1,0 +1,350 @@
+"""One thread of control for sending and receiving (jakarta.jms.Session).
+
+Law of this file: the mode decides what a core session commits by itself and in which batches, as in Artemis' client
+(ActiveMQConnection.createSessionInternal); `acknowledge`, `commit` and `rollback` return when the broker has answered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from activeclient.client.session import ClientSession
+from activeclient.destination import Destination, Queue, Topic
+from activeclient.drivers import dispatch
+from activeclient.errors import (
+    ClosedError,
+    IllegalStateError,
+    InvalidDestinationError,
+    TransactionRolledBackError,
+)
+from activeclient.jms.addressing import Known, subscription_packet, usable
+from activeclient.jms.browser import QueueBrowser
+from activeclient.jms.bytes_message import BytesMessage
+from activeclient.jms.consumer import MessageConsumer
+from activeclient.jms.message import Message, TextMessage
+from activeclient.jms.modes import AcknowledgeMode
+from activeclient.jms.producer import MessageProducer
+from activeclient.jms.selector import core_filter, without_own
+from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
+
+if TYPE_CHECKING:
+    from activeclient.jms.connection import Connection
+
+
+class Session:
+    """A session of a connection. For one thread at a time, `close` excepted. Made by `Connection.create_session`.
+
+    A context manager: leaving it closes it, and so rolls back an open transaction.
+    """
+
+    def __init__(self, connection: Connection, mode: AcknowledgeMode, core: ClientSession, known: Known) -> None:
+        self._connection = connection
+        self._mode = mode
+        self.core = core
+        """The core session below: for what JMS does not have."""
+        self.known = known
+        self.connection_tag = connection.tag
+        self.close_timeout = core.settings.on_message_close_timeout / 1000
+        self.recovered = False
+        """Did the running listener, or its failure, recover the session?"""
+        self._completing = 0
+        self._consumers: set[MessageConsumer] = set()
+        self._browsers: set[QueueBrowser] = set()
+        self._closed = False
+        self._closing = threading.Lock()
+
+    # --- what it is -----------------------------------------------------------------------------------------------
+
+    @property
+    def acknowledge_mode(self) -> AcknowledgeMode:
+        """Who acknowledges, and when."""
+        return self._mode
+
+    @property
+    def transacted(self) -> bool:
+        """Is the mode SESSION_TRANSACTED?"""
+        return self._mode is AcknowledgeMode.SESSION_TRANSACTED
+
+    @property
+    def is_closed(self) -> bool:
+        """Closed, itself or its connection, or lost with it."""
+        return self._closed or self.core.is_closed
+
+    @property
+    def is_started(self) -> bool:
+        """Are messages delivered?"""
+        return self._connection.is_started
+
+    @property
+    def in_callback(self) -> bool:
+        """Is the caller a listener of this session, of messages or completions?"""
+        return dispatch.current().running_in_current_thread(self.core.callbacks)
+
+    def check_open(self) -> None:
+        """Raise ClosedError when it is closed, or what closed it."""
+        if self._closed:
+            raise ClosedError("the session is closed")
+        self.core.engine.check_open()
+
+    @contextlib.contextmanager
+    def completing(self) -> Iterator[None]:
+        """While a completion listener runs (called by producers)."""
+        self._completing += 1
+        try:
+            yield
+        finally:
+            self._completing -= 1
+
+    def check_not_completing(self, what: str) -> None:
+        """Raise IllegalStateError when a completion listener of this session is the caller (JMS 2.0, 7.3.8)."""
+        if self._completing and self.in_callback:
+            raise IllegalStateError(f"a completion listener must not {what}")
+
+    # --- destinations ---------------------------------------------------------------------------------------------
+
+    def create_queue(self, name: str) -> Queue:
+        """The queue of this name, with attributes behind `?` perhaps. Nothing is asked or created yet."""
+        self.check_open()
+        return Queue(f"jms.queue.{name}" if self.core.settings.enable_1x_prefixes else name)
+
+    def create_topic(self, name: str) -> Topic:
+        """The topic of this name. Nothing is asked or created yet."""
+        self.check_open()
+        return Topic(f"jms.topic.{name}" if self.core.settings.enable_1x_prefixes else name)
+
+    def create_temporary_queue(self) -> OwnTemporaryQueue:
+        """A queue that lives as long as the connection; others may send to it."""
+        self.check_open()
+        return self._connection.new_temporary_queue()
+
+    def create_temporary_topic(self) -> OwnTemporaryTopic:
+        """A topic that lives as long as the connection; others may publish to it."""
+        self.check_open()
+        return self._connection.new_temporary_topic()
+
+    # --- messages -------------------------------------------------------------------------------------------------
+
+    def create_message(self, *, properties: Mapping[str, object] | None = None) -> Message:
+        """A message without a body."""
+        self.check_open()
+        return Message(properties=properties)
+
+    def create_text_message(
+        self, text: str | None = None, *, properties: Mapping[str, object] | None = None
+    ) -> TextMessage:
+        """A message with a text."""
+        self.check_open()
+        return TextMessage(text, properties=properties)
+
+    def create_bytes_message(
+        self, data: bytes = b"", *, properties: Mapping[str, object] | None = None
+    ) -> BytesMessage:
+        """A message with bytes."""
+        self.check_open()
+        return BytesMessage(data, properties=properties)
+
+    # --- producers, consumers, browsers ---------------------------------------------------------------------------
+
+    def create_producer(self, destination: Destination | None = None) -> MessageProducer:
+        """A producer; without a destination, each send names one.
+
+        Raises:
+            InvalidDestinationError: It does not exist and the broker creates none, or it is of the other kind.
+        """
+        self.check_open()
+        if destination is not None:
+            self.known.for_sending(self.core, usable(destination, "a producer"))
+        return MessageProducer(self, destination)
+
+    def create_consumer(
+        self,
+        destination: Destination,
+        selector: str | None = None,
+        *,
+        no_local: bool = False,
+        window_size: int | None = None,
+    ) -> MessageConsumer:
+        """A consumer of a queue, or of a topic: a subscription that begins now and ends with the consumer.
+
+        Args:
+            selector: Only messages that match, in JMS's selector language; blank: all.
+            no_local: Leave out what this connection sends.
+            window_size: Bytes of prefetch instead of consumerWindowSize; 0 none.
+
+        Raises:
+            InvalidDestinationError: None, or it does not exist and the broker creates none; another connection's
+                temporary one.
+            InvalidSelectorError: The broker does not understand the selector.
+        """
+        self.check_open()
+        to = usable(destination, "a consumer")
+        if to.temporary and not self._connection.owns(to):
+            raise InvalidDestinationError(f"{to}: only the connection that made it may consume from it")
+        filter_string = core_filter(selector)
+        if no_local:
+            filter_string = without_own(filter_string, self.connection_tag)
+        subscription: str | None = None
+        if isinstance(to, Topic) and to.queue_name is None:
+            subscription = str(uuid.uuid4())
+            self._subscribe(to, subscription, filter_string)
+            queue, filter_string = subscription, None
+        else:
+            queue = to.queue_name or to.address
+            self.known.for_receiving(self.core, to, queue)
+        try:
+            core = self.core.create_consumer(
+                queue, filter_string, window_size=window_size, priority=to.consumer_priority
+            )
+        except BaseException:
+            if subscription is not None and not self.core.is_closed:
+                self.core.delete_queue(subscription)
+            raise
+        consumer = MessageConsumer(
+            self, core, to, selector if core_filter(selector) else None, no_local=no_local, subscription=subscription
+        )
+        self._consumers.add(consumer)
+        return consumer
+
+    def _subscribe(self, topic: Topic, queue: str, filter_string: str | None) -> None:
+        known = self.core.query_address(topic.address)
+        if not known.exists and not known.auto_create_addresses:
+            raise InvalidDestinationError(f"{topic} does not exist, and the broker creates none")
+        self.core.request(subscription_packet(topic, queue, filter_string))
+
+    def consumes_from(self, destination: Destination) -> bool:
+        """Has it an open consumer of `destination`?"""
+        return any(consumer.destination == destination for consumer in list(self._consumers))
+
+    def forget_consumer(self, consumer: MessageConsumer) -> None:
+        """A consumer was closed (called by it)."""
+        self._consumers.discard(consumer)
+
+    def create_browser(self, queue: Queue, selector: str | None = None) -> QueueBrowser:
+        """Look at a queue without taking anything: iterate over it.
+
+        Raises:
+            InvalidDestinationError: It does not exist and the broker creates none.
+        """
+        self.check_open()
+        if not isinstance(queue, Queue):
+            raise InvalidDestinationError(f"only queues can be browsed, not {queue!r}")
+        self.known.for_receiving(self.core, queue, queue.queue_name or queue.address)
+        browser = QueueBrowser(self, queue, selector, core_filter(selector))
+        self._browsers.add(browser)
+        return browser
+
+    # --- acknowledging, transactions ------------------------------------------------------------------------------
+
+    def acknowledge(self, message: Message) -> None:
+        """`message.acknowledge()` was called."""
+        self.check_open()
+        if self._mode is AcknowledgeMode.CLIENT_ACKNOWLEDGE:
+            self.core.commit()
+        elif self._mode is AcknowledgeMode.INDIVIDUAL_ACKNOWLEDGE:
+            self._acknowledge_one(message)
+
+    def _acknowledge_one(self, message: Message) -> None:
+        core = message.core
+        owner = core.origin.consumer.owner
+        if owner.is_closed or not owner.holds(core):
+            raise TransactionRolledBackError(
+                "the session was recreated, or the consumer closed, since the message came: it is delivered again",
+                code=111,
+            )
+        owner.individual_acknowledge(core)
+        self.core.commit()
+
+    def commit(self) -> None:
+        """Make what was sent visible, and acknowledge what was received, since the last commit; all or nothing.
+
+        Raises:
+            IllegalStateError: The session is not transacted, or a completion listener calls.
+            TransactionRolledBackError: Certainly rolled back; the messages come again.
+            TransactionOutcomeUnknownError: The session was lost while the commit was on its way.
+        """
+        self._check_transacted("commit")
+        self.core.commit()
+
+    def rollback(self) -> None:
+        """Undo what was sent and received since the last commit; the messages come again, marked redelivered.
+
+        Raises:
+            IllegalStateError: The session is not transacted, or a completion listener calls.
+        """
+        self._check_transacted("roll back")
+        self.core.rollback()
+
+    def _check_transacted(self, what: str) -> None:
+        self.check_open()
+        self.check_not_completing(what)
+        if not self.transacted:
+            raise IllegalStateError(f"a session in mode {self._mode.name} cannot {what}")
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Self]:
+        """Commit at the end of the block, or roll back when it raises."""
+        self._check_transacted("commit")
+        try:
+            yield self
+        except BaseException:
+            if not self.is_closed:
+                self.rollback()
+            raise
+        self.commit()
+
+    def recover(self) -> None:
+        """Have delivered again, marked redelivered, all that was received and not acknowledged.
+
+        Raises:
+            IllegalStateError: The session is transacted: there it is `rollback`.
+        """
+        self.check_open()
+        if self.transacted:
+            raise IllegalStateError("a transacted session cannot recover; roll it back")
+        self.recovered = True
+        self.core.rollback(consider_last_message_as_delivered=True)
+
+    # --- closing --------------------------------------------------------------------------------------------------
+
+    def check_may_close(self, what: str) -> None:
+        """Raise IllegalStateError when a listener of this session calls: closing would wait for itself."""
+        if self.in_callback:
+            raise IllegalStateError(f"a listener must not {what} its own session or connection")
+
+    def close(self) -> None:
+        """Close the session: waits for a running listener, ends a blocked `receive`, rolls back an open transaction.
+
+        Any thread may call it, but no listener of the session.
+
+        Raises:
+            IllegalStateError: A listener of this session calls.
+        """
+        self.check_may_close("close")
+        with self._closing:
+            if self._closed:
+                return
+            for consumer in list(self._consumers):
+                consumer.close()
+            for browser in list(self._browsers):
+                browser.close()
+            self._closed = True
+            self.core.close()
+            self._connection.forget_session(self)
+
+    def connection_closed(self) -> None:
+        """The connection was closed (called by it)."""
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Session {self._mode.name} {'closed' if self.is_closed else self.core.state}>"
