@@ -40,7 +40,7 @@ class Watch:
         elif isinstance(event, Reconnected):
             self.outages.append(event.seconds)
         if isinstance(event, (SessionRecreated, GaveUp, SendFailed)):
-            self.notes.append(str(event))
+            self.notes.append(str(event)[:600])
 
     @classmethod
     def of(cls, factory: ClientSessionFactory) -> Watch:
@@ -110,7 +110,9 @@ class Report:
     def check(self, *, reattached: bool = True) -> None:
         """Put the line into the table and fail if anything is wrong."""
         ROWS.append(self.row())
-        assert self.wrong(reattached=reattached) == []
+        wrong = self.wrong(reattached=reattached)
+        if wrong:
+            raise AssertionError("; ".join(wrong))
 
 
 __all__ = ["HEADER", "ROWS", "Detached", "Report", "Watch"]

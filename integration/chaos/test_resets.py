@@ -161,8 +161,7 @@ def test_a_queue_of_20000_messages_streams_through_cuts(artemis: Broker, cutter:
         with factory.create_session(ack_batch_size=0) as receiving:
             consumer = receiving.create_consumer(queue)
             receiving.start()
-            cuts = amount.share(2) if amount.full else 25
-            with Chopper(cutter, amount.seed, cuts, high=400_000) as chopper:
+            with Chopper(cutter, amount.seed, 10_000, high=600_000) as chopper:
                 receive_numbers(consumer, ledger, lambda: True)
             report.cuts, report.inside = chopper.main, chopper.further
             factory.wait_until_connected(10)
