@@ -426,7 +426,9 @@ def test_h_another_broker_takes_over_and_back(private_broker_of: MakeBroker, ope
     first, second = private_broker_of(), private_broker_of()
     with Cutter(first.host, first.port) as one, Cutter(second.host, second.port) as two:
         more = {"reconnectAttempts": -1} if way == "list" else {"reconnectAttempts": 1, "failoverAttempts": -1}
-        factory = opened.factory(f"({one.url()},{two.url()})", {**RELIABLE, **more}, retryInterval=50)
+        # A lost session keeps its consumer on its broker, and messages with it, until the TTL is over.
+        ttl = {"connectionTTL": 1000, "clientFailureCheckPeriod": 300}
+        factory = opened.factory(f"({one.url()},{two.url()})", {**RELIABLE, **more, **ttl})
         recorder = Recorder(factory)
         session = factory.create_session(ack_batch_size=0).start()
         session.create_queue("moving")
