@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from activeclient.client.large_message import send_large
 from activeclient.client.rate import RateLimit
 from activeclient.engine.producer import CreditPool
-from activeclient.engine.requests import SendToken
+from activeclient.engine.requests import SendToken, UnattendedToken
 from activeclient.engine.session import State
 from activeclient.errors import CallTimeout, IllegalStateError, Outcome
 from activeclient.wire import versions
@@ -127,14 +127,20 @@ class ClientProducer:
                 self._channel_id, self._version = engine.channel_id, client.version
             key = (to, message.body_type, durable, message.priority)
             template = self._templates.get(key) or self._template(key)
+            token: SendToken | None
             if blocking or handler is not None:
                 engine.correlation_id = correlation_id = engine.correlation_id + 1
                 token = SendToken(correlation_id, handler, message)
                 asks = True
+            elif self._windowed:
+                token, asks = None, True
+                correlation_id = engine.next_correlation()
+            elif durable:
+                # Without a command buffer only its own answer tells what became of a send, a refusal included.
+                correlation_id = engine.next_correlation()
+                token, asks = UnattendedToken(correlation_id), True
             else:
-                token = None
-                asks = self._windowed
-                correlation_id = engine.next_correlation() if asks else 0
+                token, asks, correlation_id = None, False, 0
             frame = template.encode(
                 body,
                 message.timestamp or (int(time() * 1000) if self.stamps else 0),

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from activeclient.errors import ActiveClientError
+from activeclient.events import SendFailed
 from activeclient.wire.packet import Packet
 
 if TYPE_CHECKING:
@@ -71,6 +72,18 @@ class SendToken(Pending):
         """Call the handler; on a worker, never under the lock."""
         if self.handler is not None:
             self.handler(self.message, self.error)
+
+
+class UnattendedToken(SendToken):
+    """A send that nobody waits for, on a session without a command buffer: its failure is told to event listeners."""
+
+    __slots__ = ()
+
+    def failed(self, session: Session, error: ActiveClientError) -> None:
+        if not self.done:
+            self.done = True
+            self.error = error
+            session.emit(SendFailed(session.channel_id, error))
 
 
 NULL: tuple[int, ...] = (21,)

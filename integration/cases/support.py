@@ -23,7 +23,7 @@ from activeclient.events import Detached, Event, GaveUp, Reconnected
 from activeclient.wire.message import CoreMessage
 from integration.cutter import Cutter, How
 
-PATIENCE = 20.0
+PATIENCE = 12.0
 """Seconds after which what should have come is missing; a busy machine needs some."""
 RETRY: dict[str, object] = {"retryInterval": 50, "reconnectAttempts": -1, "callTimeout": 10000}
 WINDOW: dict[str, object] = {**RETRY, "confirmationWindowSize": 1048576}

@@ -142,7 +142,9 @@ def test_b_asynchronous_sends_without_window_each_end_in_one_way(
     stored = drain(session.create_consumer(queue))
     assert line.cuts == 2
     assert len(stored) == len(set(stored))
-    assert stored == sorted(stored)
+    # The lost session's last sends may be stored behind the first of the new one: those are the ones in doubt.
+    completed = [number for number in stored if number in set(outcomes.done)]
+    assert completed == sorted(completed)
     assert set(outcomes.done) <= set(stored), "completed and not stored"
     if duplicate_ids:
         assert not outcomes.failed
@@ -164,13 +166,13 @@ def test_b_a_send_that_nobody_waits_for_is_reported_when_its_fate_is_unknown(
     for index in range(200):
         producer.send(numbered(session, index))
     recorder.wait(Reconnected)
-    producer.flush()
     session.query_queue(queue)
     stored = set(drain(session.create_consumer(queue)))
     missing = set(range(200)) - stored
-    reported = len(recorder.of(SendFailed))
-    # Without a response asked for, a send without window is known to be lost only as far as it was on its way.
-    assert reported >= len(missing), f"{len(missing)} lost, {reported} reported"
+    assert missing
+    failed = recorder.of(SendFailed)
+    assert len(failed) >= len(missing)
+    assert all(event.error.outcome is Outcome.UNKNOWN for event in failed)
 
 
 # --- c: the broker is killed ------------------------------------------------------------------------------------------
@@ -422,7 +424,9 @@ def test_h_another_broker_takes_over_and_back(private_broker_of: MakeBroker, ope
     first, second = private_broker_of(), private_broker_of()
     with Cutter(first.host, first.port) as one, Cutter(second.host, second.port) as two:
         more = {"reconnectAttempts": -1} if way == "list" else {"reconnectAttempts": 1, "failoverAttempts": -1}
-        factory = opened.factory(f"({one.url()},{two.url()})", {**RELIABLE, **more}, retryInterval=50)
+        # A lost session keeps its consumer on its broker, and messages with it, until the TTL is over.
+        ttl = {"connectionTTL": 1000, "clientFailureCheckPeriod": 300}
+        factory = opened.factory(f"({one.url()},{two.url()})", {**RELIABLE, **more, **ttl})
         recorder = Recorder(factory)
         session = factory.create_session(ack_batch_size=0).start()
         session.create_queue("moving")
