@@ -377,7 +377,9 @@ def _shown(text: str | None) -> str:
     """A peer's text for an error of ours: cut, and without control characters that would forge log lines."""
     if not text:
         return "no text"
-    cut = text if len(text) <= MAX_SERVER_TEXT else f"{text[:MAX_SERVER_TEXT]}... ({len(text)} characters)"
-    if cut.isprintable():
-        return cut
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
+    shown = text[:MAX_SERVER_TEXT]
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
+    if len(text) > MAX_SERVER_TEXT or len(shown) > MAX_SERVER_TEXT:
+        shown = f"{shown[:MAX_SERVER_TEXT]}... ({len(text)} characters)"
+    return shown

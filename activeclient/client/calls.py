@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 
 from activeclient.drivers.threads import Pump
+from activeclient.engine.link import State as LinkState
 from activeclient.engine.requests import Pending
-from activeclient.engine.session import Session
+from activeclient.engine.session import Session, State
 from activeclient.errors import ActiveClientError, CallTimeout, OutageTimeout, Outcome
 
 NEVER = 365 * 86400.0
@@ -43,13 +44,19 @@ class Calls:
         """Wait with the lock held; None when `ready()` holds, else the error that says which limit was reached."""
         session = self.session
         pump = self.pump
-        begun = session.usable_time(time.monotonic())
-        deadline = None if timeout is None else time.monotonic() + timeout
+        last = time.monotonic()
+        begun = session.usable_time(last)
+        deadline = None if timeout is None else last + timeout
+        usable = False
+        asking = 0.0
         while not ready():
             now = time.monotonic()
-            usable = session.lost_at is None
+            if usable and session.state is State.NEW:
+                asking += now - last
+            last = now
+            usable = _answerable(session)
             if usable:
-                left = self.call_timeout - (session.usable_time(now) - begun)
+                left = self.call_timeout - asking - (session.usable_time(now) - begun)
                 error: ActiveClientError = CallTimeout(
                     f"no answer within {self.call_timeout:g} s (callTimeout)", code=3
                 )
@@ -64,7 +71,7 @@ class Calls:
             if left <= 0:
                 return error
             pump.wait(
-                lambda was=usable: ready() or (session.lost_at is None) is not was,  # type: ignore[misc]
+                lambda was=usable: ready() or _answerable(session) is not was,  # type: ignore[misc]
                 min(left, NEVER),
                 patience,
             )
@@ -105,6 +112,11 @@ class Calls:
             if error is not None:
                 error.outcome = Outcome.NOT_SENT
                 raise error
+
+
+def _answerable(session: Session) -> bool:
+    """Could the server answer now? A session that is being created has no life of its own yet: its link counts."""
+    return session.lost_at is None or (session.state is State.NEW and session.client.link.state is LinkState.UP)
 
 
 def _closed(session: Session) -> bool:

@@ -234,6 +234,12 @@ def read_whole(pump: Pump, calls: Calls, message: CoreMessage, limit: int) -> by
     Raises:
         LargeMessageError: It is larger than `limit` bytes (maxLargeMessageSize): read it as a stream.
     """
+    stream = message.stream
+    if isinstance(stream, InboundBody) and 0 < limit < stream.size:
+        raise LargeMessageError(
+            f"the body of {stream.size} bytes is larger than maxLargeMessageSize={limit} bytes: read it piece by piece"
+            " instead"
+        )
     out = bytearray()
     whole = False
     try:

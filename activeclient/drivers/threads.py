@@ -581,7 +581,8 @@ class Pump:
         error: ActiveClientError | None = None
         try:
             if not token.cancelled:
-                transport = self._opener(event.endpoint, event.timeout, token)
+                # A little earlier than the engine: who opens knows what it is waiting for, and says so.
+                transport = self._opener(event.endpoint, event.timeout - min(0.2, event.timeout / 10), token)
         except ActiveClientError as exc:
             error = exc
         except Exception as exc:

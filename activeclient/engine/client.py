@@ -307,6 +307,14 @@ class ClientEngine:
         self._next_channel += 1
         return channel
 
+    def _knows(self, channel: int) -> bool:
+        """Is, or was, this a channel of ours? What is left over on one that was is ignored."""
+        return 0 <= channel <= 1 or FIRST_SESSION_CHANNEL <= channel < self._next_channel
+
+    def _unknown(self, channel: int, kind: int, data: bytes) -> RemoteProtocolError:
+        what = what_it_is(data)
+        return RemoteProtocolError(f"a frame for channel {channel}, which was never opened; {what}", kind=kind)
+
     def _gather(self, data: bytes) -> None:
         parts = self._parts
         if len(parts) < PARTS:
@@ -342,6 +350,10 @@ class ClientEngine:
                 )
             after = pos + 4 + size
             if after > end:
+                if not self._knows(channel):  # not worth waiting for
+                    if session is not None:
+                        self._account(session, confirmed, taken, taken_bytes, now)
+                    raise self._unknown(channel, kind, data[pos : pos + 16])
                 self._need = after - pos
                 break
             if channel != current_channel:
@@ -401,8 +413,8 @@ class ClientEngine:
                 if self._lives != lives:
                     return
                 current_channel = -1
-            elif not FIRST_SESSION_CHANNEL <= channel < self._next_channel:
-                raise RemoteProtocolError(f"a frame for channel {channel}, which was never opened", kind=kind)
+            elif not self._knows(channel):
+                raise self._unknown(channel, kind, data[pos : pos + 16])
             pos = after
         if session is not None:
             self._account(session, confirmed, taken, taken_bytes, now)
@@ -501,9 +513,9 @@ class ClientEngine:
         was_up = self.link.state is LinkState.UP
         endpoint, attempt = self.link.endpoint, self.link.attempts
         nonsense = isinstance(reason, RemoteProtocolError)
-        if nonsense and not was_up:
-            # Whoever listens there is not what we look for: another host, or another try, may be.
-            failed = ConnectFailed(f"{endpoint}: {reason}")
+        if not was_up and (nonsense or type(reason) is ConnectionLost):
+            # Whoever listens there is not what we look for, or not yet: another host, or another try, may be.
+            failed = ConnectFailed(f"{endpoint}: {reason}", code=reason.code)
             failed.__cause__ = reason
             reason = failed
         if (
