@@ -118,7 +118,9 @@ def refused_commands_stay_counted(patch: Patch) -> None:
 def damaged_pieces_are_taken(patch: Patch) -> None:
     real = consumer.Consumer.deliver_piece
     patch.setattr(
-        consumer.Consumer, "deliver_piece", lambda self, packet, size, *, replayed: real(self, packet, size, replayed=False)
+        consumer.Consumer,
+        "deliver_piece",
+        lambda self, packet, size, *, replayed: real(self, packet, size, replayed=False),
     )
 
 
@@ -202,9 +204,7 @@ def a_lost_answer_is_waited_for(patch: Patch) -> None:
 @defect
 def consumers_get_no_credit_in_a_new_session(patch: Patch) -> None:
     real = consumer.Consumer.grant_window
-    patch.setattr(
-        consumer.Consumer, "grant_window", lambda self: real(self) if self.session.recovery is None else None
-    )
+    patch.setattr(consumer.Consumer, "grant_window", lambda self: real(self) if self.session.recovery is None else None)
 
 
 @defect
@@ -214,7 +214,9 @@ def producers_keep_old_credits(patch: Patch) -> None:
 
 @defect
 def the_buffer_has_no_end(patch: Patch) -> None:
-    patch.setattr(session.Session, "room", property(lambda self: self.state is session.State.ATTACHED or self.reattachable))
+    patch.setattr(
+        session.Session, "room", property(lambda self: self.state is session.State.ATTACHED or self.reattachable)
+    )
     patch.setattr(command_buffer.CommandBuffer, "full", property(lambda self: False))
 
 
