@@ -26,7 +26,6 @@ from integration.cases.support import (
     RETRY,
     WINDOW,
     Inbox,
-    Management,
     Opened,
     Outcomes,
     Recorder,
@@ -39,7 +38,7 @@ from integration.cases.support import (
     pause,
 )
 from integration.conftest import MakeBroker
-from integration.cutter import Cut, Cutter, Direction, How
+from integration.cutter import Cutter, Direction, How
 from integration.faults import Link
 from integration.ports import free_port
 

@@ -1,0 +1,126 @@
+"""Every example runs as a user would run it, on each generation of the broker, cuts included."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from integration.artemis import Broker
+from integration.configuration import BrokerSettings, TlsFiles
+from integration.cutter import Cutter, Direction, How
+from tests.pages import ROOT
+
+EXAMPLES = ROOT / "examples"
+COVERED = {"consumer", "jndi_lookup", "listener_events", "producer", "tls", "transacted_mover"}
+LONGEST_RUN = 120.0
+Run = Callable[..., str]
+
+
+def command(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, str(EXAMPLES / f"{name}.py"), *arguments]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run an example to its end and return what it printed; it must end well and say nothing on stderr."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+    def run_one(name: str, *arguments: str) -> str:
+        ended = subprocess.run(
+            command(name, *arguments), capture_output=True, text=True, timeout=LONGEST_RUN, check=False
+        )
+        assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+        return ended.stdout
+
+    return run_one
+
+
+@pytest.fixture
+def cuts(cutter: Cutter) -> Iterator[Cutter]:
+    """A cutter whose connections are reset again and again, until the test ends."""
+    over = threading.Event()
+
+    def cut() -> None:
+        while not over.wait(0.1):
+            cutter.cut_after(Direction.TO_BROKER, 20_000, How.RESET)
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+    yield cutter
+    over.set()
+    thread.join()
+
+
+def test_each_example_has_a_test() -> None:
+    assert {file.stem for file in EXAMPLES.glob("*.py")} == COVERED
+
+
+def test_what_is_produced_is_moved_and_consumed_exactly_once_through_cuts(run: Run, cuts: Cutter) -> None:
+    queue = f"examples.{uuid.uuid4()}"
+    url = f"{cuts.url()}?profile=reliable"
+    assert run("producer", "--url", url, "--queue", queue, "--count", "2000") == "sent 2000, confirmed 2000\n"
+    moved = run("transacted_mover", "--url", url, "--source", queue, "--target", f"{queue}.done", "--idle", "2")
+    assert moved.splitlines()[-1] == "moved 2000"
+    received = run("consumer", "--url", url, "--queue", f"{queue}.done", "--idle", "2")
+    assert received.startswith("received 2000, ")
+    assert cuts.cuts > 0
+
+
+def test_listeners_hear_of_a_cut(cutter: Cutter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    arguments = ("--url", f"{cutter.url()}?profile=reliable", "--seconds", "3")
+    with subprocess.Popen(command("listener_events", *arguments), stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "listening\n"
+        deadline = time.monotonic() + 2
+        while cutter.connections == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        cutter.cut_now()
+        told = running.stdout.read()
+    assert running.returncode == 0
+    wanted = (
+        r"lost: .*",
+        r"before reconnect: .*",
+        r"  a session goes on: \d+ commands had arrived, \d+ were repeated",
+        r"back after [\d.]+ ms and \d+ attempt\(s\)",
+        r"connection failed: FAILOVER, reattached, back: True",
+        r"done",
+    )
+    lines = iter(told.splitlines())
+    assert all(any(re.fullmatch(pattern, line) for line in lines) for pattern in wanted), told
+
+
+def test_tls_connects_to_a_broker_whose_authority_is_known(
+    run: Run, private_broker_of: Callable[..., Broker], tmp_path: Path
+) -> None:
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key, pkcs12
+    from cryptography.x509 import load_pem_x509_certificate
+
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost", "127.0.0.1")
+    certificate = load_pem_x509_certificate(issued.cert_chain_pems[0].bytes())
+    key = load_pem_private_key(issued.private_key_pem.bytes(), None)
+    store = tmp_path / "broker.p12"
+    store.write_bytes(
+        pkcs12.serialize_key_and_certificates(b"broker", key, certificate, None, BestAvailableEncryption(b"changeit"))  # type: ignore[arg-type]
+    )
+    known, stranger = tmp_path / "ca.pem", tmp_path / "stranger.pem"
+    authority.cert_pem.write_to_path(str(known))
+    trustme.CA().cert_pem.write_to_path(str(stranger))
+    broker = private_broker_of(BrokerSettings(tls=TlsFiles(store, "changeit")))
+    url = f"tcp://localhost:{broker.tls_port}"
+    assert run("tls", "--url", url, "--authorities", str(known)) == "connected, encrypted\n"
+    refused = subprocess.run(
+        command("tls", "--url", url, "--authorities", str(stranger)), capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("no TLS connection: ")
