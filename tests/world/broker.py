@@ -467,8 +467,12 @@ class ServerSession:
             self.connection.write(frame)
 
     def reply(self, packet: Packet) -> None:
-        """Answer a command; thrown away while the channel moves."""
-        if not self.moving:
+        """Answer a command; thrown away while the channel moves.
+
+        A refusal is kept: it is not counted, so without it nobody could know which of the commands in flight are the
+        counted ones. (The server may lose it too, in the microseconds of a move. No client can tell then.)
+        """
+        if not self.moving or isinstance(packet, p.ExceptionResponse):
             self.send(encode(packet, self.channel, NEWEST))
 
     def send(self, frame: bytes) -> None:
