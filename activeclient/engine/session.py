@@ -209,7 +209,8 @@ class Session:
         self.correlation_id = 0
         """The last one that was given out."""
         self._consumer_ids = 0
-        self._replay_confirmed = 0
+        self._remembered = -1
+        """The last confirmation on a link whose fence has not passed."""
 
     # --- what others ask ------------------------------------------------------------------------------------------
 
@@ -455,7 +456,17 @@ class Session:
     # --- frames from the server -----------------------------------------------------------------------------------
 
     def confirmed(self, last: int) -> None:
-        """PACKETS_CONFIRMED: everything up to `last` took effect."""
+        """PACKETS_CONFIRMED: everything up to `last` took effect.
+
+        Until the fence has passed it is only remembered: a refusal of an earlier command, which is not counted, may
+        still be among what the server repeats, and moves the ids down.
+        """
+        if self.state is State.REATTACHING or self.state is State.SETTLING:
+            self._remembered = max(self._remembered, last)
+            return
+        self._confirm(last)
+
+    def _confirm(self, last: int) -> None:
         buffer = self.buffer
         work = self.work
         for token in buffer.confirm(last):
@@ -621,7 +632,7 @@ class Session:
         elif self.state is State.DETACHED:
             if self.reattachable:
                 self._enter(State.REATTACHING, now)
-                self.floor = self.buffer.first - 1
+                self.floor = self._remembered = self.buffer.first - 1
                 self.client.ask_control(ReattachSession(self.name, self.received), self._on_reattach)
             else:
                 self._recreate(self.client.last_error, now)
@@ -701,13 +712,11 @@ class Session:
             return
         if isinstance(packet, ReattachSessionResponse) and packet.reattached:
             last = packet.last_confirmed_command_id
-            self._replay_confirmed = max(0, last - self.floor)
             if last < self.floor or last >= self.buffer.next_id:
                 raise ReattachDiverged(
                     f"the server counts {last + 1} commands of {self.buffer.next_id}, after {self.floor + 1} before"
                 )
-            if last >= self.buffer.first:
-                self.confirmed(last)
+            self._remembered = max(self._remembered, last)
             strays = self.nulls.due
             if strays >= MAX_FENCES:
                 raise ReattachDiverged(f"{strays} answers of the server are missing")
@@ -728,6 +737,11 @@ class Session:
         """The fence has passed: the count is final, the rest is replayed."""
         now = self.client.now
         self.fence = None
+        try:
+            self._confirm(self._remembered)
+        except ReattachDiverged as error:
+            self.diverged(error, now)
+            return
         replayed = self.buffer.frames()
         started = self.lost_at if self.lost_at is not None else now
         confirmed = self.buffer.first - 1 - self.floor

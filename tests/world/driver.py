@@ -150,7 +150,7 @@ class Driver:
     def _made(self, attempt: int, *, silent: bool) -> None:
         if attempt != self.attempt:
             return
-        if not self.world.broker.up:
+        if not self.world.broker.up or self.clock.now < self.world.outage_until:
             self._refused(attempt)
             return
         transport = self.world.new_connection()

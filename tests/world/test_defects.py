@@ -96,6 +96,11 @@ def the_first_answer_is_trusted(patch: Patch) -> None:
 
 
 @defect
+def confirmations_count_before_the_refusals_are_known(patch: Patch) -> None:
+    patch.setattr(session.Session, "confirmed", lambda self, last: self._confirm(last))
+
+
+@defect
 def stray_answers_pass_the_fence(patch: Patch) -> None:
     patch.setattr(session, "Fence", lambda strays, real=session.Fence: real(0))
 
