@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from activeclient.engine.client import ClientEngine
 from activeclient.engine.session import Session
 from activeclient.errors import ConnectFailed, ConnectionLost
-from activeclient.events import Abort, Connect, Event, Work
+from activeclient.events import Abort, Connect, Connected, Event, Work
 from tests.world.clock import Clock, Timer
 from tests.world.network import Connection
 
@@ -59,6 +59,8 @@ class Driver:
         self.problems: list[str] = []
         self.after: Callable[[], None] = lambda: None
         """Called when the engine has been told something: waiters look at their conditions."""
+        self.on_connected: Callable[[], None] = lambda: None
+        """Called when the first connection stands."""
         self._timer: Timer | None = None
         self._timer_at: float | None = None
         self._working: list[Session] = []
@@ -104,6 +106,8 @@ class Driver:
                 self._working.append(event.session)
             else:
                 self.log.append((self.clock.now, event))
+                if isinstance(event, Connected):
+                    self.on_connected()
         else:
             self.problems.append(f"{self.clock.now:.4f}: {EVENTS_AT_ONCE} events at once")
         if engine.pending_bytes or engine.outbox:

@@ -42,6 +42,7 @@ REST = 60.0
 """Seconds after the last fault within which everything must be at rest."""
 LATE = 8.0
 """Seconds in which what was under way when the connection ended may still arrive at the broker."""
+SLOWEST_CONNECT = 30.0
 LARGEST = 2500
 
 
@@ -131,6 +132,8 @@ class World:
             ),
         )
         self.outage_until = -1.0
+        self.began = -1.0
+        """When the first connection stood, and the faults began."""
         self.byte_cuts_left = self.plan.byte_cuts
         self.bad_connects_left = self.plan.bad_connects
         self.transport: Connection | None = None
@@ -141,7 +144,7 @@ class World:
         self.problems: list[str] = []
         self.driver = self._client()
         self._populate()
-        self._plan_faults()
+        self.driver.on_connected = self._plan_faults
         self.driver.after = self._wake
 
     # --- making -------------------------------------------------------------------------------------------------------
@@ -303,25 +306,28 @@ class World:
     def _plan_faults(self) -> None:
         rng = self.rng
         plan = self.plan
+        begin = self.began = self.clock.now
         for _ in range(plan.cuts):
-            self.clock.at(0.005 + rng.random() * plan.fault_seconds, self.cut)
+            self.clock.at(begin + 0.001 + rng.random() * plan.fault_seconds, self.cut)
         for _ in range(plan.crashes):
             end = self.broker.crash if rng.random() < 0.7 else self.broker.stop
             down = rng.choice((0.01, 0.5))
-            self.clock.at(rng.random() * plan.fault_seconds, lambda end=end, down=down: end(down))  # type: ignore[misc]
+            self.clock.at(begin + rng.random() * plan.fault_seconds, lambda end=end, down=down: end(down))  # type: ignore[misc]
         for _ in range(plan.outages):
-            self.clock.at(rng.random() * plan.fault_seconds, self._long_outage)
+            self.clock.at(begin + rng.random() * plan.fault_seconds, self._long_outage)
         if rng.random() < 0.2:
             address = rng.choice(list(self.broker.queues))
-            self.clock.at(rng.random() * plan.fault_seconds, lambda: self.broker.blocked.add(address))
-            self.clock.at(plan.fault_seconds + 0.5, self.broker.unblock)
+            self.clock.at(begin + rng.random() * plan.fault_seconds, lambda: self.broker.blocked.add(address))
+            self.clock.at(begin + plan.fault_seconds + 0.5, self.broker.unblock)
 
         if rng.random() < 0.3 and (names := [n for n in ("same", "pair", "beside") if n in self.broker.queues]):
             full = rng.choice(names)
-            self.clock.at(rng.random() * plan.fault_seconds, lambda: self.broker.failing.add(full))
-            self.clock.at(plan.fault_seconds, self.broker.unblock)
+            self.clock.at(begin + rng.random() * plan.fault_seconds, lambda: self.broker.failing.add(full))
+            self.clock.at(begin + plan.fault_seconds, self.broker.unblock)
         if plan.ending != "rest":
-            self.clock.at(rng.random() * plan.fault_seconds, self._close if plan.ending == "close" else self._no_more)
+            self.clock.at(
+                begin + rng.random() * plan.fault_seconds, self._close if plan.ending == "close" else self._no_more
+            )
 
     def _close(self) -> None:
         self.driver.engine.close(self.clock.now)
@@ -342,9 +348,14 @@ class World:
         self.cut()
 
     @property
+    def quiet_from(self) -> float:
+        """No connection is cut from here on."""
+        return self.began + self.plan.fault_seconds if self.began >= 0 else SLOWEST_CONNECT
+
+    @property
     def faults_end(self) -> float:
         """From here on nothing bad happens."""
-        return max(self.plan.fault_seconds + 1.0, self.outage_until if self.outage_until < 1e9 else 0.0)
+        return max(self.quiet_from + 1.0, self.outage_until if self.outage_until < 1e9 else 0.0)
 
     def cut(self, *, keep_up: float | None = None, keep_down: float | None = None) -> None:
         """Cut the connection of now."""
@@ -368,7 +379,7 @@ class World:
         rng = self.rng
         if self.clock.now < self.outage_until:
             return rng.choice(("refuse", "refuse", "hang"))
-        if self.bad_connects_left > 0 and self.clock.now < self.plan.fault_seconds and rng.random() < 0.4:
+        if self.bad_connects_left > 0 and self.clock.now < self.quiet_from and rng.random() < 0.4:
             self.bad_connects_left -= 1
             return rng.choice(("refuse", "hang", "silent"))
         return "ok"
@@ -377,7 +388,11 @@ class World:
         """A connection, perhaps one that will be cut at some byte."""
         rng = self.rng
         transport = self.transport = Connection(self.clock, rng, self.weather)
-        if self.byte_cuts_left > 0 and self.clock.now < self.plan.fault_seconds and rng.random() < 0.8:
+        if (
+            self.byte_cuts_left > 0
+            and self.clock.now < self.quiet_from
+            and rng.random() < (0.8 if self.began >= 0 else 0.2)
+        ):
             self.byte_cuts_left -= 1
             scale = rng.choice((60, 400, 3000, 12000))
             if rng.random() < 0.5:
@@ -474,7 +489,7 @@ class World:
             while clock.now < self.faults_end + REST:
                 clock.step(self.faults_end + REST)
                 count += 1
-                if count & 15 == 0 and clock.now > self.plan.fault_seconds and (self.ended or self.at_rest):
+                if count & 15 == 0 and clock.now > self.quiet_from and (self.ended or self.at_rest):
                     break
             if self.ended:
                 late = clock.now + LATE
@@ -506,8 +521,8 @@ class World:
     def _unrest(self) -> str:
         parts = [f"{type(actor).__name__} not finished" for actor in self.actors if not actor.finished]
         parts += [
-            f"session {session.channel_id} {session.state.value} buffer {len(session.buffer)} current {session.current and type(session.current.packet).__name__}"
-            f" pending {len(session.pending)}"
+            f"session {session.channel_id} {session.state.value} buffer {len(session.buffer)} "
+            f"current {session.current and session.current.packet} pending {len(session.pending)}"
             for session in self.sessions
         ]
         parts += [f"queue {queue.name} has {len(queue.refs)}" for queue in self.broker.queues.values() if queue.refs]
