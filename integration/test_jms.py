@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 import uuid
@@ -770,3 +771,24 @@ def test_the_exception_listener_is_told_once_for_each_cut_and_work_goes_on(cutte
 
 def test_the_public_names_are_there() -> None:
     assert all(hasattr(activeclient, name) for name in activeclient.__all__)
+
+
+@pytest.mark.parametrize("mode", [AUTO, CLIENT, INDIVIDUAL, TRANSACTED])
+def test_a_body_larger_than_what_is_read_at_receipt_streams_and_is_acknowledged_later(
+    connection: Connection, queue: Queue, mode: AcknowledgeMode
+) -> None:
+    piece = bytes(range(256)) * 4096
+    fill(connection, queue, io.BytesIO(piece * 6), "next")
+    with connection.create_session(mode) as session:
+        consumer = session.create_consumer(queue)
+        message = consumer.receive(SOON)
+        assert isinstance(message, BytesMessage)
+        with message.open_body() as body:
+            for _ in range(6):
+                assert body.read(len(piece)) == piece
+            assert body.read() == b""
+        if mode is TRANSACTED:
+            session.commit()
+        else:
+            message.acknowledge()
+    assert count(connection, queue) == 1
