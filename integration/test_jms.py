@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 import uuid
@@ -32,11 +33,13 @@ from activeclient.client.listeners import ConnectionFailure
 from activeclient.errors import (
     ActiveClientError,
     ClosedError,
+    ConnectionLost,
     IllegalStateError,
     InvalidClientIDError,
     InvalidDestinationError,
     InvalidSelectorError,
     JMSError,
+    TransactionRolledBackError,
     UnsupportedOperationError,
 )
 from activeclient.wire.properties import Byte, Float32, Short
@@ -118,7 +121,8 @@ def test_a_text_travels_with_its_headers_and_properties(session: Session, queue:
     assert isinstance(message, TextMessage)
     assert message.text == "hé \U0001f600"
     assert message.jms_message_id == sent.jms_message_id
-    assert message.jms_message_id is not None and message.jms_message_id.startswith("ID:")
+    assert message.jms_message_id is not None
+    assert message.jms_message_id.startswith("ID:")
     assert message.jms_type == "greeting"
     assert message.jms_reply_to == Topic("answers")
     assert message.jms_correlation_id == b"\x00\x01"
@@ -333,7 +337,8 @@ def test_a_rollback_undoes_sends_and_receipts(connection: Connection, queue: Que
     producer.send("never")
     session.rollback()
     again, second = consumer.receive(SOON), consumer.receive(SOON)
-    assert isinstance(again, TextMessage) and isinstance(second, TextMessage)
+    assert isinstance(again, TextMessage)
+    assert isinstance(second, TextMessage)
     assert (again.text, again.jms_redelivered) == ("a", True)
     assert second.text == "b"
     session.commit()
@@ -345,9 +350,14 @@ def test_a_transaction_block_commits_or_rolls_back(connection: Connection, queue
     producer = session.create_producer(queue)
     with session.transaction():
         producer.send("kept")
-    with pytest.raises(ZeroDivisionError), session.transaction():
-        producer.send("dropped")
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with session.transaction():
+            producer.send("dropped")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert count(connection, queue) == 1
 
 
@@ -641,9 +651,7 @@ def test_request_and_reply_over_a_temporary_queue(connection: Connection, broker
 
         def answer(request: Message) -> None:
             assert isinstance(request, TextMessage)
-            answers.send(
-                f"re: {request.text}", request.jms_reply_to, correlation_id=request.jms_message_id
-            )
+            answers.send(f"re: {request.text}", request.jms_reply_to, correlation_id=request.jms_message_id)
 
         serving.create_consumer(queue).message_listener = answer
         session = connection.create_session()
@@ -704,7 +712,8 @@ def test_a_browser_looks_and_takes_nothing(connection: Connection, queue: Queue)
         assert [message.body for message in browser] == ["a", "b", "c"]
     assert count(connection, queue) == 3
     first = session.create_consumer(queue).receive(SOON)
-    assert first is not None and first.delivery_count == 1
+    assert first is not None
+    assert first.delivery_count == 1
 
 
 # --- completions, client ids, outages ---------------------------------------------------------------------------------
@@ -735,9 +744,8 @@ def test_a_completion_comes_when_the_broker_has_the_message(connection: Connecti
 def test_a_client_id_is_unique_and_set_first(broker_url: str) -> None:
     name = f"client-{uuid.uuid4()}"
     factory = ActiveMQConnectionFactory(broker_url)
-    with factory.create_connection() as one:
-        with pytest.raises(IllegalStateError):
-            one.client_id = name  # it was started
+    with factory.create_connection() as one, pytest.raises(IllegalStateError):
+        one.client_id = name  # it was started
     with factory.create_connection(client_id=name) as one:
         assert one.client_id == name
         with pytest.raises(InvalidClientIDError):
@@ -770,3 +778,145 @@ def test_the_exception_listener_is_told_once_for_each_cut_and_work_goes_on(cutte
 
 def test_the_public_names_are_there() -> None:
     assert all(hasattr(activeclient, name) for name in activeclient.__all__)
+
+
+@pytest.mark.parametrize("mode", [AUTO, CLIENT, INDIVIDUAL, TRANSACTED])
+def test_a_body_larger_than_what_is_read_at_receipt_streams_and_is_acknowledged_later(
+    connection: Connection, queue: Queue, mode: AcknowledgeMode
+) -> None:
+    piece = bytes(range(256)) * 4096
+    fill(connection, queue, io.BytesIO(piece * 6), "next")
+    with connection.create_session(mode) as session:
+        consumer = session.create_consumer(queue)
+        message = consumer.receive(SOON)
+        assert isinstance(message, BytesMessage)
+        with message.open_body() as body:
+            for _ in range(6):
+                assert body.read(len(piece)) == piece
+            assert body.read() == b""
+        if mode is TRANSACTED:
+            session.commit()
+        else:
+            message.acknowledge()
+    assert count(connection, queue) == 1
+
+
+# --- recreated sessions -----------------------------------------------------------------------------------------------
+
+RECREATING = "?reconnectAttempts=-1&retryInterval=20&duplicateDetection=true"
+
+
+@pytest.mark.parametrize("mode", [CLIENT, INDIVIDUAL])
+def test_acknowledging_what_a_lost_session_delivered_fails_and_it_comes_again(
+    cutter: Cutter, mode: AcknowledgeMode
+) -> None:
+    name = f"jms-{uuid.uuid4()}?auto-delete=true"
+    told: list[ConnectionFailure] = []
+    with ActiveMQConnectionFactory(cutter.url() + RECREATING).create_connection() as connection:
+        connection.exception_listener = told.append
+        session = connection.create_session(mode)
+        queue = session.create_queue(name)
+        consumer, producer = session.create_consumer(queue), session.create_producer(queue)
+        for text in ("a", "b"):
+            producer.send(text)
+        first = consumer.receive(SOON)
+        assert first is not None
+        cutter.cut_now()
+        eventually(lambda: len(told) == 1)
+        assert told[0].recovery is Recovery.RECREATED
+        with pytest.raises(TransactionRolledBackError):
+            first.acknowledge()
+        again, second = consumer.receive(SOON), consumer.receive(SOON)
+        assert again is not None
+        assert second is not None
+        assert (again.body, again.jms_redelivered, second.body) == ("a", True, "b")
+        again.acknowledge()
+        second.acknowledge()
+        assert consumer.receive(0) is None
+
+
+def test_a_send_in_client_mode_outlives_the_session(cutter: Cutter) -> None:
+    with ActiveMQConnectionFactory(cutter.url() + RECREATING).create_connection() as connection:
+        session = connection.create_session(CLIENT)
+        queue = session.create_queue(f"jms-{uuid.uuid4()}?auto-delete=true")
+        consumer, producer = session.create_consumer(queue), session.create_producer(queue)
+        for n in range(10):
+            cutter.cut_now()
+            producer.send(str(n))
+        got: list[object] = []
+        while len(got) < 10:
+            message = consumer.receive(SOON)
+            assert message is not None
+            try:
+                message.acknowledge()
+            except TransactionRolledBackError:
+                continue
+            got.append(message.body)
+        assert got == [str(n) for n in range(10)]
+
+
+def test_a_transaction_of_a_lost_session_rolls_back_and_the_next_one_commits(cutter: Cutter) -> None:
+    told: list[ConnectionFailure] = []
+    with ActiveMQConnectionFactory(cutter.url() + RECREATING).create_connection() as connection:
+        connection.exception_listener = told.append
+        session = connection.create_session(TRANSACTED)
+        queue = session.create_queue(f"jms-{uuid.uuid4()}?auto-delete=true")
+        fill(connection, queue, "a", "b", "c")
+        consumer = session.create_consumer(queue)
+        assert texts(consumer, 1) == ["a"]
+        cutter.cut_now()
+        eventually(lambda: len(told) == 1)
+        assert texts(consumer, 1) == ["a"]
+        with pytest.raises(TransactionRolledBackError):
+            session.commit()
+        assert texts(consumer, 3) == ["a", "b", "c"]
+        session.commit()
+        assert consumer.receive(0) is None
+
+
+def test_temporary_destinations_and_subscriptions_outlive_the_session(cutter: Cutter) -> None:
+    told: list[ConnectionFailure] = []
+    with ActiveMQConnectionFactory(cutter.url() + RECREATING).create_connection() as connection:
+        connection.exception_listener = told.append
+        session = connection.create_session()
+        queue, topic = session.create_temporary_queue(), session.create_topic(f"jms-topic-{uuid.uuid4()}")
+        one, two = session.create_consumer(queue), session.create_consumer(topic, "n = 1")
+        unused = session.create_temporary_queue()
+        cutter.cut_now()
+        eventually(lambda: len(told) == 1)
+        producer = session.create_producer()
+        producer.send("to queue", queue)
+        producer.send("unwanted", topic, properties={"n": 2})
+        producer.send("to topic", topic, properties={"n": 1})
+        producer.send("to unused", unused)
+        assert texts(one, 1) == ["to queue"]
+        assert texts(two, 1) == ["to topic"]
+        assert texts(session.create_consumer(unused), 1) == ["to unused"]
+
+
+def test_a_connection_that_is_given_up_tells_its_listener_and_ends_receive_with_an_error(cutter: Cutter) -> None:
+    told: list[ConnectionFailure] = []
+    with ActiveMQConnectionFactory(cutter.url()).create_connection() as connection:
+        connection.exception_listener = told.append
+        session = connection.create_session()
+        consumer = session.create_consumer(session.create_temporary_queue())
+        threading.Timer(0.1, cutter.cut_now).start()
+        with pytest.raises(ConnectionLost):
+            consumer.receive()
+        eventually(lambda: len(told) == 1)
+        assert (told[0].error_code, told[0].recovery) == ("DISCONNECT", Recovery.GAVE_UP)
+
+
+@pytest.mark.parametrize("mode", [AUTO, CLIENT, DUPS_OK, INDIVIDUAL])
+def test_every_mode_works_with_waiting_acknowledgements(broker_url: str, mode: AcknowledgeMode) -> None:
+    with connect(broker_url, block_on_acknowledge=True) as connection, connection.create_session(mode) as session:
+        queue = session.create_temporary_queue()
+        fill(connection, queue, "a", "b")
+        consumer = session.create_consumer(queue)
+        for text in ("a", "b"):
+            message = consumer.receive(SOON)
+            assert message is not None
+            assert message.body == text
+            message.acknowledge()
+        session.recover()
+        assert consumer.receive(0) is None

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from activeclient.client.large_message import COMPRESSED
 from activeclient.destination import Destination
-from activeclient.errors import ActiveClientError, ClosedError, IllegalStateError
+from activeclient.errors import ActiveClientError, ClosedError, IllegalStateError, LargeMessageError
 from activeclient.jms.kinds import received_message
 from activeclient.jms.message import Message
 from activeclient.jms.modes import AcknowledgeMode
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("activeclient.callbacks")
 MessageListener = Callable[[Message], object]
 """Called with each message (jakarta.jms.MessageListener)."""
+READ_AT_RECEIPT = 4 * 1024 * 1024
+"""Bytes of a body up to which `receive` waits for the whole of it."""
 _AT_RECEIPT = (
     AcknowledgeMode.AUTO_ACKNOWLEDGE,
     AcknowledgeMode.DUPS_OK_ACKNOWLEDGE,
@@ -64,6 +67,7 @@ class MessageConsumer:
         self._turn = threading.Lock()
         """Held while the listener runs."""
         self._receiving = 0
+        self._unsettled: CoreMessage | None = None
         self._closed = False
         self._ended = False
         self._mode = session.acknowledge_mode
@@ -119,13 +123,12 @@ class MessageConsumer:
         deadline = None if not left else time.monotonic() + left
         self._receiving += 1
         try:
+            self.settle()
             while True:
                 core = self._core.receive(left)
                 if core is None:
                     return None
-                if not self._expired(core):
-                    if self._mode in _AT_RECEIPT:
-                        self._core.acknowledge(core)
+                if not self._expired(core) and self._at_receipt(core):
                     return received_message(core, self._session, self._destination)
                 if deadline is not None:
                     left = max(0.0, deadline - time.monotonic())
@@ -133,6 +136,36 @@ class MessageConsumer:
             return None
         finally:
             self._receiving -= 1
+
+    def _at_receipt(self, core: CoreMessage) -> bool:
+        """Acknowledge where the mode wants it now; False when a body broke off: its message comes again.
+
+        Acknowledging ends the transport of a body, so small large messages are read first, and those that may not fit
+        into memory are acknowledged when the application goes on to the next message, or commits, or closes.
+        """
+        if self._mode not in _AT_RECEIPT:
+            return True
+        if core.stream is not None and (
+            not 0 <= core.large_size <= READ_AT_RECEIPT or core.properties.get(COMPRESSED)  # how large, then?
+        ):
+            self._unsettled = core
+            return True
+        try:
+            _ = core.body if core.stream is not None else None
+        except LargeMessageError:
+            return False
+        self._core.acknowledge(core)
+        return True
+
+    def settle(self) -> None:
+        """Acknowledge the streamed message that is still open, if any (called when the application goes on)."""
+        core, self._unsettled = self._unsettled, None
+        if core is not None and self._core.holds(core):
+            self._core.acknowledge(core)
+
+    def unsettle(self) -> None:
+        """The session rolled back: the streamed message comes again."""
+        self._unsettled = None
 
     def receive_no_wait(self) -> Message | None:
         """Return a message if the broker has one for us now."""
@@ -192,6 +225,7 @@ class MessageConsumer:
             if self._expired(core):
                 return
             try:
+                self.settle()
                 self._call(listener, core)
             except ActiveClientError:
                 # Acknowledging or recovering failed with its session: what was not acknowledged comes again.
@@ -205,8 +239,8 @@ class MessageConsumer:
     def _call(self, listener: MessageListener, core: CoreMessage) -> None:
         mode = self._mode
         explicit = mode in (AcknowledgeMode.CLIENT_ACKNOWLEDGE, AcknowledgeMode.SESSION_TRANSACTED)
-        if explicit:
-            self._core.acknowledge(core)
+        if explicit and not self._at_receipt(core):
+            return
         session = self._session
         session.recovered = False
         try:
@@ -246,6 +280,8 @@ class MessageConsumer:
         self._ended = True
         self._session.forget_consumer(self)
         try:
+            if not self._core.is_closed:
+                self.settle()
             self._core.close()
             if self._subscription is not None and not self._session.core.is_closed:
                 self._session.core.delete_queue(self._subscription)

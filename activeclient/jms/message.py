@@ -9,7 +9,6 @@ Times in headers are milliseconds since 1970, as in JMS.
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from activeclient.destination import ANYCAST, MULTICAST, Destination, Queue, Topic, parse_destination
@@ -19,6 +18,7 @@ from activeclient.errors import (
     MessageFormatError,
     MessageNotWriteableError,
 )
+from activeclient.jms.message_id import message_id
 from activeclient.jms.modes import DeliveryMode
 from activeclient.jms.properties import CONNECTION_ID, ROUTING_TYPE, MessageProperties
 from activeclient.wire.message import DEFAULT, TEXT, CoreMessage, text_body, text_of
@@ -106,8 +106,7 @@ class Message:
         """
         if self._id is not None:
             return self._id
-        user_id = self.core.user_id
-        return None if user_id is None else f"ID:{uuid.UUID(bytes=user_id)}"
+        return message_id(self.core.user_id)
 
     @jms_message_id.setter
     def jms_message_id(self, value: str | None) -> None:

@@ -7,7 +7,6 @@ given, so its sender sees it afterwards; a completion is told once, after the br
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -17,6 +16,7 @@ from activeclient.errors import ActiveClientError, ClosedError, InvalidDestinati
 from activeclient.jms.addressing import usable
 from activeclient.jms.kinds import message_of
 from activeclient.jms.message import Message, delivery_mode, priority
+from activeclient.jms.message_id import new_user_id
 from activeclient.jms.modes import DEFAULT_DELIVERY_MODE, DEFAULT_PRIORITY, DeliveryMode
 from activeclient.jms.properties import CONNECTION_ID, ROUTING_TYPE
 from activeclient.jms.times import Duration, in_milliseconds, in_seconds
@@ -226,7 +226,7 @@ class MessageProducer:
         core.priority = level
         core.timestamp = 0 if self.disable_message_timestamp else now
         core.expiration = now + live if live else 0
-        core.user_id = None if self.disable_message_id else uuid.uuid4().bytes
+        core.user_id = None if self.disable_message_id else new_user_id()
         message._id = None
         message._destination = to
         message.forget_schedule()

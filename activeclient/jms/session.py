@@ -244,6 +244,7 @@ class Session:
         """`message.acknowledge()` was called."""
         self.check_open()
         if self._mode is AcknowledgeMode.CLIENT_ACKNOWLEDGE:
+            self._settle()
             self.core.commit()
         elif self._mode is AcknowledgeMode.INDIVIDUAL_ACKNOWLEDGE:
             self._acknowledge_one(message)
@@ -268,6 +269,7 @@ class Session:
             TransactionOutcomeUnknownError: The session was lost while the commit was on its way.
         """
         self._check_transacted("commit")
+        self._settle()
         self.core.commit()
 
     def rollback(self) -> None:
@@ -277,7 +279,16 @@ class Session:
             IllegalStateError: The session is not transacted, or a completion listener calls.
         """
         self._check_transacted("roll back")
+        self._unsettle()
         self.core.rollback()
+
+    def _settle(self) -> None:
+        for consumer in list(self._consumers):
+            consumer.settle()
+
+    def _unsettle(self) -> None:
+        for consumer in list(self._consumers):
+            consumer.unsettle()
 
     def _check_transacted(self, what: str) -> None:
         self.check_open()
@@ -307,6 +318,7 @@ class Session:
         if self.transacted:
             raise IllegalStateError("a transacted session cannot recover; roll it back")
         self.recovered = True
+        self._unsettle()
         self.core.rollback(consider_last_message_as_delivered=True)
 
     # --- closing --------------------------------------------------------------------------------------------------
