@@ -290,32 +290,32 @@ def test_7_a_recreation_sends_again_or_fails_each_visibly(
     assert drain(session.create_consumer(queue)) == list(range(500))
 
 
+@pytest.mark.parametrize("ids", [True, False], ids=["with-ids", "without-ids"])
 def test_7_sends_written_and_unconfirmed_are_in_doubt_without_ids_and_repeated_with_them(
-    line: Cutter, opened: Opened, queue: str, management: Management
+    line: Cutter, opened: Opened, queue: str, management: Management, ids: bool
 ) -> None:
-    for ids in (False, True):
-        factory = opened.factory(line.url(), WINDOW, duplicateDetection=str(ids).lower(), producerWindowSize=-1)
-        recorder = Recorder(factory)
-        session = factory.create_session().start()
-        producer = session.create_producer(queue)
-        producer.send(numbered(session, 0))
-        outcomes = Outcomes()
-        line.cut_now(How.HALF_OPEN, TO_CLIENT)
-        for index in range(1, 51):
-            producer.send(numbered(session, index), outcomes)
-        producer.flush()
-        eventually(lambda name=queue: int(str(_count(management, name))) >= 51, "the sends on the broker")
-        management.fail_connection_of(session.name)
-        line.cut_now()
-        recorder.wait(SessionRecreated)
-        outcomes.wait(50)
-        assert drain(session.create_consumer(queue)) == list(range(51))
-        if ids:
-            assert not outcomes.failed
-        else:
-            assert len(outcomes.failed) == 50
-            assert all(error.outcome is Outcome.UNKNOWN for error in outcomes.failed.values())
-            assert len(recorder.of(SessionRecreated)[0].in_doubt) == 50
+    factory = opened.factory(line.url(), WINDOW, duplicateDetection=str(ids).lower(), producerWindowSize=-1)
+    recorder = Recorder(factory)
+    session = factory.create_session().start()
+    producer = session.create_producer(queue)
+    producer.send(numbered(session, 0))
+    outcomes = Outcomes()
+    line.cut_now(How.HALF_OPEN, TO_CLIENT)
+    for index in range(1, 51):
+        producer.send(numbered(session, index), outcomes)
+    producer.flush()
+    eventually(lambda: int(str(_count(management, queue))) >= 51, "the sends on the broker")
+    management.fail_connection_of(session.name)
+    line.cut_now()
+    recorder.wait(SessionRecreated)
+    outcomes.wait(50)
+    assert drain(session.create_consumer(queue)) == list(range(51))
+    if ids:
+        assert not outcomes.failed
+    else:
+        assert len(outcomes.failed) == 50
+        assert all(error.outcome is Outcome.UNKNOWN for error in outcomes.failed.values())
+        assert len(recorder.of(SessionRecreated)[0].in_doubt) == 50
 
 
 def _count(management: Management, queue: str) -> object:

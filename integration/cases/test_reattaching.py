@@ -1,0 +1,507 @@
+"""Reattachment: at once, late, never, again while it is going on, with many sessions and many threads."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+import pytest
+
+from activeclient.client.consumer import ClientConsumer
+from activeclient.client.listeners import Recovery
+from activeclient.client.session import ClientSession
+from activeclient.client.session_factory import ClientSessionFactory
+from activeclient.errors import ConnectionLost, OutcomeUnknown, ReconnectGaveUp
+from activeclient.events import ConnectAttemptFailed, Detached, Reconnected, SessionReattached, SessionRecreated
+from integration.artemis import Broker
+from integration.cases.support import (
+    NO_WINDOW,
+    PATIENCE,
+    RELIABLE,
+    WINDOW,
+    Inbox,
+    Management,
+    Opened,
+    Outcomes,
+    Recorder,
+    drain,
+    eventually,
+    in_thread,
+    numbered,
+    outage,
+    pause,
+)
+from integration.cutter import Cut, Cutter, Direction, How, random_cuts
+
+TO_BROKER, TO_CLIENT = Direction.TO_BROKER, Direction.TO_CLIENT
+
+
+class Cutting:
+    """Cuts the line again and again, at random moments, until the block ends."""
+
+    def __init__(self, line: Cutter, seed: int, pauses: tuple[float, float] = (0.01, 0.08)) -> None:
+        self._line, self._pauses = line, pauses
+        self._random = random.Random(seed)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._random.uniform(*self._pauses)):
+            self._line.cut_now(self._random.choice([How.RESET, How.FIN]))
+
+    def __enter__(self) -> Cutting:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+# --- one session ------------------------------------------------------------------------------------------------------
+
+
+def test_immediate_reattach(line: Cutter, opened: Opened, queue: str) -> None:
+    factory = opened.factory(line.url(), WINDOW)
+    recorder = Recorder(factory)
+    session = factory.create_session(ack_batch_size=0)
+    for round_ in range(10):
+        producer = session.create_producer(queue)
+        for index in range(100):
+            producer.send(numbered(session, index))
+        producer.close()
+        consumer = session.create_consumer(queue)
+        line.cut_now()
+        session.start()
+        assert [drain_one(consumer) for _ in range(100)] == list(range(100))
+        assert consumer.receive(0) is None
+        session.stop()
+        consumer.close()
+        recorder.wait(Reconnected, round_ + 1)
+    assert set(recorder.recoveries()) == {Recovery.REATTACHED}
+
+
+def drain_one(consumer: ClientConsumer) -> int:
+    message = consumer.receive(PATIENCE)
+    assert message is not None
+    message.acknowledge()
+    return int.from_bytes(message.body[:8], "big")
+
+
+def test_credits_that_are_lost_in_a_cut_are_asked_for_again(line: Cutter, opened: Opened, queue: str) -> None:
+    session = opened.session(line.url(), WINDOW, producerWindowSize=20_000)
+    producer = session.create_producer(queue)
+    for index in range(40):
+        if index % 4 == 1:
+            line.cut_after(TO_CLIENT if index % 8 == 1 else TO_BROKER, 1)  # an answer, or a request, is lost
+        producer.send(numbered(session, index, 5_000))
+    assert drain(session.create_consumer(queue)) == list(range(40))
+    assert line.cuts == 10
+
+
+def test_consumer_credits_lost_in_cuts_leave_nobody_starving(
+    line: Cutter, artemis: Broker, opened: Opened, queue: str
+) -> None:
+    direct = opened.session(artemis.url())
+    producer = direct.create_producer(queue)
+    for index in range(400):
+        producer.send(numbered(direct, index, 1000))
+    line.plan(random_cuts(3, 3_000, 40_000, directions=(TO_CLIENT,)))
+    factory = opened.factory(line.url(), WINDOW, consumerWindowSize=5_000)
+    session = factory.create_session(ack_batch_size=0).start()
+    consumer = session.create_consumer(queue)
+    assert [drain_one(consumer) for _ in range(400)] == list(range(400))
+    assert line.cuts > 5
+    line.plan([])
+
+
+def test_delayed_reattach(line: Cutter, opened: Opened, queue: str) -> None:
+    factory = opened.factory(line.url(), WINDOW, retryInterval=100, maxRetryInterval=100)
+    recorder = Recorder(factory)
+    session = factory.create_session(ack_batch_size=0)
+    producer = session.create_producer(queue)
+    for index in range(300):
+        producer.send(numbered(session, index))
+    consumer = session.create_consumer(queue)
+    with outage(line):
+        recorder.wait(ConnectAttemptFailed, 3)
+    session.start()
+    assert [drain_one(consumer) for _ in range(300)] == list(range(300))
+    assert consumer.receive(0) is None
+
+
+def test_a_second_loss_while_sessions_are_handed_over_is_one_outage(
+    line: Cutter, opened: Opened, queue: str
+) -> None:
+    factory = opened.factory(line.url(), WINDOW)
+    recorder = Recorder(factory)
+    sessions = [factory.create_session(ack_batch_size=0) for _ in range(5)]
+    producer = sessions[0].create_producer(queue)
+    for index in range(100):
+        producer.send(numbered(sessions[0], index))
+    # The handshake is about 100 bytes, each answer to a reattachment a few: cuts in the middle of it, several times.
+    line.plan([Cut(TO_CLIENT, position) for position in (40, 90, 110, 130, 150)])
+    line.cut_now()
+    recorder.wait(Reconnected)
+    consumer = sessions[4].start().create_consumer(queue)
+    assert [drain_one(consumer) for _ in range(100)] == list(range(100))
+    for session in sessions:
+        assert session.query_queue(queue).exists
+    assert set(recorder.recoveries()) == {Recovery.REATTACHED}
+    assert len(recorder.before) == len(recorder.ended)
+
+
+def test_attempts_that_are_used_up_close_everything_with_one_kind_of_error(
+    line: Cutter, opened: Opened, queue: str
+) -> None:
+    factory = opened.factory(line.url(), WINDOW, reconnectAttempts=3, retryInterval=50)
+    recorder = Recorder(factory)
+    session = factory.create_session().start()
+    producer = session.create_producer(queue)
+    with outage(line):
+        eventually(lambda: recorder.ended, "the end")
+    for _ in range(3):
+        with pytest.raises(ReconnectGaveUp):
+            producer.send(numbered(session, 0))
+    session.close()
+    assert recorder.recoveries() == [Recovery.GAVE_UP]
+    assert factory.is_closed
+
+
+def test_back_within_the_attempts_the_session_is_usable(line: Cutter, opened: Opened, queue: str) -> None:
+    factory = opened.factory(line.url(), WINDOW, reconnectAttempts=10, retryInterval=50)
+    recorder = Recorder(factory)
+    session = factory.create_session().start()
+    for _ in range(3):  # each outage has all its attempts
+        with outage(line):
+            recorder.wait(ConnectAttemptFailed, len(recorder.of(ConnectAttemptFailed)) + 6)
+        session.create_producer(queue).send(numbered(session, 0))
+
+
+@pytest.mark.parametrize("direction", [TO_BROKER, TO_CLIENT], ids=["before-it-is-sent", "after-it-is-sent"])
+@pytest.mark.parametrize("parameters", [WINDOW, NO_WINDOW], ids=["window", "no-window"])
+def test_many_threads_create_sessions_while_the_connection_fails(
+    line: Cutter, opened: Opened, queue: str, direction: Direction, parameters: dict[str, object]
+) -> None:
+    factory = opened.factory(line.url(), parameters)
+    go = threading.Barrier(51)
+
+    def create() -> ClientSession:
+        go.wait()
+        return factory.create_session()
+
+    creating = [in_thread(create) for _ in range(50)]
+    line.cut_after(direction, 500 if direction is TO_BROKER else 200)
+    go.wait()
+    for each in creating:
+        assert each.value().query_queue(queue).exists
+    assert line.cuts == 1
+
+
+def test_create_queue_right_after_a_failure(line: Cutter, opened: Opened, queue: str) -> None:
+    for parameters in (WINDOW, NO_WINDOW):
+        session = opened.session(line.url(), parameters)
+        for index in range(10):
+            line.cut_after((TO_BROKER, TO_CLIENT)[index % 2], 1)
+            session.create_queue(queue, f"{queue}.{index}")
+        for index in range(10):
+            session.delete_queue(f"{queue}.{index}")
+
+
+@pytest.mark.parametrize(
+    ("interval", "multiplier", "maximum", "failures", "sum_of_pauses"),
+    [(150, 1.0, 2000, 4, 0.6), (50, 2.0, 2000, 4, 0.05 + 0.1 + 0.2 + 0.4), (50, 2.0, 120, 5, 0.05 + 0.1 + 3 * 0.12)],
+    ids=["constant", "growing", "capped"],
+)
+def test_pauses_between_attempts(
+    line: Cutter,
+    opened: Opened,
+    interval: int,
+    multiplier: float,
+    maximum: int,
+    failures: int,
+    sum_of_pauses: float,
+) -> None:
+    factory = opened.factory(
+        line.url(), WINDOW, retryInterval=interval, retryIntervalMultiplier=multiplier, maxRetryInterval=maximum
+    )
+    recorder = Recorder(factory)
+    factory.create_session()
+    with outage(line):
+        recorder.wait(ConnectAttemptFailed, failures)
+    seconds = recorder.wait(Reconnected).seconds
+    assert sum_of_pauses <= seconds < sum_of_pauses + 0.5
+
+
+def test_the_answer_to_a_reattachment_is_withheld(line: Cutter, opened: Opened, queue: str) -> None:
+    """Given up after the attempts, not half alive; and with attempts left it comes back."""
+    factory = opened.factory(line.url(), WINDOW, handshakeTimeout=300, reconnectAttempts=3, retryInterval=50)
+    recorder = Recorder(factory)
+    session = factory.create_session()
+    producer = session.create_producer(queue)
+    line.plan([Cut(TO_CLIENT, 0, How.BLACK_HOLE)] * 2)
+    line.cut_now()
+    producer.send(numbered(session, 0))
+    assert recorder.recoveries() == [Recovery.REATTACHED] or not recorder.ended
+    line.plan([Cut(TO_CLIENT, 0, How.BLACK_HOLE)] * 3)
+    line.cut_now()
+    with pytest.raises((ConnectionLost, OutcomeUnknown)):  # it may have been written before the cut was noticed
+        producer.send(numbered(session, 1))
+    assert session.is_closed
+    assert factory.is_closed
+
+
+def test_one_session_that_cannot_be_reattached_leaves_no_other_behind(
+    line: Cutter, opened: Opened, queue: str, management: Management
+) -> None:
+    """Of several sessions the server has closed one: it is recreated, the others are reattached."""
+    factory = opened.factory(line.url(), WINDOW)
+    recorder = Recorder(factory)
+    sessions = [factory.create_session(ack_batch_size=0).start() for _ in range(4)]
+    connection = management.connection_of(sessions[1].name)
+    management.invoke("closeSessionWithID", connection, sessions[1].name)
+    line.cut_now()
+    recorder.wait(Reconnected)
+    for index, session in enumerate(sessions):
+        session.create_producer(queue).send(numbered(session, index))
+    assert drain(sessions[3].create_consumer(queue)) == [0, 1, 2, 3]
+    assert len(recorder.of(SessionReattached)) == 3
+    assert len(recorder.of(SessionRecreated)) == 1
+    for _ in range(3):  # all are on the new connection: they are told of the next failures too
+        line.cut_now()
+        for session in sessions:
+            assert session.query_queue(queue).exists
+    eventually(lambda: len(recorder.ended) == 4, "the end of each outage")
+    assert set(recorder.recoveries()[1:]) == {Recovery.REATTACHED}
+    names = {session.name for session in sessions}
+    connection = management.connection_of(sessions[0].name)
+    listed = management.invoke("listSessions", connection)
+    assert isinstance(listed, list)
+    assert names <= set(listed), "sessions of one connection are on one connection of the server"
+
+
+def test_nothing_is_written_between_the_attempts(line: Cutter, opened: Opened, queue: str) -> None:
+    """A connection whose sessions are not handed over yet carries nothing of the application."""
+    factory = opened.factory(line.url(), WINDOW, blockOnDurableSend="false", handshakeTimeout=400)
+    recorder = Recorder(factory)
+    session = factory.create_session().start()
+    producer = session.create_producer(queue)
+    producer.send(numbered(session, 0))
+    line.plan([Cut(TO_CLIENT, 0, How.BLACK_HOLE)])
+    line.cut_now()
+    recorder.wait(Detached)
+    eventually(lambda: line.accepted == 2, "the second connection")
+    for index in range(1, 200):
+        producer.send(numbered(session, index))
+    producer.flush()
+    to_broker = [happened.to_broker for happened in line.happened]
+    recorder.wait(Reconnected)
+    assert to_broker[-1] < 1000
+    assert drain(session.create_consumer(queue)) == list(range(200))
+
+
+# --- order and counts under repeated failures -------------------------------------------------------------------------
+
+
+def test_order_of_each_sender_is_kept(line: Cutter, opened: Opened, queue: str) -> None:
+    factory = opened.factory(line.url(), WINDOW)
+    receiving = factory.create_session(ack_batch_size=0).start()
+    inbox = Inbox(receiving.create_consumer(queue))
+
+    def send(thread: int) -> None:
+        session = factory.create_session()
+        producer = session.create_producer(queue)
+        for index in range(150):
+            producer.send(numbered(session, thread * 1000 + index))
+
+    with Cutting(line, 11):
+        sending = [in_thread(lambda thread=thread: send(thread)) for thread in range(5)]
+        for each in sending:
+            each.value(40)
+        inbox.wait(750, 40)
+    assert len(inbox.numbers) == 750
+    for thread in range(5):
+        mine = [number % 1000 for number in inbox.numbers if number // 1000 == thread]
+        assert mine == list(range(150))
+    assert inbox.redelivered == 0
+
+
+class Program:
+    """The bodies of the random reattachment tests: each is run by several threads on one connection while it fails."""
+
+    def __init__(self, factory: ClientSessionFactory, queue: str) -> None:
+        self.factory, self.queue = factory, queue
+
+    def subscriptions(self, thread: int, *, transacted: bool, handler: bool) -> None:
+        """Two queues of one address; each gets every message once, in order; with a transaction: roll back first."""
+        factory = self.factory
+        address = f"{self.queue}.s{thread}"
+        sending = factory.create_session(auto_commit_sends=not transacted)
+        names = [f"{address}.{number}" for number in range(2)]
+        for name in names:
+            sending.create_queue(address, name, routing_type="MULTICAST")
+        producer = sending.create_producer(address)
+        sessions = [
+            factory.create_session(auto_commit_acks=not transacted, ack_batch_size=0).start() for _ in names
+        ]
+        consumers = [session.create_consumer(name) for session, name in zip(sessions, names, strict=True)]
+        inboxes = [Inbox(consumer) for consumer in consumers] if handler else []
+        for repeat in range(2 if transacted else 1):
+            for index in range(20):
+                producer.send(numbered(sending, index))
+            if transacted and repeat == 0:
+                sending.rollback()
+        if transacted:
+            sending.commit()
+        if handler:
+            for inbox in inboxes:
+                inbox.exactly(20)
+        else:
+            for session, consumer in zip(sessions, consumers, strict=True):
+                if transacted:
+                    assert [drain_one(consumer) for _ in range(20)] == list(range(20))
+                    session.rollback()
+                assert [drain_one(consumer) for _ in range(20)] == list(range(20))
+                if transacted:
+                    session.commit()
+                assert consumer.receive(0) is None
+        for session in sessions:
+            session.close()
+        for name in names:
+            sending.delete_queue(name)
+        sending.close()
+
+    def one_message(self, thread: int) -> None:
+        """Create queue, send and receive one message, delete queue."""
+        for number in range(5):
+            with self.factory.create_session(ack_batch_size=0) as session:
+                name = f"{self.queue}.o{thread}.{number}"
+                session.start().create_queue(name)
+                session.create_producer(name).send(numbered(session, 7))
+                with session.create_consumer(name) as consumer:
+                    assert drain_one(consumer) == 7
+                session.delete_queue(name)
+
+    def many_consumers(self, thread: int) -> None:
+        """Create and close consumers."""
+        with self.factory.create_session() as session:
+            for _ in range(30):
+                session.create_consumer(self.queue).close()
+
+    def many_sessions(self, thread: int) -> None:
+        """Create and close sessions."""
+        for _ in range(30):
+            self.factory.create_session().close()
+
+    def start_and_stop(self, thread: int) -> None:
+        """Start and stop around a receive."""
+        name = f"{self.queue}.n{thread}"
+        with self.factory.create_session(ack_batch_size=0) as session:
+            session.create_queue(name)
+            producer, consumer = session.create_producer(name), session.create_consumer(name)
+            for index in range(10):
+                producer.send(numbered(session, index))
+                session.stop()
+                session.start()
+                session.stop()
+                session.start()
+                assert drain_one(consumer) == index
+            consumer.close()
+            session.delete_queue(name)
+
+    def immediate(self, thread: int) -> None:
+        """An empty queue has nothing."""
+        name = f"{self.queue}.e{thread}"
+        with self.factory.create_session() as session:
+            session.create_queue(name)
+            with session.start().create_consumer(name) as consumer:
+                for _ in range(200):
+                    assert consumer.receive_immediate() is None
+            session.delete_queue(name)
+
+
+PROGRAMS = {
+    "A-B-handlers": lambda p, t: p.subscriptions(t, transacted=False, handler=True),
+    "E-F-receive": lambda p, t: p.subscriptions(t, transacted=False, handler=False),
+    "G-H-receive-transacted": lambda p, t: p.subscriptions(t, transacted=True, handler=False),
+    "I-J-one-message": lambda p, t: p.one_message(t),
+    "K-consumers": lambda p, t: p.many_consumers(t),
+    "L-sessions": lambda p, t: p.many_sessions(t),
+    "N-start-stop": lambda p, t: p.start_and_stop(t),
+    "O-immediate": lambda p, t: p.immediate(t),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS.keys())
+def test_random_reattachment_with_threads(line: Cutter, opened: Opened, queue: str, program: object) -> None:
+    assert callable(program)
+    factory = opened.factory(line.url(), WINDOW)
+    running = Program(factory, queue)
+    with Cutting(line, 5):
+        threads = [in_thread(lambda number=number: program(running, number)) for number in range(5)]
+        for thread in threads:
+            thread.join(40)
+    for thread in threads:
+        if thread.error is not None:
+            raise thread.error
+    assert line.cuts > 0
+
+
+def test_producer_and_consumer_run_while_the_connection_fails_without_window(
+    line: Cutter, opened: Opened, queue: str, management: Management
+) -> None:
+    """Every failure recreates; sends are repeated with the same duplicate id by the client itself."""
+    factory = opened.factory(line.url(), NO_WINDOW, duplicateDetection="true")
+    sending, receiving = factory.create_session(), factory.create_session(ack_batch_size=0).start()
+    inbox = Inbox(receiving.create_consumer(queue))
+    producer = sending.create_producer(queue)
+    outcomes = Outcomes()
+    with Cutting(line, 2, (0.02, 0.1)):
+        for index in range(1500):
+            producer.send(numbered(sending, index), outcomes)
+        outcomes.wait(1500)
+    assert not outcomes.failed
+    inbox.wait(1500)
+    assert sorted(set(inbox.numbers)) == list(range(1500))
+    name = sending.name
+    factory.close()
+    eventually(lambda: management.connection_of(name) is None, "the end of the sessions on the server")
+
+
+# --- liveness ---------------------------------------------------------------------------------------------------------
+
+
+def test_pings_keep_an_idle_connection(line: Cutter, opened: Opened) -> None:
+    factory = opened.factory(line.url(), WINDOW, connectionTTL=600, clientFailureCheckPeriod=150)
+    recorder = Recorder(factory)
+    session = factory.create_session()
+    pause(3.0)
+    session.query_address("any")
+    assert not recorder.of(Detached)
+
+
+def test_pings_that_are_lost_make_the_server_close_and_the_client_return(
+    line: Cutter, opened: Opened, queue: str
+) -> None:
+    """Only the way to the broker is dead: the server gives up after the TTL, the client is told and comes back."""
+    factory = opened.factory(line.url(), RELIABLE, connectionTTL=1000, clientFailureCheckPeriod=300)
+    recorder = Recorder(factory)
+    session = factory.create_session().start()
+    line.cut_now(How.HALF_OPEN, TO_BROKER)
+    session.create_producer(queue).send(numbered(session, 0))
+    recorder.wait(Reconnected)
+    assert drain(session.create_consumer(queue)) == [0]
+    assert len(recorder.before) == 1
+
+
+def test_a_connection_that_carries_calls_is_not_given_up_for_silence_between_them(
+    line: Cutter, opened: Opened
+) -> None:
+    factory = opened.factory(line.url(), WINDOW, connectionTTL=-1, clientFailureCheckPeriod=-1)
+    recorder = Recorder(factory)
+    session = factory.create_session()
+    until = time.monotonic() + 1.0
+    while time.monotonic() < until:
+        session.query_address("any")
+    assert not recorder.of(Detached)
