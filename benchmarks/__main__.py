@@ -114,8 +114,10 @@ def _commands() -> tuple[dict[str, Command], str]:
 def _environment(user: str, password: str) -> dict[str, str]:
     root = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
+    # The peers are installed, with their bytecode; ours runs from a checkout, and may keep its own.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {
-        **os.environ,
+        **inherited,
         "PYTHONPATH": path,
         "ACTIVECLIENT_BENCH_USER": user,
         "ACTIVECLIENT_BENCH_PASSWORD": password,

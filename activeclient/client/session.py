@@ -20,7 +20,7 @@ from activeclient.drivers.dispatch import Serial
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.requests import Request
 from activeclient.engine.session import Session, State
-from activeclient.errors import ActiveClientError, IllegalStateError, JMSError, TransactionRolledBackError, XAError
+from activeclient.errors import ActiveClientError, ClosedError, IllegalStateError, JMSError, TransactionRolledBackError, XAError
 from activeclient.wire.fields import Xid
 from activeclient.wire.message import BYTES, CoreMessage
 from activeclient.wire.packet import Packet
@@ -204,15 +204,14 @@ class ClientSession:
                     pump.wait(lambda: request.done or not engine.usable, min(limit, NEVER))
             finally:
                 self._ended()
+        self._wait_for_callbacks()  # every send has told its handler when this returns
 
     def _ended(self) -> None:
-        from activeclient.errors import ClosedError
-
         self.engine.fail(ClosedError("the session is closed"), time.monotonic())
-        self.factory.forget(self.engine)
         self._consumers.clear()
         if not self.pump.closed:
-            self.pump.process()
+            self.pump.process()  # the last completions find their session
+        self.factory.forget(self.engine)
 
     def _wait_for_callbacks(self) -> None:
         dispatcher = dispatch.current()
