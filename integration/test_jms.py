@@ -509,7 +509,12 @@ def test_closing_waits_for_a_running_listener(broker_url: str, what: str) -> Non
             "consumer": consumer.close, "session": session.close, "connection": connection.close,
             "stop": connection.stop,
         }[what]  # fmt: skip
-        closer = threading.Thread(target=lambda: (close(), order.append(ended.is_set())))
+
+        def close_and_look() -> None:
+            close()
+            order.append(ended.is_set())
+
+        closer = threading.Thread(target=close_and_look)
         closer.start()
         closer.join(0.2)
         assert closer.is_alive()
