@@ -20,7 +20,7 @@ from activeclient.wire.packet import encode
 from activeclient.wire.packets import Ping
 from tests.world.world import Failure, live
 
-SEEDS = 400
+SEEDS = 600
 Patch = pytest.MonkeyPatch
 Defect = Callable[[Patch], None]
 DEFECTS: dict[str, Defect] = {}
@@ -29,7 +29,15 @@ FOCUS: dict[str, tuple[tuple[str, ...] | None, bool | None]] = {
     "a_lost_answer_is_waited_for": (("requests",), True),
     "a_repeated_commit_believes_any_answer": (("transactions",), False),
     "commands_of_a_dead_session_take_places": (("mover",), False),
+    "a_lost_transaction_goes_on": (("mover",), False),
     "stale_acknowledgements_are_sent": (("same",), False),
+    "a_stale_acknowledgement_leaves_the_transaction_whole": (("mover",), False),
+    "damaged_pieces_are_taken": (("large",), True),
+    "nothing_is_delivered_anew_after_damage": (("large",), True),
+    "what_the_application_holds_is_delivered_again": (("large",), True),
+    "a_refusal_hits_the_oldest_send": (("same",), True),
+    "half_a_frame_survives_its_link": (("stream",), True),
+    "refused_repetitions_are_certain": (("same",), False),
 }
 """Rare ones: the kind of lifetime that can meet them. All lifetimes would find them too, in more time."""
 
@@ -118,6 +126,24 @@ def rebuilding_bypasses_the_counter(patch: Patch) -> None:
 @defect
 def stale_acknowledgements_are_sent(patch: Patch) -> None:
     patch.setattr(consumer.Consumer, "settle_taken", lambda self, message, *, cumulative: True)
+
+
+@defect
+def a_stale_acknowledgement_leaves_the_transaction_whole(patch: Patch) -> None:
+    real = consumer.Consumer.settle_taken
+
+    def lenient(self: consumer.Consumer, message: Any, *, cumulative: bool) -> bool:
+        before = self.session.transaction.rollback_only
+        result = real(self, message, cumulative=cumulative)
+        self.session.transaction.rollback_only = before
+        return result
+
+    patch.setattr(consumer.Consumer, "settle_taken", lenient)
+
+
+@defect
+def refused_repetitions_are_certain(patch: Patch) -> None:
+    patch.setattr(session.Session, "repeated", property(lambda self: set(), lambda self, value: None), raising=False)
 
 
 @defect
