@@ -338,6 +338,9 @@ class Consumer:
         if origin is not self.origin:
             if not isinstance(origin, Origin) or origin.consumer is not self or origin.epoch != self.session.epoch:
                 self.session.emit(StaleAcknowledgement(self.session.channel_id, self.id))
+                if not self.session.config.auto_commit_acks:
+                    # Work done for a message that comes again must not be committed without it.
+                    self.session.transaction.rollback_only = True
                 return False
             self._acknowledge_absorbed(message, cumulative=cumulative)
             return False

@@ -273,6 +273,9 @@ class Recovery:
         session = self.session
         resend, self._resend = self._resend, []
         session.recovery = None
+        session.repeated = {
+            token.correlation_id for _, token, maybe in resend if maybe and isinstance(token, SendToken)
+        } | (session.repeated & {token.correlation_id for _, token, _ in resend if token is not None})
         for frame, token, _ in resend:
             again = session.on_this_channel(frame)
             if not session.windowed and isinstance(token, SendToken):

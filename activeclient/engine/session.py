@@ -202,6 +202,8 @@ class Session:
         self.work_announced = False
         self.creation: Pending | None = None
         self.error: ActiveClientError | None = None
+        self.repeated: set[int] = set()
+        """Correlation ids of sends that an earlier session of this one sent too."""
         self.lost_at: float | None = now
         """Since when it is not usable; None while it is."""
         self.usable_seconds = 0.0
@@ -562,18 +564,25 @@ class Session:
                 frame[-trailer : len(frame) - trailer + 8], "big", signed=True
             ) == (correlation_id)
 
+        entry: tuple[bytes, Pending | None] | None
         if self.windowed:
             entry = self.buffer.withdraw(matches)
             token = entry[1] if entry is not None else None
         else:
-            waiting = self.awaiting.pop(correlation_id, None)
-            token = waiting[1] if waiting is not None else None
-            if waiting is not None:
-                self.awaiting_bytes -= len(waiting[0])
+            entry = self.awaiting.pop(correlation_id, None)
+            token = entry[1] if entry is not None else None
+            if entry is not None:
+                self.awaiting_bytes -= len(entry[0])
             elif self.current is not None and self.current.correlation_id == correlation_id:
                 token = self.current
         if token is None:
             self.emit(SendFailed(self.channel_id, error))
+        elif correlation_id in self.repeated:
+            # This copy was refused; the one that an earlier session sent may be stored.
+            duplicate_id = duplicate_id_of(entry[0]) if entry is not None else None
+            unknown = OutcomeUnknown(f"{error}; an earlier copy may have been stored", duplicate_id=duplicate_id)
+            unknown.__cause__ = error
+            token.failed(self, unknown)
         else:
             token.failed(self, error)
 

@@ -591,6 +591,7 @@ class World:
                 and sender.duplicate_ids
                 and isinstance(sender, Producer)
                 and sender.session.reattachable
+                and (sender.name, number) not in self.broker.ledger.refused
             ):
                 problems.append(f"{sender.name}:{number} has a duplicate id and ended unknown")
             elif self.ended or (sender.name, number) in self.broker.ledger.refused:
