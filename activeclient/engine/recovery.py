@@ -134,6 +134,14 @@ class Recovery:
         """What it was to repeat and did not."""
         return list(self._resend)
 
+    def abandon(self, error: ActiveClientError) -> None:
+        """The session ends before the rebuilding did: a commit in doubt stays so."""
+        commit, self._unsettled = self._unsettled, None
+        if commit is not None:
+            unknown = TransactionOutcomeUnknownError(f"the commit could not be settled: {error}", code=115)
+            unknown.__cause__ = error
+            commit.failed(self.session, unknown)
+
     # --- sorting out what was in flight ---------------------------------------------------------------------------
 
     def _sort(self, frame: bytes, token: Pending | None, *, maybe: bool) -> None:

@@ -849,6 +849,7 @@ class Session:
         ]
         if self.recovery is not None:
             work = self.recovery.left() + work
+            self.recovery.abandon(error)
             self.recovery = None
         work += [(frame, token, True) for frame, token in self.awaiting.values()]
         self.awaiting.clear()
