@@ -96,6 +96,8 @@ class ClientEngine:
         self.new_id = new_id
         self.version = config.version
         self.server_version = 0
+        self.reattaches: bool | None = None
+        """Does the server let sessions be reattached? None: not known yet, the next creation asks."""
         self.now = 0.0
         self.heartbeat = Heartbeat(config.connection_ttl, config.check_period)
         self.events: deque[Event] = deque()

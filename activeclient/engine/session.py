@@ -152,10 +152,13 @@ class SessionConfig:
     producer_window: int = 65536
     max_frame_size: int = 100 << 20
 
-    @property
-    def wire_window(self) -> int:
-        """What is asked of the server: a confirmation of each command, whatever the user's window."""
-        return 1 if self.window >= 1 else self.window
+    def wire_window(self, *, reattach: bool) -> int:
+        """What is asked of the server: a confirmation of each command, whatever the user's window.
+
+        From a server that lets no session be reattached 0: it counts and confirms alike, but ends the session with
+        its socket. With 1 it would keep it, and the messages delivered to it, until the connection's TTL.
+        """
+        return min(self.window, 1 if reattach else 0)
 
 
 class Session:
@@ -213,6 +216,8 @@ class Session:
         self._consumer_ids = 0
         self._remembered = -1
         """The last confirmation on a link whose fence has not passed."""
+        self._fences = 0
+        self._probing = False
 
     # --- what others ask ------------------------------------------------------------------------------------------
 
@@ -501,9 +506,10 @@ class Session:
                     self.current.complete(self, None)
             return
         self.nulls.seen()
-        if self.fence is not None:
-            self.fence.answered()
-            if self.fence.passed:
+        fence = self.fence
+        if fence is not None:
+            fence.answered()
+            if fence.passed:
                 self._settled()
         elif not self.windowed and self.current is not None and self.current.reply is NULL:
             self.current.complete(self, None)
@@ -545,6 +551,9 @@ class Session:
         if correlation_id is not None and correlation_id != -1:
             self._send_refused(correlation_id, error)
             return
+        if packet.message is not None and FENCE_KEY in packet.message:
+            self._fence_refused(packet.message)
+            return
         current = self.current
         if current is None:
             self.emit(SendFailed(self.channel_id, error))
@@ -553,6 +562,13 @@ class Session:
         if self.windowed:
             self.buffer.withdraw(lambda _, settle: settle is current)
         current.failed(self, error)
+
+    def _fence_refused(self, text: str) -> None:
+        """The answer to a named fence: of this attempt, or a late one."""
+        if self.fence is not None:
+            self.fence.refused(text)
+            if self.fence.passed:
+                self._settled()
 
     def _send_refused(self, correlation_id: int, error: ActiveClientError) -> None:
         trailer = 12 if self.client.version >= versions.V2_28 else 8
@@ -639,7 +655,7 @@ class Session:
         if self.state in (State.NEW, State.RECREATING):
             self._create(now)
         elif self.state is State.DETACHED:
-            if self.reattachable:
+            if self.reattachable and self.client.reattaches is not False:
                 self._enter(State.REATTACHING, now)
                 self.floor = self._remembered = self.buffer.first - 1
                 self.client.ask_control(ReattachSession(self.name, self.received), self._on_reattach)
@@ -671,7 +687,7 @@ class Session:
             config.xa,
             config.auto_commit_sends,
             config.auto_commit_acks,
-            config.wire_window,
+            config.wire_window(reattach=client.reattaches is not False),
             config.pre_acknowledge,
             None,
         )
@@ -681,6 +697,11 @@ class Session:
         else:
             packet = CreateSession(*common)
         client.ask_control(packet, self._on_created)
+        self._probing = self.reattachable and client.reattaches is None
+        if self._probing:
+            # In the same write, while the session is idle: it moves to where it is, or the server cannot move any.
+            name = self.name
+            client.ask_control(ReattachSession(name, -1), lambda answer, now: self._on_probed(name, answer, now))
 
     def _on_created(self, packet: Packet, now: float) -> None:
         if self.state is State.CLOSED:
@@ -692,6 +713,23 @@ class Session:
             self.client.fail_protocol(f"{type(packet).__name__} answers the creation of a session", now)
             return
         self.client.server_said_version(packet.server_version)
+        if not self._probing:
+            self._created(now)
+
+    def _on_probed(self, name: str, packet: Packet, now: float) -> None:
+        """Does this server let sessions be reattached? Artemis 2.57 answers as if it knew none."""
+        if name != self.name or not self._probing or self.state not in (State.NEW, State.RECREATING):
+            return
+        self._probing = False
+        self.client.reattaches = isinstance(packet, ReattachSessionResponse) and packet.reattached
+        if self.client.reattaches:
+            self._created(now)
+            return
+        self.client.write(self.encode(SessionClose()))
+        self.client.move_channel(self)
+        self._create(now)
+
+    def _created(self, now: float) -> None:
         if self.recovery is not None:
             self._enter(State.REBUILDING, now)
             self.recovery.advance()
@@ -703,6 +741,7 @@ class Session:
         self.client.session_ready(now)
 
     def _creation_refused(self, packet: ExceptionResponse, now: float) -> None:
+        self._probing = False
         error = from_server(packet.code, packet.message)
         if packet.code == INCOMPATIBLE and self.client.lower_version():
             self._create(now)
@@ -729,18 +768,29 @@ class Session:
             strays = self.nulls.due
             if strays >= MAX_FENCES:
                 raise ReattachDiverged(f"{strays} answers of the server are missing")
-            self.fence = Fence(strays)
-            self._enter(State.SETTLING, now)
-            fence = encode(AddMetadata(FENCE_KEY, ""), self.channel_id, self.client.version)
-            for _ in range(strays + 1):
-                self.nulls.expect()
-                self.client.write(fence)
+            self._fence(strays, now)
         elif isinstance(packet, ReattachSessionResponse):
+            # Its TTL is over, the broker was restarted, or it is another broker now: ask again whether it can.
+            self.client.reattaches = None
             self._recreate(self.client.last_error, now)
         elif isinstance(packet, ExceptionResponse):
             self.client.abort(from_server(packet.code, packet.message), now)
         else:
             self.client.fail_protocol(f"{type(packet).__name__} answers a reattachment", now)
+
+    def _fence(self, strays: int, now: float) -> None:
+        self._enter(State.SETTLING, now)
+        if strays and not (self.transacted_sends or self.transacted_acks or self.config.xa):
+            self._fences += 1
+            name = f"{FENCE_KEY}-{self._fences}-"  # the last dash: no name is part of another
+            self.fence = Fence(strays, name)
+            self.client.write(self.encode(DeleteQueue(name)))
+            return
+        self.fence = Fence(strays)
+        fence = self.encode(AddMetadata(FENCE_KEY, ""))
+        for _ in range(strays + 1):
+            self.nulls.expect()
+            self.client.write(fence)
 
     def _settled(self) -> None:
         """The fence has passed: the count is final, the rest is replayed."""

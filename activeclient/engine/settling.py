@@ -7,22 +7,32 @@ order, and answered when all earlier storage is complete. When it is answered, a
 of each command (window 1 on the wire), every command that ever reached the server has been confirmed.
 
 The answer, NULL_RESPONSE without correlation id, can be mistaken for a late one of an earlier request or fence. With
-m of those possibly outstanding, m + 1 fences are sent and m + 1 answers awaited: the first fence has passed then.
+m of those possibly outstanding, m + 1 fences are sent and m + 1 answers awaited: the first fence has passed then. That
+doubles m with each cut inside a reattachment; so where no transaction can be harmed, the fence is instead a command that
+must fail: the deletion of a queue that nobody has, under a name that is used once. Its EXCEPTION is not counted
+either, keeps the same order, and repeats the name. (It marks a transaction as failed, hence not there.)
 """
 
 from __future__ import annotations
 
-MAX_FENCES = 64
-"""More answers than this cannot be outstanding honestly: the session is given up for a new one."""
+MAX_FENCES = 4096
+"""More answers than this cannot be outstanding honestly, not even after ten cuts of reattachments in a row: the session
+is given up for a new one."""
 
 
 class Fence:
-    """Counts the answers that must come before the count is final."""
+    """What must be answered before the count is final.
 
-    __slots__ = ("needed",)
+    Args:
+        strays: How many answers without correlation id may still come from before.
+        name: What the server's refusal will repeat; None for metadata, of which `strays` + 1 are sent.
+    """
 
-    def __init__(self, strays: int) -> None:
-        self.needed = strays + 1
+    __slots__ = ("name", "needed")
+
+    def __init__(self, strays: int, name: str | None = None) -> None:
+        self.name = name
+        self.needed = strays + 1 if name is None else 1
 
     @property
     def passed(self) -> bool:
@@ -31,7 +41,13 @@ class Fence:
 
     def answered(self) -> None:
         """A NULL_RESPONSE without correlation id came."""
-        self.needed -= 1
+        if self.name is None:
+            self.needed -= 1
+
+    def refused(self, text: str) -> None:
+        """An exception came that names a fence: this one, or one of an attempt before, which says nothing."""
+        if self.name is not None and self.name in text:
+            self.needed = 0
 
 
 class NullCounter:

@@ -236,7 +236,8 @@ class ServerSession:
             refused = refusal
         counts = packet is None or is_counted(packet)
         if refused is not None and asks:
-            self.reply(p.ExceptionResponse(refused.code, "refused", correlation))
+            text = f"refused {getattr(packet, 'queue_name', '')}"
+            self.reply(p.ExceptionResponse(refused.code, text, correlation))
             return
         if counts and self.window >= 0:
             self.counted += 1

@@ -109,7 +109,7 @@ def confirmations_count_before_the_refusals_are_known(patch: Patch) -> None:
 
 @defect
 def stray_answers_pass_the_fence(patch: Patch) -> None:
-    patch.setattr(session, "Fence", lambda strays, real=session.Fence: real(0))
+    patch.setattr(session, "Fence", lambda strays, name=None, real=session.Fence: real(0))
 
 
 @defect
