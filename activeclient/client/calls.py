@@ -44,7 +44,7 @@ class Calls:
         """Wait with the lock held; None when `ready()` holds, else the error that says which limit was reached."""
         session = self.session
         pump = self.pump
-        last = time.monotonic()
+        last = started = time.monotonic()
         begun = session.usable_time(last)
         deadline = None if timeout is None else last + timeout
         usable = False
@@ -55,13 +55,14 @@ class Calls:
                 asking += now - last
             last = now
             usable = _answerable(session)
+            connected = asking + session.usable_time(now) - begun
             if usable:
-                left = self.call_timeout - asking - (session.usable_time(now) - begun)
+                left = self.call_timeout - connected
                 error: ActiveClientError = CallTimeout(
                     f"no answer within {self.call_timeout:g} s (callTimeout)", code=3
                 )
             else:
-                left = self.failover_timeout - session.outage_time(now)
+                left = self.failover_timeout - (now - started - connected)
                 error = OutageTimeout(
                     f"not connected for {self.failover_timeout:g} s (callFailoverTimeout): {session.client.last_error}"
                 )

@@ -106,14 +106,14 @@ class ClientProducer:
             raise IllegalStateError("the producer is closed")
         if self._rate is not None:
             self._wait_for_place(self._rate, timeout)
+        if handler is None:
+            handler = self.session.send_acknowledgement_handler
         body = message.body
         if len(body) >= self._large_from or message.body_input is not None:
             send_large(self, message, to, handler, timeout)
             return
         engine = self._engine
         client = engine.client
-        if handler is None:
-            handler = self.session.send_acknowledgement_handler
         durable = message.durable
         blocking = handler is None and (self._block_durable if durable else self._block_non_durable)
         with self._pump.lock:

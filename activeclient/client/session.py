@@ -64,6 +64,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("activeclient.callbacks")
 RoutingType = Literal["ANYCAST", "MULTICAST"]
 ROUTING: dict[str, int] = {"MULTICAST": 0, "ANYCAST": 1}
+XAER_RMERR, XAER_NOTA, XAER_RMFAIL = -3, -4, -7
 SendHandler = Callable[[CoreMessage, ActiveClientError | None], object]
 """Called as `handler(message, error)`: error is None when the broker has the message."""
 
@@ -484,33 +485,60 @@ class ClientSession:
 
     def _xa(self, packet: Packet) -> int:
         with self.pump.lock:
-            self._flush_acknowledgements()
-            answer = self._request(packet).result
+            return self._xa_locked(packet)
+
+    def _xa_locked(self, packet: Packet) -> int:
+        engine = self.engine
+        engine.check_open()
+        self._flush_acknowledgements()
+        request = engine.submit(engine.request_of(packet))
+        try:
+            self.calls.outcome(request)
+        except XAError:
+            raise
+        except JMSError as error:
+            # The server has two ways to refuse: a branch that is marked rollback-only comes back as a plain error.
+            raise XAError(str(error), xa_code=XAER_RMERR, code=error.code) from error
+        answer = request.result
         if not isinstance(answer, XAResponse):
-            raise XAError("the branch's outcome was lost with the connection", xa_code=-7)
+            raise XAError("the branch's outcome was lost with the connection", xa_code=XAER_RMFAIL)
         if answer.error:
+            if isinstance(packet, XACommit) and not packet.one_phase and request.recreated:
+                if answer.response_code == XAER_NOTA:
+                    return 0  # a prepared branch that is gone: the first try, whose answer was lost, committed it
             raise XAError(answer.message or f"XA error {answer.response_code}", xa_code=answer.response_code)
         return answer.response_code
 
+    def _xa_work(self, packet: Packet, branch: Xid | None) -> None:
+        # From now on the session works in `branch`: a recreation has to say so, or to keep it from being committed.
+        with self.pump.lock:
+            self._xa_locked(packet)
+            self.engine.branch = branch
+            self.engine.transaction.reset()
+
     def xa_start(self, xid: Xid) -> None:
         """Begin a branch."""
-        self._xa(XAStart(xid))
+        self._xa_work(XAStart(xid), xid)
 
     def xa_join(self, xid: Xid) -> None:
         """Join a branch."""
-        self._xa(XAJoin(xid))
+        self._xa_work(XAJoin(xid), xid)
 
     def xa_resume(self, xid: Xid) -> None:
         """Resume a suspended branch."""
-        self._xa(XAResume(xid))
+        self._xa_work(XAResume(xid), xid)
 
     def xa_suspend(self) -> None:
         """Suspend the branch."""
-        self._xa(XASuspend())
+        self._xa_work(XASuspend(), None)
 
     def xa_end(self, xid: Xid, *, failed: bool = False) -> None:
-        """End the work of this session in a branch."""
-        self._xa(XAEnd(xid, failed))
+        """End the work of this session in a branch.
+
+        A branch whose session was lost before this call can be ended, and is then refused by `xa_prepare` and
+        `xa_commit`.
+        """
+        self._xa_work(XAEnd(xid, failed), None)
 
     def xa_prepare(self, xid: Xid) -> int:
         """Prepare a branch; 0 XA_OK, 3 XA_RDONLY."""

@@ -145,6 +145,7 @@ class ClientSessionFactory:
         """Create a session on the server.
 
         Args:
+            xa: For branches of distributed transactions: all sends and acknowledgements belong to one.
             user: Instead of the settings' user.
             password: Instead of the settings' password.
             auto_commit_sends: False: sends belong to a transaction that `commit` ends.
@@ -162,8 +163,9 @@ class ClientSessionFactory:
             password=password if password is not None else settings.password,
             client_id=client_id,
             xa=xa,
-            auto_commit_sends=auto_commit_sends,
-            auto_commit_acks=auto_commit_acks,
+            # Otherwise the server would not put them into the branch.
+            auto_commit_sends=auto_commit_sends and not xa,
+            auto_commit_acks=auto_commit_acks and not xa,
             pre_acknowledge=settings.pre_acknowledge if pre_acknowledge is None else pre_acknowledge,
             window=settings.confirmation_window_size,
             min_large_message_size=settings.min_large_message_size,

@@ -44,6 +44,8 @@ from activeclient.wire.packets import (
     SessionStop,
     UniqueAddMetadata,
     XACommit,
+    XAEnd,
+    XAFailed,
     XAGetTimeout,
     XAIndoubtXids,
     XARollback,
@@ -74,6 +76,7 @@ AGAIN = (
     XAIndoubtXids,
     XAGetTimeout,
     XASetTimeout,
+    XAEnd,
     XACommit,
     XARollback,
 )
@@ -254,6 +257,10 @@ class Recovery:
             consumer.grant_window()
             if consumer.forced_asked > consumer.forced_seen:
                 consumer.force_again()
+        if session.branch is not None:
+            # The branch outlives its session on the server, perhaps without its last sends: it must never be prepared,
+            # and what is still sent in it must not be visible either.
+            session.command(session.encode(XAFailed(session.branch)))
         for producer_id, address in session.producers.items():
             session.command(session.encode(CreateProducer(producer_id, address)))
         if session.started:

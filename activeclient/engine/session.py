@@ -35,6 +35,7 @@ from activeclient.errors import (
 )
 from activeclient.events import ConsumerLost, Event, SendFailed, SessionReattached, Work
 from activeclient.wire import versions
+from activeclient.wire.fields import Xid
 from activeclient.wire.message import duplicate_id_of
 from activeclient.wire.packet import Packet, encode
 from activeclient.wire.packets import (
@@ -197,6 +198,8 @@ class Session:
         self.metadata: dict[str, str] = {}
         self.temporary_queues: dict[str, CreateQueueV2] = {}
         self.producers: dict[int, str | None] = {}
+        self.branch: Xid | None = None
+        """The XA branch that this session works in now."""
         self.transaction = Transaction(config.window if config.window >= 1 else IN_FLIGHT_LIMIT)
         self.pending: deque[Request] = deque()
         self.current: Request | None = None

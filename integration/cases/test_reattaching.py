@@ -131,9 +131,7 @@ def test_delayed_reattach(line: Cutter, opened: Opened, queue: str) -> None:
     assert consumer.receive(0) is None
 
 
-def test_a_second_loss_while_sessions_are_handed_over_is_one_outage(
-    line: Cutter, opened: Opened, queue: str
-) -> None:
+def test_a_second_loss_while_sessions_are_handed_over_is_one_outage(line: Cutter, opened: Opened, queue: str) -> None:
     factory = opened.factory(line.url(), WINDOW)
     recorder = Recorder(factory)
     sessions = [factory.create_session(ack_batch_size=0) for _ in range(5)]
@@ -342,9 +340,7 @@ class Program:
         for name in names:
             sending.create_queue(address, name, routing_type="MULTICAST")
         producer = sending.create_producer(address)
-        sessions = [
-            factory.create_session(auto_commit_acks=not transacted, ack_batch_size=0).start() for _ in names
-        ]
+        sessions = [factory.create_session(auto_commit_acks=not transacted, ack_batch_size=0).start() for _ in names]
         consumers = [session.create_consumer(name) for session, name in zip(sessions, names, strict=True)]
         inboxes = [Inbox(consumer) for consumer in consumers] if handler else []
         for repeat in range(2 if transacted else 1):
@@ -495,9 +491,7 @@ def test_pings_that_are_lost_make_the_server_close_and_the_client_return(
     assert len(recorder.before) == 1
 
 
-def test_a_connection_that_carries_calls_is_not_given_up_for_silence_between_them(
-    line: Cutter, opened: Opened
-) -> None:
+def test_a_connection_that_carries_calls_is_not_given_up_for_silence_between_them(line: Cutter, opened: Opened) -> None:
     factory = opened.factory(line.url(), WINDOW, connectionTTL=-1, clientFailureCheckPeriod=-1)
     recorder = Recorder(factory)
     session = factory.create_session()
