@@ -47,11 +47,13 @@ class Calls:
         last = time.monotonic()
         begun = session.usable_time(last)
         deadline = None if timeout is None else last + timeout
-        usable = False
-        asking = 0.0
+        usable = True
+        asking = away = 0.0
         while not ready():
             now = time.monotonic()
-            if usable and session.state is State.NEW:
+            if not usable:
+                away += now - last
+            elif session.state is State.NEW:
                 asking += now - last
             last = now
             usable = _answerable(session)
@@ -61,7 +63,8 @@ class Calls:
                     f"no answer within {self.call_timeout:g} s (callTimeout)", code=3
                 )
             else:
-                left = self.failover_timeout - session.outage_time(now)
+                # The sum too: a peer that comes back for moments only must not hold a call for ever.
+                left = self.failover_timeout - max(session.outage_time(now), away)
                 error = OutageTimeout(
                     f"not connected for {self.failover_timeout:g} s (callFailoverTimeout): {session.client.last_error}"
                 )
