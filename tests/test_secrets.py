@@ -118,7 +118,9 @@ def test_objects_and_their_copies_do_not_show_passwords(record: Record) -> None:
 
 
 def _refuses(talk: Conversation) -> None:
-    talk.on[CreateSessionV2] = lambda _, __: talk.say(ExceptionResponse(105, "AMQ229031: Unable to validate user: me"), 1)
+    talk.on[CreateSessionV2] = lambda _, __: talk.say(
+        ExceptionResponse(105, "AMQ229031: Unable to validate user: me"), 1
+    )
     talk.serve()
 
 

@@ -174,7 +174,9 @@ def conversations(draw: st.DrawFn) -> bytes:
     return b"".join(parts)
 
 
-QUICK = settings(max_examples=400, deadline=2000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+QUICK = settings(
+    max_examples=400, deadline=2000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
 @QUICK

@@ -111,9 +111,10 @@ def test_the_good_host_behind_a_bad_one_is_found() -> None:
 def test_a_server_that_never_accepts_is_a_server_that_never_answers() -> None:
     with HostileServer(backlog_only=True) as server:
         began = time.monotonic()
-        with pytest.raises(ConnectFailed, match="no session"), ServerLocator(
-            server.url("handshakeTimeout=300")
-        ) as locator:
+        with (
+            pytest.raises(ConnectFailed, match="no session"),
+            ServerLocator(server.url("handshakeTimeout=300")) as locator,
+        ):
             locator.create_session_factory()
         assert time.monotonic() - began < 1.3
 
