@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from activeclient.client.session_factory import ClientSessionFactory
-from activeclient.errors import ClosedError, ConfigError
+from activeclient.errors import ClosedError
 from activeclient.events import Endpoint
 from activeclient.settings import Settings
 from activeclient.urls import masked, parse_url
@@ -78,8 +78,6 @@ class ServerLocator:
     def __setattr__(self, name: str, value: Any) -> None:
         if self._closed:
             raise ClosedError("the locator is closed")
-        if not hasattr(self._settings, name):
-            raise ConfigError(name, value, "no such setting")
         self.__dict__["_settings"] = self._settings.replace(**{name: value})
 
     def create_session_factory(self) -> ClientSessionFactory:
