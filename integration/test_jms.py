@@ -118,7 +118,8 @@ def test_a_text_travels_with_its_headers_and_properties(session: Session, queue:
     assert isinstance(message, TextMessage)
     assert message.text == "hé \U0001f600"
     assert message.jms_message_id == sent.jms_message_id
-    assert message.jms_message_id is not None and message.jms_message_id.startswith("ID:")
+    assert message.jms_message_id is not None
+    assert message.jms_message_id.startswith("ID:")
     assert message.jms_type == "greeting"
     assert message.jms_reply_to == Topic("answers")
     assert message.jms_correlation_id == b"\x00\x01"
@@ -333,7 +334,8 @@ def test_a_rollback_undoes_sends_and_receipts(connection: Connection, queue: Que
     producer.send("never")
     session.rollback()
     again, second = consumer.receive(SOON), consumer.receive(SOON)
-    assert isinstance(again, TextMessage) and isinstance(second, TextMessage)
+    assert isinstance(again, TextMessage)
+    assert isinstance(second, TextMessage)
     assert (again.text, again.jms_redelivered) == ("a", True)
     assert second.text == "b"
     session.commit()
@@ -345,7 +347,7 @@ def test_a_transaction_block_commits_or_rolls_back(connection: Connection, queue
     producer = session.create_producer(queue)
     with session.transaction():
         producer.send("kept")
-    with pytest.raises(ZeroDivisionError), session.transaction():
+    with pytest.raises(ZeroDivisionError), session.transaction():  # noqa: PT012 - both lines belong to the case
         producer.send("dropped")
         raise ZeroDivisionError
     assert count(connection, queue) == 1
@@ -499,7 +501,7 @@ def test_closing_waits_for_a_running_listener(broker_url: str, what: str) -> Non
             "consumer": consumer.close, "session": session.close, "connection": connection.close,
             "stop": connection.stop,
         }[what]  # fmt: skip
-        closer = threading.Thread(target=lambda: (close(), order.append(ended.is_set())))
+        closer = threading.Thread(target=lambda: (close(), order.append(ended.is_set())))  # type: ignore[func-returns-value]
         closer.start()
         closer.join(0.2)
         assert closer.is_alive()
@@ -641,9 +643,7 @@ def test_request_and_reply_over_a_temporary_queue(connection: Connection, broker
 
         def answer(request: Message) -> None:
             assert isinstance(request, TextMessage)
-            answers.send(
-                f"re: {request.text}", request.jms_reply_to, correlation_id=request.jms_message_id
-            )
+            answers.send(f"re: {request.text}", request.jms_reply_to, correlation_id=request.jms_message_id)
 
         serving.create_consumer(queue).message_listener = answer
         session = connection.create_session()
@@ -704,7 +704,8 @@ def test_a_browser_looks_and_takes_nothing(connection: Connection, queue: Queue)
         assert [message.body for message in browser] == ["a", "b", "c"]
     assert count(connection, queue) == 3
     first = session.create_consumer(queue).receive(SOON)
-    assert first is not None and first.delivery_count == 1
+    assert first is not None
+    assert first.delivery_count == 1
 
 
 # --- completions, client ids, outages ---------------------------------------------------------------------------------
@@ -735,9 +736,8 @@ def test_a_completion_comes_when_the_broker_has_the_message(connection: Connecti
 def test_a_client_id_is_unique_and_set_first(broker_url: str) -> None:
     name = f"client-{uuid.uuid4()}"
     factory = ActiveMQConnectionFactory(broker_url)
-    with factory.create_connection() as one:
-        with pytest.raises(IllegalStateError):
-            one.client_id = name  # it was started
+    with factory.create_connection() as one, pytest.raises(IllegalStateError):
+        one.client_id = name  # it was started
     with factory.create_connection(client_id=name) as one:
         assert one.client_id == name
         with pytest.raises(InvalidClientIDError):

@@ -304,7 +304,7 @@ def test_7_sends_written_and_unconfirmed_are_in_doubt_without_ids_and_repeated_w
         for index in range(1, 51):
             producer.send(numbered(session, index), outcomes)
         producer.flush()
-        eventually(lambda name=queue: int(str(_count(management, name))) >= 51, "the sends on the broker")
+        eventually(lambda name=queue: int(str(_count(management, name))) >= 51, "the sends on the broker")  # type: ignore[misc]
         management.fail_connection_of(session.name)
         line.cut_now()
         recorder.wait(SessionRecreated)
@@ -325,7 +325,8 @@ def _count(management: Management, queue: str) -> object:
 def test_8_receive_raises_when_the_connection_is_given_up(line: Cutter, opened: Opened, queue: str) -> None:
     factory = opened.factory(line.url(), WINDOW, reconnectAttempts=1)
     session = factory.create_session().start()
-    waiting = [in_thread(lambda c=session.create_consumer(queue): c.receive(PATIENCE)) for _ in range(2)]
+    consumers = [session.create_consumer(queue) for _ in range(2)]
+    waiting = [in_thread(lambda c=c: c.receive(PATIENCE)) for c in consumers]  # type: ignore[misc]
     immediate = session.create_consumer(queue)
     line.down()
     line.cut_now()

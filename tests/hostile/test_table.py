@@ -117,7 +117,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Callabl
 
     def context(kind: str) -> ssl.SSLContext:
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        long_ago = datetime.datetime(2001, 1, 1, tzinfo=datetime.timezone.utc)
+        long_ago = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
         leaf = {
             "host": lambda: authority.issue_cert("elsewhere.example.com"),
             "expired": lambda: authority.issue_cert("127.0.0.1", not_after=long_ago),
@@ -140,7 +140,7 @@ def _self_signed(context: ssl.SSLContext, folder: Path) -> None:
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
@@ -149,9 +149,7 @@ def _self_signed(context: ssl.SSLContext, folder: Path) -> None:
     )
     file = folder / "self.pem"
     file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     context.load_cert_chain(file)

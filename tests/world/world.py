@@ -506,7 +506,8 @@ class World:
     def _unrest(self) -> str:
         parts = [f"{type(actor).__name__} not finished" for actor in self.actors if not actor.finished]
         parts += [
-            f"session {session.channel_id} {session.state.value} buffer {len(session.buffer)} current {session.current and type(session.current.packet).__name__}"
+            f"session {session.channel_id} {session.state.value} buffer {len(session.buffer)}"
+            f" current {session.current and type(session.current.packet).__name__}"
             f" pending {len(session.pending)}"
             for session in self.sessions
         ]
