@@ -112,3 +112,13 @@ def test_tls_connects_to_a_broker_whose_authority_is_known(
     )
     assert refused.returncode == 1
     assert refused.stderr.startswith("no TLS connection: ")
+
+
+def test_a_factory_and_a_queue_are_found_by_name(run: Run, broker_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "jndi.properties"
+    file.write_text(
+        "java.naming.factory.initial=org.apache.activemq.artemis.jndi.ActiveMQInitialContextFactory\n"
+        f"connectionFactory.ConnectionFactory={broker_url}?profile=reliable\n"
+        f"queue.queues/orders=examples.{uuid.uuid4()}\n"
+    )
+    assert run("jndi_lookup", "--file", str(file)) == "received: found by name\n"
