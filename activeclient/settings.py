@@ -367,7 +367,7 @@ class WindowSettings(_Group):
     producer_window_size: int = param(
         65536,
         "producerWindowSize",
-        "Credits asked for at once per address; the default grows to 1 MiB while the broker keeps up; -1 none are needed.",
+        "Credits asked for at once per address; the default grows to 1 MiB while the broker keeps up; -1 needs none.",
         unit="bytes",
         low=1,
         off=-1,

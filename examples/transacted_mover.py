@@ -73,7 +73,7 @@ def main() -> int:
             total += moved
             if moved < BATCH:
                 break
-    print(f"moved {total}")
+    print(f"moved {total}, and perhaps batches whose outcome is unknown")
     return 0
 
 

@@ -176,7 +176,7 @@ class ClientProducer:
 
     def encoded_properties(self, message: CoreMessage) -> bytes:
         """The message's properties on the wire, with a duplicate id if the settings say so and it has none."""
-        # Durable ones only: the broker writes every id to its journal, so a non-durable message would wait for the disk.
+        # Durable ones only: the broker writes every id to its journal; a non-durable message would wait for the disk.
         identified = self._duplicate_detection and message.durable
         properties = message.properties
         if not properties and self._group is None:

@@ -34,7 +34,7 @@ def line(cutter: Cutter) -> Cutter:
 def queue(artemis: Broker, opened: Opened) -> Iterator[str]:
     """A durable queue, deleted after the test."""
     name = f"cases.{uuid.uuid4().hex[:12]}"
-    with ServerLocator(artemis.url()) as locator, locator.create_session_factory() as factory:
+    with ServerLocator(artemis.url()) as locator, locator.create_session_factory() as factory:  # noqa: SIM117
         with factory.create_session() as session:
             session.create_queue(name)
             yield name

@@ -1,4 +1,4 @@
-"""What was observed with the Java client, case by case: cuts, silence, kills, transactions, attempts, first connects."""
+"""What was observed with the Java client, case by case: cuts, silence, kills, transactions, attempts, connects."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_asynchronous_sends_with_a_window_lose_nothing(line: Cutter, opened: O
     for index in range(500):
         producer.send(numbered(session, index))
     with outage(line):
-        rest = in_thread(lambda: [producer.send(numbered(session, index)) for index in range(500, 3000)])
+        rest = in_thread(lambda: [producer.send(numbered(session, index)) for index in range(500, 3000)])  # type: ignore[func-returns-value]
         pause(0.5)
     rest.value()
     inbox.exactly(3000)
@@ -191,7 +191,7 @@ def test_c_broker_killed_and_restarted_loses_and_repeats_nothing(private_broker_
         for index in range(1000):
             producer.send(numbered(session, index), outcomes)
         broker.kill()  # behind the line: connections open and are closed, as with a load balancer
-        rest = in_thread(lambda: [producer.send(numbered(session, index), outcomes) for index in range(1000, 2000)])
+        rest = in_thread(lambda: [producer.send(numbered(session, index), outcomes) for index in range(1000, 2000)])  # type: ignore[func-returns-value]
         broker.start()
         ready = time.monotonic()
         recorder.wait(Reconnected)

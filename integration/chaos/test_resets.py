@@ -174,10 +174,14 @@ def test_a_queue_of_20000_messages_streams_through_cuts(artemis: Broker, cutter:
 
 
 WINDOWS = {
-    "window 1": dict(url=EXACT + "&confirmationWindowSize=1"),
-    "window 100": dict(url=EXACT + "&confirmationWindowSize=100"),
-    "window 1 MiB": dict(url=EXACT + "&confirmationWindowSize=1048576"),
-    "window 10,000, messages of 50,000": dict(url=EXACT + "&confirmationWindowSize=10000", size=50_000, high=400_000),
+    "window 1": {"url": EXACT + "&confirmationWindowSize=1"},
+    "window 100": {"url": EXACT + "&confirmationWindowSize=100"},
+    "window 1 MiB": {"url": EXACT + "&confirmationWindowSize=1048576"},
+    "window 10,000, messages of 50,000": {
+        "url": EXACT + "&confirmationWindowSize=10000",
+        "size": 50_000,
+        "high": 400_000,
+    },
 }
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,4 +27,4 @@ def test_places_never_come_closer_than_the_rate_allows(rate: int, pauses: list[f
     for pause in pauses:
         now += pause
         places.append(now + limit.take(now))
-    assert all(b - a >= 1 / rate - 1e-9 for a, b in zip(places, places[1:], strict=False))
+    assert all(b - a >= 1 / rate - 1e-9 for a, b in itertools.pairwise(places))
