@@ -787,7 +787,7 @@ class Session:
             self._fences += 1
             name = f"{FENCE_KEY}-{self._fences}-"  # the last dash: no name is part of another
             self.fence = Fence(strays, name)
-            self.client.write(self.encode(DeleteQueue(name)))
+            self.client.write(self.encode(CreateConsumer(-1, name)))
             return
         self.fence = Fence(strays)
         fence = self.encode(AddMetadata(FENCE_KEY, ""))

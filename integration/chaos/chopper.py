@@ -20,7 +20,7 @@ class Chopper:
     """Cuts connections of *cutter* until *cuts* have met connections in use. A context manager.
 
     *high*: such a cut comes within so many bytes. *inside*: the share of cuts that come within the first
-    *inside_bytes* of a connection instead, that is while sessions reattach; they are counted apart.
+    *inside_bytes* of a connection instead, that is while sessions reattach; they are counted apart. *first*: the bound of the first cut.
     """
 
     def __init__(
@@ -33,12 +33,14 @@ class Chopper:
         hows: Sequence[How] = ALL,
         inside: float = 0.3,
         inside_bytes: int = 700,
+        first: int | None = None,
     ) -> None:
         self._cutter = cutter
         self._random = random.Random(seed)
         self._wanted = cuts
         self._high, self._hows = high, hows
         self._inside, self._inside_bytes = inside, inside_bytes
+        self._first_within = first or high
         self._planned = 0
         self._early: set[int] = set()
         self._first = cutter.cuts
@@ -81,7 +83,7 @@ class Chopper:
     def __enter__(self) -> Chopper:
         self._cutter.plan(self._plan())
         cut = self._cut()
-        self._cutter.cut_after(cut.direction, cut.position, cut.how)
+        self._cutter.cut_after(cut.direction, cut.position % self._first_within, cut.how)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -64,14 +64,15 @@ class Report:
 
     def wrong(self, *, reattached: bool = True) -> list[str]:
         """Every deviation. *reattached*: sessions must have survived, so that nothing may come twice in any way;
-        else redeliveries are allowed, but not to be stored twice or to come after a confirmed acknowledgement."""
+        else redeliveries are allowed, and first receptions may step back
+        (a new consumer can be served before the old session has given its messages back), but nothing may be stored
+        twice or come after a confirmed acknowledgement."""
         found: list[str] = []
         for ledger in self.ledgers:
             faults = {
                 "lost": ledger.lost,
                 "stored twice": ledger.stored_twice,
                 "received again after its acknowledgement": ledger.again,
-                "disordered": ledger.disordered,
                 "corrupted": len(ledger.corrupted),
                 "unexpected": ledger.unexpected,
                 "unsettled": ledger.unsettled,
@@ -79,6 +80,7 @@ class Report:
                 "errors": len(ledger.errors),
             }
             if reattached:
+                faults["disordered"] = ledger.disordered
                 faults["duplicated"] = ledger.duplicated
                 faults["redelivered"] = ledger.redelivered
             found += [f"{ledger.name} {count} {fault}".strip() for fault, count in faults.items() if count]

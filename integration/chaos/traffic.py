@@ -15,11 +15,28 @@ from collections.abc import Callable, Iterator
 from activeclient.client.consumer import ClientConsumer
 from activeclient.client.producer import ClientProducer
 from activeclient.client.session import ClientSession
+from integration.artemis import Broker
 from integration.chaos.ledger import Ledger, body_of
 
 STALL = 30.0
 IN_FLIGHT = 3000
 """Messages sent and not yet received before a sender waits, so that a run does not measure the broker's memory."""
+
+EXACT = "?profile=reliable&retryInterval=1"
+"""Quick retries; see `exact`."""
+
+
+def reattaches(broker: Broker) -> bool:
+    """Does this broker let sessions be reattached? 2.57 answers every request with false (ActiveMQPacketHandler)."""
+    return broker.generation != "2.57"
+
+
+def exact(broker: Broker) -> str:
+    """The URL's parameters: where sessions are reattached without duplicate detection, so that a command that is
+    replayed twice shows; else with it, and with a short TTL, which ends sessions whose socket the broker still has."""
+    more = "&duplicateDetection=false" if reattaches(broker) else "&connectionTTL=3000&clientFailureCheckPeriod=1000"
+    return EXACT + more
+
 
 _numbers = itertools.count(1)
 

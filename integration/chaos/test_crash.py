@@ -1,0 +1,92 @@
+"""The broker killed and restarted: durable messages are neither lost nor stored twice, listeners hear each event once.
+
+Law: the clock of "back" starts when the broker accepts connections again.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from activeclient.client.listeners import ConnectionFailure, FailoverEventType
+from activeclient.client.locator import ServerLocator
+from integration.artemis import Broker
+from integration.chaos.conftest import Amount
+from integration.chaos.ledger import Ledger
+from integration.chaos.report import Report, Watch
+from integration.chaos.traffic import Traffic, check_empty, queue_of, receive_numbers, send_numbers, wait_settled
+
+
+class Listener:
+    """Counts what a failure listener of a session is told."""
+
+    def __init__(self) -> None:
+        self.before = 0
+        self.after: list[bool] = []
+        self.kinds: list[FailoverEventType] = []
+
+    def before_reconnect(self, error: ConnectionFailure) -> None:
+        self.before += 1
+
+    def connection_failed(self, error: ConnectionFailure, failed_over: bool) -> None:
+        self.after.append(failed_over)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("window", [1048576, -1])
+def test_a_broker_that_is_killed_loses_and_repeats_nothing(
+    private_broker: Broker, amount: Amount, window: int
+) -> None:
+    ledger = Ledger()
+    listener = Listener()
+    back: list[float] = []
+    url = private_broker.url(profile="reliable", confirmationWindowSize=window, blockOnAcknowledge="true")
+    with (
+        ServerLocator(url) as locator,
+        locator.create_session_factory() as factory,
+        factory.create_session() as sending,
+        factory.create_session() as receiving,
+        queue_of(sending, "crash") as queue,
+    ):
+        watch = Watch.of(factory)
+        factory.add_failure_listener(listener)
+        factory.add_failover_listener(listener.kinds.append)
+        report = Report(f"SIGKILL, window {window}", private_broker.generation, [ledger], [watch])
+        traffic = Traffic()
+        producer = sending.create_producer(queue)
+        consumer = receiving.create_consumer(queue)
+        receiving.start()
+        kills_done = False
+        sender = traffic.run(
+            ledger,
+            lambda: send_numbers(sending, producer, ledger, lambda: kills_done, in_flight=500),
+        )
+        traffic.run(
+            ledger,
+            lambda: receive_numbers(consumer, ledger, lambda: not sender.is_alive(), confirmed=True),
+        )
+        for _ in range(amount.kills):
+            time.sleep(0.3)  # traffic between the kills
+            private_broker.kill()
+            private_broker.start()
+            began = time.monotonic()
+            factory.wait_until_connected(20)
+            back.append(time.monotonic() - began)
+        kills_done = True
+        traffic.join()
+        wait_settled(ledger)
+        consumer.close()
+        check_empty(ledger, sending, queue)
+        report.cuts = amount.kills
+    deadline = time.monotonic() + 5
+    while len(listener.after) < amount.kills and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if (listener.before, listener.after) != (amount.kills, [True] * amount.kills):
+        report.notes.append(f"listeners: {listener.before} before, {listener.after} after {amount.kills} kills")
+    pairs = [FailoverEventType.FAILURE_DETECTED, FailoverEventType.FAILOVER_COMPLETED] * amount.kills
+    if listener.kinds != pairs:
+        report.notes.append(f"failover events: {listener.kinds}")
+    if max(back) > 2.0:
+        report.notes.append(f"back {max(back):.1f} s after the broker")
+    report.check(reattached=False)

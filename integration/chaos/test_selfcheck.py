@@ -1,0 +1,51 @@
+"""The suite against broken clients: each must be caught, or the suite proves nothing.
+
+Law: a defect is planted in the client at run time and in nothing else; the case that meets it is one of the suite's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from activeclient.engine.session import Session, State
+from integration.artemis import Broker
+from integration.chaos.conftest import Amount
+from integration.chaos.test_resets import send_and_consume
+from integration.chaos.traffic import reattaches
+from integration.cutter import Cutter
+
+
+def _skip_the_fence(patch: pytest.MonkeyPatch) -> None:
+    real = Session._on_reattach
+
+    def trusting(self: Session, packet: Any, now: float) -> None:
+        real(self, packet, now)
+        if self.state is State.SETTLING:
+            self._settled()
+
+    patch.setattr(Session, "_on_reattach", trusting)
+
+
+def _count_one_too_many(patch: pytest.MonkeyPatch) -> None:
+    real = Session.link_lost
+
+    def miscounting(self: Session, now: float) -> None:
+        real(self, now)
+        self.received -= 1
+
+    patch.setattr(Session, "link_lost", miscounting)
+
+
+@pytest.mark.parametrize("plant", [_skip_the_fence, _count_one_too_many], ids=lambda plant: plant.__name__.strip("_"))
+def test_the_suite_catches_a_broken_client(
+    artemis: Broker, cutter: Cutter, amount: Amount, monkeypatch: pytest.MonkeyPatch, plant: Any
+) -> None:
+    if not reattaches(artemis):
+        pytest.skip("this broker lets no session be reattached: the defect has no place")
+    monkeypatch.setattr("integration.chaos.traffic.STALL", 3.0)
+    with pytest.MonkeyPatch.context() as patch:
+        plant(patch)
+        report = send_and_consume(artemis, cutter, plant.__name__, 40, amount.seed, inside=0.1)
+    assert report.wrong() != []
