@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import random
@@ -325,7 +326,7 @@ def _count(management: Management, queue: str) -> object:
 def test_8_receive_raises_when_the_connection_is_given_up(line: Cutter, opened: Opened, queue: str) -> None:
     factory = opened.factory(line.url(), WINDOW, reconnectAttempts=1)
     session = factory.create_session().start()
-    waiting = [in_thread(lambda c=session.create_consumer(queue): c.receive(PATIENCE)) for _ in range(2)]
+    waiting = [in_thread(functools.partial(session.create_consumer(queue).receive, PATIENCE)) for _ in range(2)]
     immediate = session.create_consumer(queue)
     line.down()
     line.cut_now()

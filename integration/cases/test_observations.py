@@ -36,6 +36,7 @@ from integration.cases.support import (
     numbered,
     outage,
     pause,
+    send_numbers,
 )
 from integration.conftest import MakeBroker
 from integration.cutter import Cutter, Direction, How
@@ -85,7 +86,7 @@ def test_a_asynchronous_sends_with_a_window_lose_nothing(line: Cutter, opened: O
     for index in range(500):
         producer.send(numbered(session, index))
     with outage(line):
-        rest = in_thread(lambda: [producer.send(numbered(session, index)) for index in range(500, 3000)])
+        rest = in_thread(lambda: send_numbers(producer, range(500, 3000)))
         pause(0.5)
     rest.value()
     inbox.exactly(3000)
@@ -191,7 +192,7 @@ def test_c_broker_killed_and_restarted_loses_and_repeats_nothing(private_broker_
         for index in range(1000):
             producer.send(numbered(session, index), outcomes)
         broker.kill()  # behind the line: connections open and are closed, as with a load balancer
-        rest = in_thread(lambda: [producer.send(numbered(session, index), outcomes) for index in range(1000, 2000)])
+        rest = in_thread(lambda: send_numbers(producer, range(1000, 2000), outcomes))
         broker.start()
         ready = time.monotonic()
         recorder.wait(Reconnected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import threading
 import time
@@ -314,7 +315,7 @@ def test_order_of_each_sender_is_kept(line: Cutter, opened: Opened, queue: str) 
             producer.send(numbered(session, thread * 1000 + index))
 
     with Cutting(line, 11):
-        sending = [in_thread(lambda thread=thread: send(thread)) for thread in range(5)]
+        sending = [in_thread(functools.partial(send, thread)) for thread in range(5)]
         for each in sending:
             each.value(40)
         inbox.wait(750, 40)
@@ -435,7 +436,7 @@ def test_random_reattachment_with_threads(line: Cutter, opened: Opened, queue: s
     factory = opened.factory(line.url(), WINDOW)
     running = Program(factory, queue)
     with Cutting(line, 5):
-        threads = [in_thread(lambda number=number: program(running, number)) for number in range(5)]
+        threads = [in_thread(functools.partial(program, running, number)) for number in range(5)]
         for thread in threads:
             thread.join(40)
     for thread in threads:
