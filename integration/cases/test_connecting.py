@@ -167,7 +167,7 @@ def test_a_unique_name_is_held_over_a_reconnection(line: Cutter, artemis: Broker
     line.cut_now()
     recorder.wait(Reconnected)
     other = opened.session(artemis.url())
-    with pytest.raises(Exception, match="(?i)duplicate|metadata"):
+    with pytest.raises(Exception, match=r"(?i)duplicate|metadata"):
         other.add_unique_metadata("jms-client-id", value)
 
 

@@ -1,4 +1,4 @@
-"""What was observed with the Java client, case by case: cuts, silence, kills, transactions, attempts, first connects."""
+"""What was observed with the Java client, case by case: cuts, silence, kills, transactions, attempts, connects."""
 
 from __future__ import annotations
 

@@ -6,8 +6,17 @@ import time
 
 import pytest
 
-from activeclient.errors import CallTimeout, InvalidDestinationError, Outcome, ResourceAllocationError
+from activeclient.client.consumer import ClientConsumer
+from activeclient.client.producer import ClientProducer
+from activeclient.errors import (
+    ActiveClientError,
+    CallTimeout,
+    InvalidDestinationError,
+    Outcome,
+    ResourceAllocationError,
+)
 from activeclient.events import ConsumerLost, Reconnected, SessionRecreated
+from activeclient.wire.message import CoreMessage
 from integration.artemis import Broker
 from integration.cases.support import (
     NO_WINDOW,
@@ -78,7 +87,6 @@ def test_a_deleted_temporary_queue_does_not_come_back(
 
 def test_a_blocked_receive_of_a_temporary_queue_that_is_deleted_ends(line: Cutter, opened: Opened, queue: str) -> None:
     factory = opened.factory(line.url(), WINDOW)
-    recorder = Recorder(factory)
     session, other = factory.create_session().start(), factory.create_session().start()
     name = f"{queue}.temporary"
     session.create_temporary_queue(name)
@@ -230,12 +238,9 @@ def test_an_address_that_is_full_and_fails_says_so_to_each_sender(
     session = opened.session(line.url(), parameters, producerWindowSize=-1, ackBatchSize=0)
     session.create_queue(address)
     producer = session.create_producer(address)
-    sent = 0
-    with pytest.raises(ResourceAllocationError) as caught:
-        for _ in range(500):
-            producer.send(numbered(session, sent, 2000))
-            sent += 1
-    assert caught.value.outcome is Outcome.NOT_SENT
+    sent, error = _fill(producer)
+    assert isinstance(error, ResourceAllocationError)
+    assert error.outcome is Outcome.NOT_SENT
     line.cut_now()
     consumer = session.create_consumer(address)
     assert drain(consumer) == list(range(sent))
@@ -260,12 +265,9 @@ def test_an_address_that_is_full_and_blocks_lets_the_sender_wait_over_a_cut(line
     sending, receiving = factory.create_session(), factory.create_session(ack_batch_size=0).start()
     sending.create_queue(address)
     producer = sending.create_producer(address)
-    sent = 0
-    with pytest.raises(CallTimeout) as caught:
-        while sent < 1000:
-            producer.send(numbered(sending, sent, 2000))
-            sent += 1
-    assert caught.value.outcome is Outcome.NOT_SENT
+    sent, error = _fill(producer)
+    assert isinstance(error, CallTimeout)
+    assert error.outcome is Outcome.NOT_SENT
     waiting = in_thread(lambda: producer.send(numbered(sending, sent, 2000)))
     line.cut_now()
     recorder.wait(Reconnected)
@@ -279,11 +281,18 @@ def test_an_address_that_is_full_and_blocks_lets_the_sender_wait_over_a_cut(line
     receiving.delete_queue(address)
 
 
-def _taken(consumer: object, count: int) -> list[object]:
-    from activeclient.client.consumer import ClientConsumer
+def _fill(producer: ClientProducer) -> tuple[int, ActiveClientError | None]:
+    """Send until it fails: how many were sent, and the error."""
+    for sent in range(1000):
+        try:
+            producer.send(numbered(producer.session, sent, 2000))
+        except ActiveClientError as error:
+            return sent, error
+    return 1000, None
 
-    assert isinstance(consumer, ClientConsumer)
-    taken: list[object] = []
+
+def _taken(consumer: ClientConsumer, count: int) -> list[CoreMessage]:
+    taken: list[CoreMessage] = []
     for _ in range(count):
         message = consumer.receive(PATIENCE)
         assert message is not None
