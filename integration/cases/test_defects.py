@@ -52,6 +52,7 @@ from integration.cutter import Cut, Cutter, Direction, How, random_cuts
 TO_BROKER, TO_CLIENT = Direction.TO_BROKER, Direction.TO_CLIENT
 
 
+@pytest.mark.reattach
 @pytest.mark.parametrize("parameters", [WINDOW, RELIABLE], ids=["window", "reliable"])
 def test_1_immediate_resets_at_random_bytes_keep_the_count(
     line: Cutter, opened: Opened, queue: str, parameters: dict[str, object]
@@ -72,6 +73,7 @@ def test_1_immediate_resets_at_random_bytes_keep_the_count(
     assert inbox.redelivered == 0
 
 
+@pytest.mark.reattach
 def test_2_a_recreation_followed_by_cuts_loses_nothing(
     line: Cutter, opened: Opened, queue: str, management: Management
 ) -> None:
@@ -107,6 +109,7 @@ def test_2_a_recreation_followed_by_cuts_loses_nothing(
         assert inbox.numbers[-1] >= 0
 
 
+@pytest.mark.reattach
 @pytest.mark.parametrize("window", [1048576, -1], ids=["prefetch", "unlimited"])
 def test_3_a_large_message_received_over_cuts_has_its_own_body(
     line: Cutter, artemis: Broker, opened: Opened, queue: str, window: int
@@ -378,6 +381,7 @@ def test_9_the_handler_of_a_refused_send_hears_of_it_once(artemis: Broker, opene
     session.delete_queue(address)
 
 
+@pytest.mark.reattach
 def test_10_commands_that_failed_do_not_shift_the_count(line: Cutter, opened: Opened, queue: str) -> None:
     factory = opened.factory(line.url(), WINDOW)
     recorder = Recorder(factory)

@@ -31,6 +31,7 @@ from integration.conftest import MakeBroker
 from integration.cutter import Cutter, How
 
 
+@pytest.mark.reattach
 @pytest.mark.parametrize("parameters", [WINDOW, NO_WINDOW], ids=["window", "no-window"])
 def test_each_listener_is_told_once_of_each_outage_and_which_it_was(
     line: Cutter, opened: Opened, parameters: dict[str, object]
@@ -84,6 +85,7 @@ def test_a_server_that_stops_says_so(private_broker_of: MakeBroker, opened: Open
     factory.close()
 
 
+@pytest.mark.reattach
 def test_a_listener_that_raises_harms_nothing(line: Cutter, opened: Opened, queue: str) -> None:
     factory = opened.factory(line.url(), WINDOW)
 
@@ -108,6 +110,7 @@ def test_a_listener_that_raises_harms_nothing(line: Cutter, opened: Opened, queu
     recorder.told_once(Recovery.REATTACHED)
 
 
+@pytest.mark.reattach
 def test_a_listener_that_blocks_delays_no_message_and_no_reconnection(line: Cutter, opened: Opened, queue: str) -> None:
     factory = opened.factory(line.url(), WINDOW)
     release, called = threading.Event(), threading.Event()
@@ -130,6 +133,7 @@ def test_a_listener_that_blocks_delays_no_message_and_no_reconnection(line: Cutt
     release.set()
 
 
+@pytest.mark.reattach
 def test_a_message_listener_that_blocks_delays_no_other_session(line: Cutter, opened: Opened, queue: str) -> None:
     factory = opened.factory(line.url(), WINDOW)
     release = threading.Event()

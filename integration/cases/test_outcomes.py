@@ -80,6 +80,7 @@ def test_acknowledged_sends_are_on_the_broker_after_it_died(private_broker_of: M
             factory.close()
 
 
+@pytest.mark.reattach
 @pytest.mark.parametrize("kind", ["plain", "large", "anonymous", "reused"])
 def test_a_handler_is_called_once_for_each_message(line: Cutter, opened: Opened, queue: str, kind: str) -> None:
     session = opened.session(line.url(), WINDOW)
@@ -99,6 +100,7 @@ def test_a_handler_is_called_once_for_each_message(line: Cutter, opened: Opened,
     assert session.query_queue(queue).message_count == 30
 
 
+@pytest.mark.reattach
 def test_a_handler_may_send_and_may_raise(line: Cutter, opened: Opened, queue: str) -> None:
     session = opened.session(line.url(), WINDOW)
     producer = session.create_producer(queue)
@@ -216,6 +218,7 @@ def test_a_sender_waits_at_the_window_in_an_outage_and_goes_on(line: Cutter, ope
     assert drain(session.create_consumer(queue)) == list(range(200))
 
 
+@pytest.mark.reattach
 @pytest.mark.parametrize("window", [1, 100, 5_000])
 def test_any_window_passes_messages_larger_than_itself(line: Cutter, opened: Opened, queue: str, window: int) -> None:
     factory = opened.factory(line.url(), WINDOW, confirmationWindowSize=window)
@@ -307,6 +310,7 @@ def test_closing_from_a_message_listener(line: Cutter, opened: Opened, queue: st
     assert factory.is_closed
 
 
+@pytest.mark.reattach
 def test_closing_a_consumer_and_a_session_in_an_outage(line: Cutter, opened: Opened, queue: str) -> None:
     factory = opened.factory(line.url(), WINDOW)
     recorder = Recorder(factory)
@@ -327,6 +331,7 @@ def test_closing_a_consumer_and_a_session_in_an_outage(line: Cutter, opened: Ope
     message.acknowledge()
 
 
+@pytest.mark.reattach
 def test_the_answer_to_the_closing_of_a_consumer_is_withheld(
     line: Cutter, opened: Opened, queue: str, management: Management
 ) -> None:
@@ -546,6 +551,7 @@ def test_the_commit_of_a_prepared_branch_is_repeated_after_a_recreation(
     assert drain(opened.session(artemis.url()).create_consumer(queue)) == [0]
 
 
+@pytest.mark.reattach
 @pytest.mark.parametrize("direction", [TO_BROKER, TO_CLIENT], ids=["request-lost", "answer-lost"])
 @pytest.mark.parametrize("step", ["start", "end", "prepare", "commit"])
 def test_a_branch_over_a_reattachment_continues(

@@ -102,6 +102,7 @@ def test_a_blocked_receive_of_a_temporary_queue_that_is_deleted_ends(line: Cutte
     session.delete_queue(name)
 
 
+@pytest.mark.reattach
 @pytest.mark.parametrize("lost", [False, True], ids=["reattached", "recreated"])
 @pytest.mark.parametrize("durable", [False, True], ids=["non-durable", "durable"])
 def test_subscriptions_over_an_outage(
@@ -135,6 +136,7 @@ def test_subscriptions_over_an_outage(
     session.delete_queue(name)
 
 
+@pytest.mark.reattach
 def test_shared_subscriptions_go_on_for_every_consumer(
     line: Cutter, artemis: Broker, opened: Opened, queue: str
 ) -> None:
