@@ -20,7 +20,14 @@ from activeclient.drivers.dispatch import Serial
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.requests import Request
 from activeclient.engine.session import Session, State
-from activeclient.errors import ActiveClientError, ClosedError, IllegalStateError, JMSError, TransactionRolledBackError, XAError
+from activeclient.errors import (
+    ActiveClientError,
+    ClosedError,
+    IllegalStateError,
+    JMSError,
+    TransactionRolledBackError,
+    XAError,
+)
 from activeclient.wire.fields import Xid
 from activeclient.wire.message import BYTES, CoreMessage
 from activeclient.wire.packet import Packet
@@ -503,9 +510,9 @@ class ClientSession:
         if not isinstance(answer, XAResponse):
             raise XAError("the branch's outcome was lost with the connection", xa_code=XAER_RMFAIL)
         if answer.error:
-            if isinstance(packet, XACommit) and not packet.one_phase and request.recreated:
-                if answer.response_code == XAER_NOTA:
-                    return 0  # a prepared branch that is gone: the first try, whose answer was lost, committed it
+            repeated = isinstance(packet, XACommit) and not packet.one_phase and request.recreated
+            if repeated and answer.response_code == XAER_NOTA:
+                return 0  # a prepared branch that is gone: the first try, whose answer was lost, committed it
             raise XAError(answer.message or f"XA error {answer.response_code}", xa_code=answer.response_code)
         return answer.response_code
 

@@ -10,13 +10,14 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from activeclient.client.consumer import ClientConsumer
 from activeclient.client.listeners import ConnectionFailure, FailoverEventType, Recovery
 from activeclient.client.locator import ServerLocator
-from activeclient.client.session import ClientSession
+from activeclient.client.producer import ClientProducer
+from activeclient.client.session import ClientSession, SendHandler
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.errors import ActiveClientError
 from activeclient.events import Detached, Event, GaveUp, Reconnected
@@ -184,6 +185,14 @@ class Result(Generic[T]):
 def numbered(session: ClientSession, index: int, size: int = 100, *, durable: bool = True) -> CoreMessage:
     """A message whose body says its number."""
     return session.create_message(durable, body=index.to_bytes(8, "big") + bytes(size - 8))
+
+
+def send_numbers(
+    producer: ClientProducer, numbers: Iterable[int], handler: SendHandler | None = None, *, size: int = 100
+) -> None:
+    """Send a numbered message for each of *numbers*."""
+    for number in numbers:
+        producer.send(numbered(producer.session, number, size), handler)
 
 
 def number_of(message: CoreMessage) -> int:

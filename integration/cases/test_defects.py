@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import random
@@ -51,6 +52,7 @@ from integration.cutter import Cut, Cutter, Direction, How, random_cuts
 TO_BROKER, TO_CLIENT = Direction.TO_BROKER, Direction.TO_CLIENT
 
 
+@pytest.mark.reattach
 @pytest.mark.parametrize("parameters", [WINDOW, RELIABLE], ids=["window", "reliable"])
 def test_1_immediate_resets_at_random_bytes_keep_the_count(
     line: Cutter, opened: Opened, queue: str, parameters: dict[str, object]
@@ -71,6 +73,7 @@ def test_1_immediate_resets_at_random_bytes_keep_the_count(
     assert inbox.redelivered == 0
 
 
+@pytest.mark.reattach
 def test_2_a_recreation_followed_by_cuts_loses_nothing(
     line: Cutter, opened: Opened, queue: str, management: Management
 ) -> None:
@@ -106,6 +109,7 @@ def test_2_a_recreation_followed_by_cuts_loses_nothing(
         assert inbox.numbers[-1] >= 0
 
 
+@pytest.mark.reattach
 @pytest.mark.parametrize("window", [1048576, -1], ids=["prefetch", "unlimited"])
 def test_3_a_large_message_received_over_cuts_has_its_own_body(
     line: Cutter, artemis: Broker, opened: Opened, queue: str, window: int
@@ -325,7 +329,7 @@ def _count(management: Management, queue: str) -> object:
 def test_8_receive_raises_when_the_connection_is_given_up(line: Cutter, opened: Opened, queue: str) -> None:
     factory = opened.factory(line.url(), WINDOW, reconnectAttempts=1)
     session = factory.create_session().start()
-    waiting = [in_thread(lambda c=session.create_consumer(queue): c.receive(PATIENCE)) for _ in range(2)]
+    waiting = [in_thread(functools.partial(session.create_consumer(queue).receive, PATIENCE)) for _ in range(2)]
     immediate = session.create_consumer(queue)
     line.down()
     line.cut_now()
@@ -377,6 +381,7 @@ def test_9_the_handler_of_a_refused_send_hears_of_it_once(artemis: Broker, opene
     session.delete_queue(address)
 
 
+@pytest.mark.reattach
 def test_10_commands_that_failed_do_not_shift_the_count(line: Cutter, opened: Opened, queue: str) -> None:
     factory = opened.factory(line.url(), WINDOW)
     recorder = Recorder(factory)

@@ -36,6 +36,7 @@ from integration.cases.support import (
     numbered,
     outage,
     pause,
+    send_numbers,
 )
 from integration.conftest import MakeBroker
 from integration.cutter import Cutter, Direction, How
@@ -48,6 +49,7 @@ TO_BROKER, TO_CLIENT = Direction.TO_BROKER, Direction.TO_CLIENT
 # --- a, b: an outage under blocking and asynchronous sends ------------------------------------------------------------
 
 
+@pytest.mark.reattach
 def test_a_blocking_sends_with_a_window_go_on_after_an_outage(line: Cutter, opened: Opened, queue: str) -> None:
     factory = opened.factory(line.url(), WINDOW)
     recorder = Recorder(factory)
@@ -77,6 +79,7 @@ def test_a_blocking_sends_with_a_window_go_on_after_an_outage(line: Cutter, open
     assert recorder.ended[0][0].error_code == "FAILOVER"
 
 
+@pytest.mark.reattach
 def test_a_asynchronous_sends_with_a_window_lose_nothing(line: Cutter, opened: Opened, queue: str) -> None:
     factory = opened.factory(line.url(), WINDOW, blockOnDurableSend="false")
     session = factory.create_session(ack_batch_size=0).start()
@@ -85,7 +88,11 @@ def test_a_asynchronous_sends_with_a_window_lose_nothing(line: Cutter, opened: O
     for index in range(500):
         producer.send(numbered(session, index))
     with outage(line):
+<<<<<<< HEAD
         rest = in_thread(lambda: [producer.send(numbered(session, index)) for index in range(500, 3000)])  # type: ignore[func-returns-value]
+=======
+        rest = in_thread(lambda: send_numbers(producer, range(500, 3000)))
+>>>>>>> cases
         pause(0.5)
     rest.value()
     inbox.exactly(3000)
@@ -191,7 +198,11 @@ def test_c_broker_killed_and_restarted_loses_and_repeats_nothing(private_broker_
         for index in range(1000):
             producer.send(numbered(session, index), outcomes)
         broker.kill()  # behind the line: connections open and are closed, as with a load balancer
+<<<<<<< HEAD
         rest = in_thread(lambda: [producer.send(numbered(session, index), outcomes) for index in range(1000, 2000)])  # type: ignore[func-returns-value]
+=======
+        rest = in_thread(lambda: send_numbers(producer, range(1000, 2000), outcomes))
+>>>>>>> cases
         broker.start()
         ready = time.monotonic()
         recorder.wait(Reconnected)
@@ -234,6 +245,7 @@ def test_d_outage_beyond_the_ttl_recreates_and_sends_again(line: Cutter, opened:
 # --- e: silence -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.reattach
 def test_e_a_silent_line_is_found_within_one_ttl(line: Cutter, opened: Opened) -> None:
     factory = opened.factory(line.url(), WINDOW, connectionTTL=1500, clientFailureCheckPeriod=500)
     recorder = Recorder(factory)
@@ -301,6 +313,7 @@ def test_e5_a_call_without_answer_ends_at_call_timeout_with_an_unknown_outcome(
 # --- f: transactions --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.reattach
 @pytest.mark.parametrize("lost", [False, True], ids=["reattached", "recreated"])
 def test_f_a_transaction_over_a_cut(line: Cutter, opened: Opened, queue: str, lost: bool) -> None:
     factory = opened.factory(line.url(), NO_WINDOW if lost else WINDOW)
@@ -347,6 +360,7 @@ def test_f_a_transaction_over_a_cut(line: Cutter, opened: Opened, queue: str, lo
         last.delete_queue(f"{queue}.out")
 
 
+@pytest.mark.reattach
 @pytest.mark.parametrize("direction", [TO_BROKER, TO_CLIENT], ids=["request-lost", "answer-lost"])
 @pytest.mark.parametrize("kind", ["window", "ids", "neither"])
 def test_f_a_commit_in_flight(line: Cutter, opened: Opened, queue: str, direction: Direction, kind: str) -> None:
@@ -451,6 +465,7 @@ def test_h_another_broker_takes_over_and_back(private_broker_of: MakeBroker, ope
 # --- j: a receive with a limit ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.reattach
 @pytest.mark.parametrize("parameters", [WINDOW, NO_WINDOW], ids=["window", "no-window"])
 def test_j_a_receive_goes_on_over_a_cut(
     line: Cutter, artemis: Broker, opened: Opened, queue: str, parameters: dict[str, object]

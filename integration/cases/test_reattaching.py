@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import threading
 import time
@@ -62,6 +63,7 @@ class Cutting:
 # --- one session ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.reattach
 def test_immediate_reattach(line: Cutter, opened: Opened, queue: str) -> None:
     factory = opened.factory(line.url(), WINDOW)
     recorder = Recorder(factory)
@@ -89,6 +91,7 @@ def drain_one(consumer: ClientConsumer) -> int:
     return int.from_bytes(message.body[:8], "big")
 
 
+@pytest.mark.reattach
 def test_credits_that_are_lost_in_a_cut_are_asked_for_again(line: Cutter, opened: Opened, queue: str) -> None:
     session = opened.session(line.url(), WINDOW, producerWindowSize=20_000)
     producer = session.create_producer(queue)
@@ -100,6 +103,7 @@ def test_credits_that_are_lost_in_a_cut_are_asked_for_again(line: Cutter, opened
     assert line.cuts == 10
 
 
+@pytest.mark.reattach
 def test_consumer_credits_lost_in_cuts_leave_nobody_starving(
     line: Cutter, artemis: Broker, opened: Opened, queue: str
 ) -> None:
@@ -131,6 +135,7 @@ def test_delayed_reattach(line: Cutter, opened: Opened, queue: str) -> None:
     assert consumer.receive(0) is None
 
 
+@pytest.mark.reattach
 def test_a_second_loss_while_sessions_are_handed_over_is_one_outage(line: Cutter, opened: Opened, queue: str) -> None:
     factory = opened.factory(line.url(), WINDOW)
     recorder = Recorder(factory)
@@ -232,6 +237,7 @@ def test_pauses_between_attempts(
     assert sum_of_pauses <= seconds < sum_of_pauses + 0.5
 
 
+@pytest.mark.reattach
 def test_the_answer_to_a_reattachment_is_withheld(line: Cutter, opened: Opened, queue: str) -> None:
     """Given up after the attempts, not half alive; and with attempts left it comes back."""
     factory = opened.factory(line.url(), WINDOW, handshakeTimeout=300, reconnectAttempts=3, retryInterval=50)
@@ -250,6 +256,7 @@ def test_the_answer_to_a_reattachment_is_withheld(line: Cutter, opened: Opened, 
     assert factory.is_closed
 
 
+@pytest.mark.reattach
 def test_one_session_that_cannot_be_reattached_leaves_no_other_behind(
     line: Cutter, opened: Opened, queue: str, management: Management
 ) -> None:
@@ -279,6 +286,7 @@ def test_one_session_that_cannot_be_reattached_leaves_no_other_behind(
     assert names <= set(listed), "sessions of one connection are on one connection of the server"
 
 
+@pytest.mark.reattach
 def test_nothing_is_written_between_the_attempts(line: Cutter, opened: Opened, queue: str) -> None:
     """A connection whose sessions are not handed over yet carries nothing of the application."""
     factory = opened.factory(line.url(), WINDOW, blockOnDurableSend="false", handshakeTimeout=400)
@@ -302,6 +310,7 @@ def test_nothing_is_written_between_the_attempts(line: Cutter, opened: Opened, q
 # --- order and counts under repeated failures -------------------------------------------------------------------------
 
 
+@pytest.mark.reattach
 def test_order_of_each_sender_is_kept(line: Cutter, opened: Opened, queue: str) -> None:
     factory = opened.factory(line.url(), WINDOW)
     receiving = factory.create_session(ack_batch_size=0).start()
@@ -314,7 +323,7 @@ def test_order_of_each_sender_is_kept(line: Cutter, opened: Opened, queue: str) 
             producer.send(numbered(session, thread * 1000 + index))
 
     with Cutting(line, 11):
-        sending = [in_thread(lambda thread=thread: send(thread)) for thread in range(5)]
+        sending = [in_thread(functools.partial(send, thread)) for thread in range(5)]
         for each in sending:
             each.value(40)
         inbox.wait(750, 40)
@@ -429,13 +438,14 @@ PROGRAMS = {
 }
 
 
+@pytest.mark.reattach
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS.keys())
 def test_random_reattachment_with_threads(line: Cutter, opened: Opened, queue: str, program: object) -> None:
     assert callable(program)
     factory = opened.factory(line.url(), WINDOW)
     running = Program(factory, queue)
     with Cutting(line, 5):
-        threads = [in_thread(lambda number=number: program(running, number)) for number in range(5)]
+        threads = [in_thread(functools.partial(program, running, number)) for number in range(5)]
         for thread in threads:
             thread.join(40)
     for thread in threads:

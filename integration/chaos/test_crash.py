@@ -35,9 +35,7 @@ class Listener:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("window", [1048576, -1])
-def test_a_broker_that_is_killed_loses_and_repeats_nothing(
-    private_broker: Broker, amount: Amount, window: int
-) -> None:
+def test_a_broker_that_is_killed_loses_and_repeats_nothing(private_broker: Broker, amount: Amount, window: int) -> None:
     ledger = Ledger()
     listener = Listener()
     back: list[float] = []

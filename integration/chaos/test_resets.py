@@ -29,6 +29,7 @@ from integration.chaos.traffic import (
 )
 from integration.cutter import Cutter, How
 
+
 def send_and_consume(
     broker: Broker,
     cutter: Cutter,
@@ -102,7 +103,9 @@ def test_cuts_of_one_kind_lose_and_repeat_nothing(artemis: Broker, cutter: Cutte
 
 
 def test_the_full_run_of_mixed_cuts_loses_and_repeats_nothing(artemis: Broker, cutter: Cutter, amount: Amount) -> None:
-    send_and_consume(artemis, cutter, "mixed cuts, sent and consumed", amount.cuts, amount.seed + 1).check(reattached=reattaches(artemis))
+    send_and_consume(artemis, cutter, "mixed cuts, sent and consumed", amount.cuts, amount.seed + 1).check(
+        reattached=reattaches(artemis)
+    )
 
 
 def test_one_session_that_sends_and_consumes_is_exact(artemis: Broker, cutter: Cutter, amount: Amount) -> None:
@@ -112,9 +115,9 @@ def test_one_session_that_sends_and_consumes_is_exact(artemis: Broker, cutter: C
 
 
 def test_messages_that_are_not_durable_are_exact_too(artemis: Broker, cutter: Cutter, amount: Amount) -> None:
-    send_and_consume(
-        artemis, cutter, "mixed cuts, not durable", amount.share(3), amount.seed + 3, durable=False
-    ).check(reattached=reattaches(artemis))
+    send_and_consume(artemis, cutter, "mixed cuts, not durable", amount.share(3), amount.seed + 3, durable=False).check(
+        reattached=reattaches(artemis)
+    )
 
 
 def test_many_cuts_inside_of_reattachments_are_exact(artemis: Broker, cutter: Cutter, amount: Amount) -> None:
