@@ -42,15 +42,6 @@ def line(cutter: Cutter) -> Cutter:
 def queue(artemis: Broker, opened: Opened) -> Iterator[str]:
     """A durable queue, deleted after the test."""
     name = f"cases.{uuid.uuid4().hex[:12]}"
-<<<<<<< HEAD
-    with ServerLocator(artemis.url()) as locator, locator.create_session_factory() as factory:  # noqa: SIM117
-        with factory.create_session() as session:
-            session.create_queue(name)
-            yield name
-            opened.close()
-            # Sessions that a test left on the server may still have consumers.
-            Management(session.start()).invoke("destroyQueue", name, True)
-=======
     with (
         ServerLocator(artemis.url()) as locator,
         locator.create_session_factory() as factory,
@@ -61,7 +52,6 @@ def queue(artemis: Broker, opened: Opened) -> Iterator[str]:
         opened.close()
         # Sessions that a test left on the server may still have consumers.
         Management(session.start()).invoke("destroyQueue", name, True)
->>>>>>> cases
 
 
 @pytest.fixture

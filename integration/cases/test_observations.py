@@ -88,11 +88,7 @@ def test_a_asynchronous_sends_with_a_window_lose_nothing(line: Cutter, opened: O
     for index in range(500):
         producer.send(numbered(session, index))
     with outage(line):
-<<<<<<< HEAD
-        rest = in_thread(lambda: [producer.send(numbered(session, index)) for index in range(500, 3000)])  # type: ignore[func-returns-value]
-=======
         rest = in_thread(lambda: send_numbers(producer, range(500, 3000)))
->>>>>>> cases
         pause(0.5)
     rest.value()
     inbox.exactly(3000)
@@ -198,11 +194,7 @@ def test_c_broker_killed_and_restarted_loses_and_repeats_nothing(private_broker_
         for index in range(1000):
             producer.send(numbered(session, index), outcomes)
         broker.kill()  # behind the line: connections open and are closed, as with a load balancer
-<<<<<<< HEAD
-        rest = in_thread(lambda: [producer.send(numbered(session, index), outcomes) for index in range(1000, 2000)])  # type: ignore[func-returns-value]
-=======
         rest = in_thread(lambda: send_numbers(producer, range(1000, 2000), outcomes))
->>>>>>> cases
         broker.start()
         ready = time.monotonic()
         recorder.wait(Reconnected)
