@@ -215,7 +215,7 @@ class ClientConsumer:
     def _acknowledge_and_wait(self, message: CoreMessage, *, individual: bool) -> None:
         engine = self.engine
         session = engine.session
-        if not engine.settle_taken(message, cumulative=not individual):
+        if not engine.settle_taken(message, cumulative=not individual, told=True):
             return
         kind = IndividualAcknowledge if individual else Acknowledge
         request: Request = session.submit(session.request_of(kind(engine.id, message.message_id, True)))
@@ -234,7 +234,7 @@ class ClientConsumer:
             session.check_open()
             if session.windowed and session.buffer.full:
                 self._calls.room()
-            if engine.settle_taken(message, cumulative=False):
+            if engine.settle_taken(message, cumulative=False, told=True):
                 session.command(session.encode(Expired(engine.id, message.message_id)))
                 self._pump.after_submit()
 

@@ -11,6 +11,7 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING
 
+from activeclient.engine.acknowledged import Acknowledged
 from activeclient.engine.large_message import InboundBody
 from activeclient.errors import ActiveClientError, RemoteProtocolError
 from activeclient.events import LargeMessageDamaged, StaleAcknowledgement
@@ -63,6 +64,7 @@ class Consumer:
         "ack_batch",
         "ack_bytes",
         "ack_message_id",
+        "acknowledged",
         "arrivals",
         "asking",
         "balance",
@@ -135,7 +137,11 @@ class Consumer:
         self.forced_seen = 0
         self.large: CoreMessage | None = None
         """The large message whose pieces are arriving."""
-        self.taken: deque[tuple[int, CoreMessage | None]] = deque()
+        self.acknowledged = (
+            Acknowledged() if session.tracks_taken and session.config.auto_commit_acks and not browse_only else None
+        )
+        """What may come again although the application is done with it; None where that is not kept."""
+        self.taken: deque[tuple[int, int, CoreMessage | None]] = deque()
         """Message ids that the application holds unacknowledged; the message itself only when its body streams."""
         self.taken_large: CoreMessage | None = None
         """The streaming message that the application took last."""
@@ -164,6 +170,10 @@ class Consumer:
             raise self._flooded()
         self.balance -= len(frame)
         if self.absorbing and self._absorb(message, None):
+            self.consumed(len(frame))
+            return
+        if self.acknowledged is not None and self.acknowledged.comes_again(message):
+            self._acknowledge_again(message)
             self.consumed(len(frame))
             return
         self.asking = False
@@ -219,6 +229,14 @@ class Consumer:
             f" more than {self.limit} bytes wait for the application"
         )
 
+    def _acknowledge_again(self, message: CoreMessage) -> None:
+        """The application has acknowledged this message before; the broker has not got it, or not kept it."""
+        acknowledged = self.acknowledged
+        assert acknowledged is not None
+        self.flush_acknowledgements()
+        acknowledged.add(message.message_id, message.fingerprint)
+        self.session.command(self._ack_frame(KIND_INDIVIDUAL, message.message_id), acknowledged.sent())
+
     def _absorb(self, message: CoreMessage, body: InboundBody | None) -> bool:
         """A renewed consumer delivers what the application holds already: keep it from being seen twice."""
         held = self.absorbing.pop(message.message_id, None)
@@ -237,7 +255,7 @@ class Consumer:
         if acknowledged:
             self.session.command(self._ack_frame(KIND_INDIVIDUAL, message.message_id))
         else:
-            self.taken.append((message.message_id, streaming))
+            self.taken.append((message.message_id, message.fingerprint, streaming))
         return True
 
     # --- taking ---------------------------------------------------------------------------------------------------
@@ -258,7 +276,7 @@ class Consumer:
             self.held -= stream.header_size
             self.consumed(stream.header_size)
         if self.session.tracks_taken and not self.browse_only:
-            self.taken.append((message.message_id, None if stream is None else message))
+            self.taken.append((message.message_id, message.fingerprint, None if stream is None else message))
         return message
 
     def _leave_large(self) -> None:
@@ -323,17 +341,27 @@ class Consumer:
         if self.ack_message_id >= 0 and self.session.may_command:
             message_id, self.ack_message_id = self.ack_message_id, -1
             self.ack_bytes = 0
-            self.session.command(self._ack_frame(KIND_ACKNOWLEDGE, message_id))
+            self.session.command(
+                self._ack_frame(KIND_ACKNOWLEDGE, message_id), self.acknowledged.sent() if self.acknowledged else None
+            )
 
     def individual_acknowledge(self, message: CoreMessage) -> bool:
         """Acknowledge `message` alone; False when it is of an earlier generation."""
+        if self.acknowledged is not None:
+            self.flush_acknowledgements()  # confirmations come in the order of what was acknowledged
         if not self.settle_taken(message, cumulative=False):
             return False
-        self.session.command(self._ack_frame(KIND_INDIVIDUAL, message.message_id))
+        self.session.command(
+            self._ack_frame(KIND_INDIVIDUAL, message.message_id),
+            self.acknowledged.sent() if self.acknowledged else None,
+        )
         return True
 
-    def settle_taken(self, message: CoreMessage, *, cumulative: bool) -> bool:
-        """Note what the application gives back; False when the caller must not tell the server."""
+    def settle_taken(self, message: CoreMessage, *, cumulative: bool, told: bool = False) -> bool:
+        """Note what the application gives back; False when the caller must not tell the server.
+
+        `told`: the application will hear whether the acknowledgement took effect, and counts on it.
+        """
         origin = message.origin
         if origin is not self.origin:
             if not isinstance(origin, Origin) or origin.consumer is not self or origin.epoch != self.session.epoch:
@@ -346,14 +374,20 @@ class Consumer:
             return False
         if self.taken:
             message_id = message.message_id
+            remembered = None if told else self.acknowledged
             if cumulative:
                 while self.taken:
-                    if self.taken.popleft()[0] == message_id:
+                    held, fingerprint, _ = self.taken.popleft()
+                    if remembered is not None:
+                        remembered.add(held, fingerprint)
+                    if held == message_id:
                         break
             else:
-                for position, (held, _) in enumerate(self.taken):
+                for position, (held, fingerprint, _) in enumerate(self.taken):
                     if held == message_id:
                         del self.taken[position]
+                        if remembered is not None:
+                            remembered.add(held, fingerprint)
                         break
         if message is self.taken_large:
             self._leave_large()
@@ -371,9 +405,9 @@ class Consumer:
                 if held == wanted:
                     break
             if cumulative:
-                now = [held for held, _ in self.taken]
+                now = [entry[0] for entry in self.taken]
         else:
-            ids = [held for held, _ in self.taken]
+            ids = [entry[0] for entry in self.taken]
             if wanted in ids:
                 now = ids[: ids.index(wanted) + 1] if cumulative else [wanted]
         if now:
@@ -413,6 +447,8 @@ class Consumer:
         self.origin = Origin(self, self.session.epoch)
         self.taken.clear()
         self.absorbing.clear()
+        if self.acknowledged is not None:
+            self.acknowledged.session_lost()
         self.refreshing = False
         self.ignoring = False
         self.ack_message_id = -1
@@ -463,7 +499,7 @@ class Consumer:
         session.submit_behind_acknowledgements(close, self.id)
         self.ignoring = True
         self._drop_buffer()
-        for message_id, streaming in self.taken:
+        for message_id, _, streaming in self.taken:
             self.absorbing[message_id] = (streaming, False)
         self.taken.clear()
         self.origin = Origin(self, session.epoch)

@@ -215,6 +215,13 @@ class CoreMessage:
         self._body = body
 
     @property
+    def fingerprint(self) -> int:
+        """A number that two deliveries of one message share and two messages do not, in this process; 0 for a message
+        that was made here or whose body streams."""
+        frame = self._frame
+        return hash(frame[self._header_at : -_RECEIVE_TAIL.size]) if frame else 0
+
+    @property
     def frame_size(self) -> int:
         """Bytes of the frame that brought it, which is what credits count; 0 for a message made here."""
         return len(self._frame)

@@ -1,0 +1,85 @@
+"""What the application has acknowledged and the server has not confirmed: messages that may come once more.
+
+Law of this file: a message is kept from the application only when it was acknowledged by it before and is the same to
+the byte: its id, timestamp, properties and the rest of its header. When a session is lost, its last acknowledgements
+may be lost with it, and the broker delivers their messages again. The application has done with them, so they are
+acknowledged again and go no further. Nothing is kept of acknowledgements in a transaction, which the loss of the
+session undoes, nor of those whose caller was told that their outcome is unknown.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from cachetools import LRUCache
+
+from activeclient.engine.requests import Pending
+from activeclient.errors import ActiveClientError
+
+if TYPE_CHECKING:
+    from activeclient.engine.session import Session
+    from activeclient.wire.message import CoreMessage
+
+MAX_REMEMBERED = 16_384
+"""Messages that may still come again after a loss; more unconfirmed acknowledgements than a window of 400 KiB holds."""
+
+
+class Acknowledged:
+    """The acknowledgements of one consumer that may be lost."""
+
+    __slots__ = ("_again", "_collected", "_one", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[int, int]] = deque()
+        self._collected = 0
+        self._again: LRUCache[int, int] = LRUCache(MAX_REMEMBERED)
+        self._one = _Confirmation(self, 1)
+
+    def add(self, message_id: int, fingerprint: int) -> None:
+        """The application acknowledged a message; its acknowledgement is not on its way yet."""
+        self._waiting.append((message_id, fingerprint))
+        self._collected += 1
+
+    def sent(self) -> Pending | None:
+        """One acknowledgement goes out for all that was added since the last one; returns what settles with it."""
+        count, self._collected = self._collected, 0
+        if count == 1:
+            return self._one
+        return _Confirmation(self, count) if count else None
+
+    def confirmed(self, count: int) -> None:
+        """The server knows of the oldest `count`."""
+        for _ in range(min(count, len(self._waiting))):
+            self._waiting.popleft()
+
+    def session_lost(self) -> None:
+        """What was not confirmed may come again."""
+        self._again.update(self._waiting)
+        self._waiting.clear()
+        self._collected = 0
+
+    def comes_again(self, message: CoreMessage) -> bool:
+        """Has the application acknowledged this very message before? True once (hot path: most have nothing to ask)."""
+        again = self._again
+        if not again or again.get(message.message_id) != message.fingerprint:
+            return False
+        del again[message.message_id]
+        return True
+
+
+class _Confirmation(Pending):
+    """Stands in the command buffer for an acknowledgement; the same object for all that concern one message."""
+
+    __slots__ = ("_count", "_of")
+
+    def __init__(self, of: Acknowledged, count: int) -> None:
+        super().__init__()
+        self._of = of
+        self._count = count
+
+    def settled(self, session: Session) -> None:
+        self._of.confirmed(self._count)
+
+    def failed(self, session: Session, error: ActiveClientError) -> None:
+        """The session is lost: `session_lost` remembers."""
