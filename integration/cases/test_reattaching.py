@@ -444,7 +444,7 @@ def test_random_reattachment_with_threads(line: Cutter, opened: Opened, queue: s
     assert callable(program)
     factory = opened.factory(line.url(), WINDOW)
     running = Program(factory, queue)
-    with Cutting(line, 5):
+    with Cutting(line, 5, (0.002, 0.02)):
         threads = [in_thread(functools.partial(program, running, number)) for number in range(5)]
         for thread in threads:
             thread.join(40)
