@@ -14,7 +14,7 @@ from activeclient.client.consumer import ClientConsumer
 from activeclient.client.listeners import Recovery
 from activeclient.client.session import ClientSession
 from activeclient.client.session_factory import ClientSessionFactory
-from activeclient.errors import IllegalStateError, ConnectionLost, OutcomeUnknown, ReconnectGaveUp
+from activeclient.errors import ConnectionLost, IllegalStateError, OutcomeUnknown, ReconnectGaveUp
 from activeclient.events import ConnectAttemptFailed, Detached, Reconnected, SessionReattached, SessionRecreated
 from integration.artemis import Broker
 from integration.cases.support import (
