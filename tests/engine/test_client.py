@@ -534,3 +534,14 @@ def test_an_event_carries_neither_password_nor_session_of_the_connection():
     assert "s3cret" not in repr(peer.events)
     assert isinstance(peer.events[0], Connected)
     assert isinstance(peer.events[-1], Closed)
+
+
+def test_sends_that_became_doubtful_in_a_recreation_are_named_when_the_link_is_given_up():
+    peer = Peer(attempts=1).begin()
+    peer.send()
+    peer.back(reattached=False)
+    peer.lose()
+    peer.pass_time(10)
+    peer.lose(ConnectFailed("refused"))
+    (end,) = peer.told(GaveUp)
+    assert end.in_doubt == (None,)
