@@ -9,6 +9,7 @@ from activeclient.engine.client import ClientConfig, ClientEngine
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.failover import EndpointList
 from activeclient.engine.link import Link
+from activeclient.engine.link import State as LinkState
 from activeclient.engine.requests import Pending, SendToken
 from activeclient.engine.retry import artemis_policy, initial_policy
 from activeclient.engine.session import SessionConfig
@@ -239,8 +240,7 @@ class Peer:
     def back(self, last=None, *, strays=0, reattached=True):
         """Lost (unless it is), connected again, reattached, fenced; `last` is what the server had counted (default
         all). What the client writes behind its fence, or as an answer to a lost session."""
-        if self.engine.link.state.value == "up":
-            self.lose()
+        self._lose_if_any()
         self.connect()
         count = self.session.buffer.next_id - 1 if last is None else last
         out = self.say(p.ReattachSessionResponse(count if reattached else -1, reattached))
@@ -256,9 +256,14 @@ class Peer:
         return self.say(p.CreateSessionResponse(NEWEST))
 
     def _renew(self):
-        if self.engine.link.state.value == "up":
-            self.lose()
+        self._lose_if_any()
         return self.connect()
+
+    def _lose_if_any(self):
+        if self.engine.link.state in (LinkState.UP, LinkState.HANDSHAKING):
+            self.lose()
+        if self.engine.link.retry_at is not None:
+            self.pass_time(self.engine.link.retry_at - self.now)
 
     def told(self, kind):
         """The events of one kind so far."""

@@ -149,9 +149,7 @@ def _self_signed(context: ssl.SSLContext, folder: Path) -> None:
     )
     file = folder / "self.pem"
     file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     context.load_cert_chain(file)
