@@ -43,6 +43,7 @@ from activeclient.events import (
     TopologyChanged,
 )
 from activeclient.wire import versions
+from activeclient.wire.fields import TransportConfiguration
 from activeclient.wire.frames import MAGIC, MAX_FRAME_SIZE, what_it_is
 from activeclient.wire.packet import Packet, decode, encode
 from activeclient.wire.packets import (
@@ -602,12 +603,11 @@ class ClientEngine:
             self.events.append(Connected(endpoint, self.server_version))
 
 
-def _endpoint(connector: object) -> Endpoint | None:
+def _endpoint(connector: TransportConfiguration | None) -> Endpoint | None:
     """Where a connector of the topology listens; None for one that is not reached over TCP."""
-    parameters = getattr(connector, "parameters", None)
-    if not isinstance(parameters, dict):
+    if connector is None:
         return None
-    host, port = parameters.get("host"), parameters.get("port")
+    host, port = connector.params.get("host"), connector.params.get("port")
     if not isinstance(host, str) or not 0 < len(host) <= MAX_HOST or not host.isprintable() or " " in host:
         return None
     text = str(port)

@@ -900,14 +900,16 @@ class Session:
         work: list[tuple[bytes, Pending | None, bool]] = [
             (frame, token, position < sent) for position, (frame, token) in enumerate(entries)
         ]
+        in_doubt: list[bytes | str | None] = []
         if self.recovery is not None:
+            # Those that it has failed already: nobody else will tell of them.
+            in_doubt += self.recovery.in_doubt
             work = self.recovery.left() + work
             self.recovery.abandon(error)
             self.recovery = None
         work += [(frame, token, True) for frame, token in self.awaiting.values()]
         self.awaiting.clear()
         self.awaiting_bytes = 0
-        in_doubt: list[bytes | str | None] = []
         for frame, token, maybe in work:
             if frame[4] in (71, 73) and not isinstance(token, Request):
                 duplicate_id = duplicate_id_of(frame) if frame[4] == 71 else None

@@ -1,0 +1,547 @@
+"""The connection: first words, life and death of the link, versions, goodbyes, topology, and its events."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from activeclient.engine.client import DIVERGENCES
+from activeclient.engine.session import SessionConfig, State
+from activeclient.errors import (
+    ClosedError,
+    ConnectFailed,
+    ConnectionLost,
+    DisconnectedByServer,
+    HandshakeTimeout,
+    HeartbeatMissed,
+    IncompatibleVersion,
+    JMSSecurityError,
+    ReconnectGaveUp,
+    RemoteProtocolError,
+)
+from activeclient.events import (
+    Closed,
+    ConnectAttemptFailed,
+    Connected,
+    Detached,
+    Endpoint,
+    GaveUp,
+    Reconnected,
+    SessionRecreated,
+    TopologyChanged,
+)
+from activeclient.wire import packets as p
+from activeclient.wire.fields import TransportConfiguration
+from activeclient.wire.frames import MAGIC
+from activeclient.wire.versions import NEWEST, OLDEST, V2_18
+from tests.engine.peer import FIRST, PING, A, B, Creation, Peer
+
+
+def transport(host, port=61616):
+    return TransportConfiguration("netty", "factory", {"host": host, "port": str(port)})
+
+
+def names(events):
+    return [type(event).__name__ for event in events]
+
+
+# --- the link -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_words_are_greeting_ping_and_subscription():
+    peer = Peer().open()
+    assert [connect.endpoint for connect in peer.connects] == [A]
+    ping, subscription = peer.connect()
+    assert b"".join(peer.raw).startswith(MAGIC)
+    assert ping.connection_ttl == 60000
+    assert (subscription.cluster_connection, subscription.client_version) == (False, NEWEST)
+
+
+def test_without_a_ttl_the_server_is_told_to_wait_for_ever():
+    assert Peer(ttl=None).open().connect()[0].connection_ttl == -1
+
+
+def test_the_first_answer_makes_it_connected_once():
+    peer = Peer().open()
+    peer.connect()
+    assert peer.events == []
+    peer.say(PING)
+    peer.say(PING)
+    assert names(peer.events) == ["Connected"]
+    assert peer.events[0].endpoint == A
+
+
+def test_pings_go_out_each_period_and_silence_ends_the_link():
+    peer = Peer(ttl=60.0, check=25.0).up()
+    peer.pass_time(59.9)
+    assert peer.kinds() == [p.Ping, p.Ping]
+    assert peer.aborts == []
+    peer.pass_time(0.2)
+    assert isinstance(peer.aborts[-1], HeartbeatMissed)
+    (lost,) = peer.told(Detached)
+    assert isinstance(lost.reason, HeartbeatMissed)
+    assert lost.endpoint == A
+
+
+def test_any_bytes_are_a_sign_of_life():
+    peer = Peer(ttl=60.0).up()
+    for _ in range(4):
+        peer.pass_time(50)
+        peer.bytes(b"\0")  # not even a frame
+    assert peer.aborts == []
+
+
+def test_a_server_that_opens_and_stays_silent_is_left_after_the_handshake_timeout():
+    peer = Peer().open()
+    peer.connect()
+    peer.pass_time(5)
+    assert isinstance(peer.aborts[-1], HandshakeTimeout)
+    (failed,) = peer.told(ConnectAttemptFailed)
+    assert (failed.endpoint, failed.attempt, failed.retry_in) == (A, 1, 1.0)
+
+
+def test_each_failed_attempt_is_told_once_and_the_next_is_asked_for():
+    peer = Peer().open()
+    for attempt in (1, 2, 3):
+        peer.lose(ConnectFailed("refused"))
+        assert [event.attempt for event in peer.told(ConnectAttemptFailed)] == list(range(1, attempt + 1))
+        peer.pass_time(1)
+        assert len(peer.connects) == attempt + 1
+    peer.connect()
+    peer.say(PING)
+    assert names(peer.events) == ["ConnectAttemptFailed"] * 3 + ["Connected"]
+
+
+def test_a_first_connection_that_may_not_be_retried_gives_up():
+    peer = Peer(first_attempts=1).open()
+    peer.lose(ConnectFailed("refused"))
+    (end,) = peer.told(GaveUp)
+    assert isinstance(end.reason, ConnectFailed)
+    assert peer.engine.next_timeout() is None
+
+
+def test_an_outage_is_told_from_detached_to_reconnected_with_all_its_numbers():
+    peer = Peer().begin()
+    peer.events.clear()
+    peer.lose(ConnectionLost("cable"))
+    peer.pass_time(2)
+    peer.lose(ConnectFailed("refused"))
+    peer.pass_time(1)
+    peer.connect()
+    peer.say(PING)
+    assert names(peer.events) == ["Detached", "ConnectAttemptFailed"]  # the session is not back
+    peer.say(p.ReattachSessionResponse(-1, True))
+    peer.say(p.NullResponse())
+    assert names(peer.events) == ["Detached", "ConnectAttemptFailed", "SessionReattached", "Reconnected"]
+    back = peer.events[-1]
+    assert (back.reattached, back.recreated, back.failed_over, back.attempts) == (1, 0, False, 2)
+    assert back.seconds == pytest.approx(3)
+    assert str(back.reason) == "cable"
+
+
+def test_another_endpoint_is_a_failover():
+    peer = Peer(hosts=(A, B)).begin()
+    peer.lose()
+    for _ in range(5):
+        if peer.connects[-1].endpoint == B:
+            break
+        peer.lose(ConnectFailed("refused"))
+        peer.pass_time(1)
+    peer.back(reattached=False)
+    peer.say(p.CreateSessionResponse(NEWEST))
+    (back,) = peer.told(Reconnected)
+    assert (back.endpoint, back.failed_over, back.reattached, back.recreated) == (B, True, 0, 1)
+
+
+def test_the_second_of_two_sessions_holds_the_news_back():
+    peer = Peer().begin()
+    first = peer.session
+    second = peer.create(window=100_000)
+    peer.lose()
+    hello = peer.connect()
+    assert [packet.name for packet in hello if isinstance(packet, p.ReattachSession)] == [first.name, second.name]
+    peer.say(p.ReattachSessionResponse(-1, True), p.ReattachSessionResponse(-1, True))
+    peer.say(p.NullResponse(), channel=first.channel_id)
+    assert peer.told(Reconnected) == []
+    peer.say(p.NullResponse(), channel=second.channel_id)
+    assert [event.reattached for event in peer.told(Reconnected)] == [2]
+
+
+def test_when_no_attempts_are_left_everything_ends_once():
+    peer = Peer(attempts=2).begin()
+    with_id, without = peer.send(duplicate_id=b"d"), peer.send()
+    waiting = peer.request(p.QueueQuery("q"))
+    peer.lose()
+    late = peer.send(duplicate_id=b"e")
+    for _ in range(5):
+        peer.lose(ConnectFailed("refused"))
+        peer.pass_time(1)
+    (end,) = peer.told(GaveUp)
+    assert isinstance(end.reason, ReconnectGaveUp)
+    assert isinstance(end.reason.__cause__, ConnectFailed)
+    assert end.in_doubt == (b"d", None)
+    assert [token.error.outcome.value for token in (with_id, without, late)] == ["unknown", "unknown", "not sent"]
+    assert with_id.error.duplicate_id == b"d"
+    assert isinstance(waiting.error, ReconnectGaveUp)
+    assert peer.session.state is State.CLOSED
+    assert peer.aborts[-1] is end.reason
+    assert peer.engine.next_timeout() is None
+    session = peer.engine.create_session(SessionConfig(), peer.now)
+    with pytest.raises(ReconnectGaveUp):
+        session.check_open()
+    peer.engine.handle_timeout(peer.now + 100)
+    peer.lose()
+    assert len(peer.told(GaveUp)) == 1
+
+
+# --- closing ------------------------------------------------------------------------------------------------------------
+
+
+def in_state(name):
+    peer = Peer()
+    if name != "down":
+        peer.open()
+    if name in ("handshaking", "up", "waiting"):
+        peer.connect()
+    if name in ("up", "waiting"):
+        peer.say(PING)
+    if name == "waiting":
+        peer.lose()
+        peer.lose(ConnectFailed("refused"))
+    assert peer.engine.link.state.value == name
+    return peer
+
+
+@pytest.mark.parametrize("state", ["down", "connecting", "handshaking", "up", "waiting"])
+def test_closing_ends_it_from_any_state_once(state):
+    peer = in_state(state)
+    peer.events.clear()
+    peer.aborts.clear()
+    peer.engine.close(peer.now)
+    peer.serve()
+    peer.engine.close(peer.now)
+    peer.engine.connection_lost(ConnectionLost("reset"), peer.now)
+    peer.engine.connection_made(peer.now)
+    peer.engine.handle_timeout(peer.now + 1000)
+    peer.serve()
+    assert names(peer.events) == ["Closed"]
+    assert peer.aborts == [None]
+    assert peer.engine.next_timeout() is None
+
+
+@pytest.mark.parametrize("state", ["connecting", "handshaking", "up", "waiting"])
+def test_a_session_asked_for_in_any_state_is_made_when_it_can_be(state):
+    peer = in_state(state)
+    session = peer.session = peer.engine.create_session(SessionConfig(), peer.now)
+    session.creation = Creation()
+    peer.serve()
+    if state == "waiting":
+        peer.pass_time(1)
+    asked = peer.sent() if state in ("handshaking", "up") else peer.connect()
+    assert [type(packet) for packet in asked if not isinstance(packet, FIRST)] == [p.CreateSessionV2]
+    peer.say(p.CreateSessionResponse(NEWEST))
+    assert session.creation.done
+    assert session.creation.error is None
+    assert session.usable
+
+
+def test_a_session_asked_for_after_the_end_fails_at_once():
+    peer = Peer().up()
+    peer.engine.close(peer.now)
+    session = peer.engine.create_session(SessionConfig(), peer.now)
+    with pytest.raises(ClosedError, match="connection"):
+        session.check_open()
+
+
+def test_a_loss_while_waiting_for_the_next_attempt_is_none():
+    peer = in_state("waiting")
+    events = len(peer.events)
+    peer.lose()
+    assert len(peer.events) == events
+
+
+# --- versions, refusals -------------------------------------------------------------------------------------------------
+
+
+def asks_session(**options):
+    peer = Peer(**options).up()
+    session = peer.session = peer.engine.create_session(SessionConfig(user="u", client_id="me"), peer.now)
+    session.creation = Creation()
+    peer.serve()
+    return peer, session
+
+
+def refuse(peer, code):
+    return peer.say(p.ExceptionResponse(code, "no"), channel=1)
+
+
+def test_a_refused_version_is_followed_by_the_next_lower_until_one_is_taken():
+    peer, session = asks_session()
+    (asked,) = peer.sent()
+    assert (asked.version, asked.client_id) == (NEWEST, "me")
+    for version in range(NEWEST - 1, V2_18 - 2, -1):
+        subscription, asked = refuse(peer, 108)
+        assert subscription.client_version == asked.version == version
+    assert type(asked) is p.CreateSession  # the form without a client id
+    assert asked.username == "u"
+    peer.say(p.CreateSessionResponse(NEWEST))
+    assert session.usable
+    assert peer.engine.version == V2_18 - 1
+    assert peer.engine.server_version == NEWEST
+
+
+def test_a_server_that_takes_no_version_is_incompatible():
+    peer, session = asks_session()
+    for _ in range(NEWEST - OLDEST):
+        refuse(peer, 108)
+        assert not session.creation.done
+    refuse(peer, 108)
+    assert isinstance(session.creation.error, IncompatibleVersion)
+
+
+@pytest.mark.parametrize("code", [112, 222])
+def test_a_server_that_is_starting_is_tried_again(code):
+    peer, session = asks_session()
+    refuse(peer, code)
+    assert not session.creation.done
+    assert peer.aborts[-1].code == code
+    peer.pass_time(1)
+    assert [type(packet) for packet in peer.connect()][-1] is p.CreateSessionV2
+    peer.say(p.CreateSessionResponse(NEWEST))
+    assert session.usable
+
+
+def test_wrong_credentials_fail_the_session_and_not_the_connection():
+    peer, session = asks_session()
+    refuse(peer, 105)
+    assert isinstance(session.creation.error, JMSSecurityError)
+    assert peer.aborts == []
+    assert peer.told(GaveUp) == []
+    assert peer.create().usable
+
+
+def test_credentials_that_are_refused_later_end_the_connection():
+    peer = Peer().begin()
+    peer.back(reattached=False)
+    refuse(peer, 105)
+    (end,) = peer.told(GaveUp)
+    assert isinstance(end.reason, JMSSecurityError)
+
+
+def test_another_refusal_later_is_tried_again():
+    peer = Peer().begin()
+    peer.back(reattached=False)
+    refuse(peer, 0)
+    assert peer.told(GaveUp) == []
+    peer.pass_time(1)
+    assert peer.session.state is State.RECREATING
+    assert [type(packet) for packet in peer.connect()][-1] is p.CreateSessionV2
+
+
+def test_the_password_is_nowhere_to_be_seen():
+    config = SessionConfig(user="u", password="s3cret")
+    peer = Peer().up()
+    peer.engine.create_session(config, peer.now)
+    peer.serve()
+    (asked,) = peer.sent()
+    assert asked.password == "s3cret"
+    assert "s3cret" not in repr(asked) + repr(config)
+
+
+# --- goodbyes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "goodbye",
+    [
+        p.Disconnect("node"),
+        p.DisconnectV2("node"),
+        p.DisconnectV2("node", "other"),
+        *[p.DisconnectV3("node", reason) for reason in (-1, 0, 1, 2, 3, 4, 5)],
+        p.DisconnectConsumerKill("node"),
+    ],
+    ids=repr,
+)
+def test_a_goodbye_of_any_version_ends_the_link_and_is_followed_by_an_attempt(goodbye):
+    peer = Peer().up()
+    peer.say(goodbye)
+    (lost,) = peer.told(Detached)
+    assert isinstance(lost.reason, DisconnectedByServer)
+    assert peer.aborts == [lost.reason]
+    peer.pass_time(1)
+    assert len(peer.connects) == 2
+
+
+@pytest.mark.parametrize("reason", [0, 1])
+def test_a_redirection_is_followed(reason):
+    peer = Peer().up()
+    peer.say(p.DisconnectV3("node", reason, "there", transport("elsewhere", 5445)))
+    peer.pass_time(1)
+    assert peer.connects[1].endpoint == Endpoint(host="elsewhere", port=5445)
+
+
+def test_what_stands_behind_a_goodbye_is_not_looked_at():
+    peer = Peer().up()
+    peer.say(p.DisconnectV3("node", 4), b"\xff" * 40)
+    assert len(peer.aborts) == 1
+    assert len(peer.told(Detached)) == 1
+
+
+# --- topology -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        p.ClusterTopology(False, "n", transport("a"), transport("b"), True),
+        p.ClusterTopologyV2(False, "n", 1, transport("a"), transport("b"), True),
+        p.ClusterTopologyV3(False, "n", 1, transport("a"), transport("b"), True),
+        p.ClusterTopologyV4(False, "n", 1, transport("a"), transport("b"), True, None, None, 136),
+    ],
+    ids=lambda packet: type(packet).__name__,
+)
+def test_a_member_is_told_once_in_every_form_and_again_when_it_goes(told):
+    peer = Peer().up()
+    peer.say(told, told)
+    assert peer.told(TopologyChanged) == [TopologyChanged("n", A, B)]
+    peer.say(p.ClusterTopologyV2(True, "n", 2))
+    assert peer.told(TopologyChanged)[1:] == [TopologyChanged("n", None, None, True)]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"host": "a"},
+        {"host": "", "port": "1"},
+        {"host": "a b", "port": "1"},
+        {"host": "a\n", "port": "1"},
+        {"host": "a" * 300, "port": "1"},
+        {"host": "a", "port": "0"},
+        {"host": "a", "port": "65536"},
+        {"host": "a", "port": "x"},
+        {"serverId": "0"},
+    ],
+)
+def test_a_connector_that_nobody_could_reach_is_none(parameters):
+    peer = Peer().up()
+    peer.say(p.ClusterTopologyV4(False, "n", 1, TransportConfiguration("x", "y", parameters), None, True))
+    assert peer.told(TopologyChanged) == [TopologyChanged("n", None, None)]
+
+
+# --- bytes --------------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=40))
+def test_bytes_may_come_in_any_pieces(sizes):
+    peer = Peer().begin()
+    consumer = peer.consume()
+    data = b"".join(
+        [
+            peer.frame(p.ClusterTopologyV4(False, "n", 1, transport("a"), None, True)),
+            *[peer.delivery(number, body=b"x" * number) for number in range(1, 6)],
+            peer.frame(PING),
+            peer.frame(p.ProducerCredits(5, "q")),
+            peer.delivery(6),
+        ]
+    )
+    before = peer.session.received
+    position = turn = 0
+    while position < len(data):
+        size = sizes[turn % len(sizes)]
+        peer.bytes(data[position : position + size])
+        position += size
+        turn += 1
+    assert [message.message_id for message in consumer.buffer] == [1, 2, 3, 4, 5, 6]
+    assert peer.session.received == before + 7
+    assert len(peer.told(TopologyChanged)) == 1
+    assert peer.aborts == []
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (struct.pack(">ibq", 8, 10, 0) + b"\0", "8 bytes"),
+        (struct.pack(">ibq", 2**31 - 1, 10, 0), "bytes"),
+        (struct.pack(">ibq", -5, 10, 0), "-5 bytes"),
+        (struct.pack(">ibq", 9, 75, 4711), "channel 4711"),
+        (struct.pack(">ibq", 1000, 75, 4711), "channel 4711"),
+        (struct.pack(">ibq", 9, 99, 0), "unknown packet"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP"),
+    ],
+)
+def test_what_cannot_be_core_ends_the_link_without_raising(data, text):
+    peer = Peer().up()
+    peer.bytes(data)
+    (lost,) = peer.told(Detached)
+    assert text in str(lost.reason)
+    assert isinstance(lost.reason, RemoteProtocolError) or isinstance(lost.reason.__cause__, RemoteProtocolError)
+    peer.pass_time(1)
+    assert len(peer.connects) == 2
+
+
+def test_an_answer_to_nothing_ends_the_link():
+    peer = Peer().up()
+    peer.say(p.CreateSessionResponse(NEWEST))
+    assert "answers nothing" in str(peer.aborts[-1])
+
+
+def test_a_packet_that_only_clients_send_ends_the_link():
+    peer = Peer().begin()
+    peer.say(p.SessionStop())
+    assert "only clients" in str(peer.aborts[-1])
+
+
+def test_an_unexpected_answer_to_the_creation_of_a_session_ends_the_link():
+    peer, session = asks_session()
+    peer.say(p.ReattachSessionResponse(-1, True))
+    assert "creation" in str(peer.aborts[-1])
+    assert not session.creation.done
+
+
+def test_what_is_left_over_on_an_old_channel_is_ignored():
+    peer = Peer().begin()
+    channel = peer.session.channel_id
+    peer.say(p.PacketsConfirmed(99))
+    assert peer.session.channel_id != channel
+    peer.say(p.ProducerCredits(5, "q"), channel=channel)
+    peer.say(p.NullResponse(), channel=channel)
+    assert peer.aborts == []
+
+
+def test_impossible_confirmations_make_new_sessions_and_in_the_end_a_new_link():
+    peer = Peer().begin()
+    for count in range(1, DIVERGENCES + 1):
+        peer.say(p.PacketsConfirmed(99))
+        peer.say(p.CreateSessionResponse(NEWEST))
+        assert len(peer.told(SessionRecreated)) == count
+        assert peer.session.usable
+    assert peer.aborts == []
+    peer.say(p.PacketsConfirmed(99))
+    assert "keeps confirming" in str(peer.aborts[-1])
+    assert len(peer.told(Detached)) == 1
+
+
+def test_an_event_carries_neither_password_nor_session_of_the_connection():
+    peer = Peer().begin(user="u", password="s3cret")
+    peer.send()
+    peer.recreate()
+    peer.engine.close(peer.now)
+    peer.serve()
+    assert names(peer.events) == ["Connected", "Detached", "SessionRecreated", "Reconnected", "Closed"]
+    assert "s3cret" not in repr(peer.events)
+    assert isinstance(peer.events[0], Connected)
+    assert isinstance(peer.events[-1], Closed)
+
+
+def test_sends_that_became_doubtful_in_a_recreation_are_named_when_the_link_is_given_up():
+    peer = Peer(attempts=1).begin()
+    peer.send()
+    peer.back(reattached=False)
+    peer.lose()
+    peer.pass_time(10)
+    peer.lose(ConnectFailed("refused"))
+    (end,) = peer.told(GaveUp)
+    assert end.in_doubt == (None,)
