@@ -6,7 +6,6 @@ were written behind the name. Nothing here asks a broker.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 from urllib.parse import unquote_plus
@@ -207,6 +206,8 @@ def _attributes(name: str, query: str) -> dict[str, str]:
             continue
         key, _, value = part.partition("=")
         if key not in ATTRIBUTES:
+            import difflib  # only a wrong name needs it
+
             near = difflib.get_close_matches(key[:100], ATTRIBUTES, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise InvalidDestinationError(f"{name[:100]!r}: unknown attribute {key[:100]!r}{hint}")

@@ -11,7 +11,6 @@ of `Settings`, and `Settings` can be handed to whoever asks for a group.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import inspect
 import logging
 import math
@@ -908,6 +907,8 @@ def _unknown(name: str, known: Mapping[str, object]) -> str:
     if name in _BY_ATTRIBUTE:
         return f"unknown parameter: as a key it is {_BY_ATTRIBUTE[name].key}"
     by_lower = {k.lower(): k for k in known}
+    import difflib  # only a wrong name needs it
+
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return f"unknown parameter; did you mean {by_lower[near[0]]}?" if near else "unknown parameter"
 

@@ -39,10 +39,13 @@ from activeclient.errors import (
     InvalidDestinationError,
     InvalidSelectorError,
     JMSError,
+    ResourceAllocationError,
     TransactionRolledBackError,
     UnsupportedOperationError,
 )
+from activeclient.events import ConsumerLost
 from activeclient.wire.properties import Byte, Float32, Short
+from integration.cases.support import Management
 from integration.cutter import Cutter
 
 CLIENT = AcknowledgeMode.CLIENT_ACKNOWLEDGE
@@ -779,6 +782,73 @@ def test_the_exception_listener_is_told_once_for_each_cut_and_work_goes_on(cutte
             eventually(lambda: len(told) == n + 1)  # noqa: B023 - called at once
     assert [error.recovery for error in told] == [Recovery.REATTACHED] * 3
     assert {error.error_code for error in told} == {"FAILOVER"}
+
+
+def test_a_refused_send_that_nobody_waits_for_is_told_to_the_exception_listener_once(broker_url: str) -> None:
+    told: list[ConnectionFailure] = []
+    with connect(broker_url, producer_window_size=-1) as connection:
+        connection.exception_listener = told.append
+        session = connection.create_session()
+        queue = session.create_queue(f"full.fail.{uuid.uuid4()}")
+        with session.create_producer(queue) as producer:
+            for n in range(300):
+                producer.send(bytes(2000), delivery_mode=DeliveryMode.NON_PERSISTENT, properties={"n": n})
+        stored = count(connection, queue)  # asked behind the sends: their refusals are here
+        assert 0 < stored < 300
+        eventually(lambda: len(told) == 300 - stored)
+        assert all(isinstance(error.reason, ResourceAllocationError) for error in told)
+        assert {(error.code, error.error_code, error.recovery) for error in told} == {(210, "ADDRESS_FULL", None)}
+        session.create_temporary_queue()  # the connection is as well as before
+        with connection.factory.create_session() as core:
+            core.delete_queue(queue.name)
+        assert len(told) == 300 - stored
+
+
+def test_a_refused_send_is_told_to_its_owner_and_to_nobody_else(broker_url: str) -> None:
+    told: list[ConnectionFailure] = []
+    ended: list[ActiveClientError | None] = []
+    with connect(broker_url, producer_window_size=-1) as connection:
+        connection.exception_listener = told.append
+        session = connection.create_session()
+        queue = session.create_queue(f"full.fail.{uuid.uuid4()}")
+        producer = session.create_producer(queue)
+
+        def fill_up() -> None:
+            for _ in range(300):
+                producer.send(bytes(2000))
+
+        with pytest.raises(ResourceAllocationError):
+            fill_up()
+        producer.send(bytes(2000), on_complete=lambda _, error: ended.append(error))
+        eventually(lambda: len(ended) == 1)
+        assert isinstance(ended[0], ResourceAllocationError)
+        with connection.factory.create_session() as core:
+            core.delete_queue(queue.name)
+        assert told == []
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_a_consumer_whose_queue_is_deleted_is_told_to_the_exception_listener_once(
+    connection: Connection, queue: Queue, listening: bool
+) -> None:
+    told: list[ConnectionFailure] = []
+    connection.exception_listener = told.append
+    session = connection.create_session()
+    consumer, other = session.create_consumer(queue), session.create_consumer(session.create_temporary_queue())
+    if listening:
+        consumer.message_listener = lambda message: None
+    with connection.factory.create_session() as core:
+        Management(core.start()).invoke("destroyQueue", queue.name, True)
+    eventually(lambda: len(told) == 1)
+    assert (told[0].code, told[0].error_code, told[0].recovery) == (100, "QUEUE_DOES_NOT_EXIST", None)
+    assert queue.name in str(told[0])
+    assert isinstance(told[0].event, ConsumerLost)
+    assert consumer.is_closed
+    if not listening:
+        with pytest.raises(InvalidDestinationError, match="deleted"):
+            consumer.receive(SOON)
+    assert other.receive(0) is None
+    assert len(told) == 1
 
 
 def test_the_public_names_are_there() -> None:

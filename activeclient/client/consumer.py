@@ -15,7 +15,8 @@ from activeclient.client.large_message import BodyReader, inflated, read_whole
 from activeclient.client.rate import RateLimit
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.requests import Request
-from activeclient.errors import ClosedError, ConnectionLost, IllegalStateError
+from activeclient.engine.session import State
+from activeclient.errors import ClosedError, ConnectionLost, IllegalStateError, UnreadableMessageError
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.packets import Acknowledge, ConsumerClose, Expired, IndividualAcknowledge
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from activeclient.client.session import ClientSession
 
 MessageHandler = Callable[[CoreMessage], object]
+ATTACHED = State.ATTACHED
 
 
 class ClientConsumer:
@@ -67,6 +69,40 @@ class ClientConsumer:
                     self._pump.after_submit()
                 return message
             return self._receive_slowly(timeout)
+
+    def receive_settled(self) -> CoreMessage | None:
+        """Take a message that waits here and acknowledge it, under one lock (hot path of JMS's `receive`).
+
+        None when there is none, or when it needs more than that: it is too old, or damaged, its body streams, its
+        acknowledgement has to wait. It is still there then, for `receive`.
+        """
+        engine = self.engine
+        session = engine.session
+        if self._block_on_acknowledge or self._rate is not None:
+            return None
+        with self._pump.lock:
+            buffer = engine.buffer
+            if (
+                not buffer
+                or not session.started
+                or session.state is not ATTACHED
+                or (session.windowed and session.buffer.full)
+            ):
+                return None
+            message = buffer[0]
+            if message.stream is not None or message.origin is not engine.origin:
+                return None
+            try:
+                if message.expiration and time.time() * 1000 >= message.expiration:
+                    return None
+            except UnreadableMessageError:
+                return None
+            if session.transacted_acks:
+                session.transaction.acked()
+            engine.take_settled()
+            if session.client.pending_bytes:
+                self._pump.after_submit()
+            return message
 
     def receive_immediate(self) -> CoreMessage | None:
         """Return a message if the broker has one for us now (receiveImmediate)."""

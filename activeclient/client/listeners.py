@@ -13,8 +13,17 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from activeclient.drivers.dispatch import Serial
-from activeclient.errors import ActiveClientError
-from activeclient.events import ConnectAttemptFailed, Connected, Detached, Event, GaveUp, Reconnected, SendFailed
+from activeclient.errors import SERVER_ERROR_NAMES, ActiveClientError, OutcomeUnknown
+from activeclient.events import (
+    ConnectAttemptFailed,
+    Connected,
+    ConsumerLost,
+    Detached,
+    Event,
+    GaveUp,
+    Reconnected,
+    SendFailed,
+)
 
 logger = logging.getLogger("activeclient.callbacks")
 
@@ -43,10 +52,11 @@ class Recovery(enum.Enum):
 
 
 class ConnectionFailure(ActiveClientError):
-    """What listeners get: the cause of the outage and how it ended.
+    """What listeners get: the cause of an outage and how it ended; or what failed with nobody waiting for it.
 
-    `recovery` is None while it has not ended (`before_reconnect`); `event` is the full event; `error_code` is Java's:
-    FAILOVER when the connection is back, DISCONNECT when it was given up.
+    `reason` is the cause, `code` its server code, `event` the full event. `recovery` is None while an outage has not
+    ended (`before_reconnect`), and for a refused send (`SendFailed`) or a lost consumer (`ConsumerLost`): with these
+    the connection is as well as before.
     """
 
     retriable = False
@@ -60,12 +70,17 @@ class ConnectionFailure(ActiveClientError):
 
     @property
     def error_code(self) -> str:
-        """FAILOVER or DISCONNECT, as the JMS client of Artemis says."""
+        """FAILOVER or DISCONNECT for an outage, as the JMS client of Artemis says; else the name of the server code
+        (ActiveMQExceptionType), ADDRESS_FULL for example."""
+        if isinstance(self.event, SendFailed | ConsumerLost):
+            return SERVER_ERROR_NAMES.get(-1 if self.code is None else self.code, "GENERIC_EXCEPTION")
         return "DISCONNECT" if self.recovery is Recovery.GAVE_UP else "FAILOVER"
 
     @property
     def in_doubt(self) -> tuple[bytes | str | None, ...]:
         """Duplicate ids (None: had none) of the sends whose fate is unknown."""
+        if isinstance(self.reason, OutcomeUnknown) and isinstance(self.event, SendFailed):
+            return (self.reason.duplicate_id,)
         return getattr(self.event, "in_doubt", ())
 
 

@@ -7,6 +7,7 @@ room, credit and a usable or reattachable session; the call returns an outcome o
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from time import monotonic, time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -23,9 +24,9 @@ from activeclient.wire.packets import CreateProducer, RemoveProducer
 from activeclient.wire.properties import (
     DUPLICATE_ID_NAME,
     NO_PROPERTIES,
+    PropertyValue,
     append_duplicate_id,
     append_property,
-    duplicate_id_properties,
     encode_properties,
 )
 
@@ -53,11 +54,14 @@ class ClientProducer:
         self._engine = session.engine
         self._pump = session.pump
         self._calls = session.calls
-        self._closed = False
+        self.closed = False
+        """Was it closed itself?"""
         self._templates: dict[tuple[str, int, bool, int], SendTemplate] = {}
         self._channel_id = self._version = -1
         self._duplicate_detection = settings.duplicate_detection
         self._id_prefix = os.urandom(8)
+        self._common = NO_PROPERTIES
+        self._common_and_id = append_duplicate_id(NO_PROPERTIES, bytes(16))[:-16]
         self._sent = 0
         self.stamps = True
         """Give messages without a timestamp the present time."""
@@ -102,7 +106,7 @@ class ClientProducer:
             to = address
         if to is None:
             raise IllegalStateError("a producer without an address needs one for each send")
-        if self._closed:
+        if self.closed:
             raise IllegalStateError("the producer is closed")
         if self._rate is not None:
             self._wait_for_place(self._rate, timeout)
@@ -181,16 +185,21 @@ class ClientProducer:
         properties = message.properties
         if not properties and self._group is None:
             if not identified:
-                return NO_PROPERTIES
+                return self._common
             self._sent += 1
-            return duplicate_id_properties(self._id_prefix + self._sent.to_bytes(8, "big"))
-        blob = encode_properties(properties)
+            return b"".join((self._common_and_id, self._id_prefix, self._sent.to_bytes(8, "big")))
+        blob = encode_properties(properties) if properties else self._common
         if self._group is not None and GROUP_ID not in properties:
             blob = append_property(blob, GROUP_ID, self._group)
         if identified and DUPLICATE_ID_NAME not in properties:
             self._sent += 1
             blob = append_duplicate_id(blob, self._id_prefix + self._sent.to_bytes(8, "big"))
         return blob
+
+    def add_to_bare(self, properties: Mapping[str, PropertyValue]) -> None:
+        """Give `properties` to each message that has none at all: they are encoded once, not for each send."""
+        self._common = encode_properties(properties)
+        self._common_and_id = append_duplicate_id(self._common, bytes(16))[:-16]
 
     def _wait_for_credits(self, address: str, size: int, timeout: float | None) -> CreditPool:
         engine = self._engine
@@ -230,9 +239,9 @@ class ClientProducer:
     def close(self) -> None:
         """Close the producer; what it has sent is not affected."""
         with self._pump.lock:
-            if self._closed:
+            if self.closed:
                 return
-            self._closed = True
+            self.closed = True
             if self._engine.producers.pop(self.id, False) is not False and self._engine.may_command:
                 self._engine.command(self._engine.encode(RemoveProducer(self.id)))
                 self._pump.after_submit()
@@ -240,7 +249,7 @@ class ClientProducer:
     @property
     def is_closed(self) -> bool:
         """Closed, itself or its session."""
-        return self._closed or self.session.is_closed
+        return self.closed or self.session.is_closed
 
     def __enter__(self) -> Self:
         return self

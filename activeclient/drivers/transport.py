@@ -1,4 +1,4 @@
-"""TCP and TLS: opening within a time limit, then bytes without ever blocking.
+"""TCP, and TLS on top of it: opening within a time limit, then bytes without ever blocking.
 
 Law of this file: an error names the endpoint and the cause, and no two causes share a text; after opening, nothing here
 waits. Methods of one transport are never called by two threads at a time (TLS could not bear it): the pump's lock sees
@@ -11,19 +11,19 @@ import contextlib
 import errno
 import os
 import socket
-import ssl
 import time
 from collections import deque
+from typing import TYPE_CHECKING
 
 from activeclient.drivers.threads import CancelToken, Transport
 from activeclient.errors import ConnectFailed, ConnectionLost, TLSFailed
 from activeclient.events import Endpoint
 
+if TYPE_CHECKING:
+    import ssl
+
 GATHER = 64
 """Most pieces of one gather write; the systems' own limit (IOV_MAX) is 1,024, and more than these gain nothing."""
-
-TLS_WRITE_BYTES = 64 * 1024
-"""TLS takes one piece at a time, so small frames are joined up to this size."""
 
 _NOTHING_SAID = "it had not said anything yet (an acceptor for TLS, or for another protocol?)"
 
@@ -140,96 +140,6 @@ class SocketTransport:
             os.close(fd)
 
 
-class TLSTransport(SocketTransport):
-    """The same through TLS: records hide bytes from poll, and reading may need to write."""
-
-    __slots__ = ("_read_wants_write", "_tls")
-
-    def __init__(self, sock: ssl.SSLSocket, name: str) -> None:
-        super().__init__(sock, name)
-        self._tls = sock
-        self._read_wants_write = False
-
-    @property
-    def wants_write(self) -> bool:
-        """Is there a rest to write, or does reading wait for room?"""
-        return self.stuck > 0 or self._read_wants_write
-
-    @property
-    def pending(self) -> bool:
-        """Are decrypted bytes left from the last record?"""
-        try:
-            return self._tls.pending() > 0
-        except (OSError, ValueError):
-            return False
-
-    def recv(self, buffer: memoryview) -> bytes | None:
-        """See `Transport.recv`."""
-        filled = 0
-        size = len(buffer)
-        self._read_wants_write = False
-        while filled < size:
-            try:
-                count = self._tls.recv_into(buffer[filled:])
-            except ssl.SSLWantReadError:
-                break
-            except ssl.SSLWantWriteError:
-                self._read_wants_write = True
-                break
-            except ssl.SSLEOFError as exc:
-                if filled:
-                    break
-                raise ConnectionLost(f"{self._name}: the peer ended the connection without ending TLS") from exc
-            except OSError as exc:
-                if filled:
-                    break
-                if self._virgin and isinstance(exc, ssl.SSLError):
-                    # In TLS 1.3 the server judges our certificate after our side of the handshake is done.
-                    raise _tls_failed(self._name, exc) from exc
-                raise self._lost(exc) from exc
-            if not count:
-                return b"" if not filled else bytes(buffer[:filled])
-            filled += count
-        if not filled:
-            return None
-        self._virgin = False
-        return bytes(buffer[:filled])
-
-    def send(self, chunks: list[bytes]) -> None:
-        """See `Transport.send`."""
-        self._left.extend(chunks)
-        waited = self.stuck
-        self.stuck += sum(map(len, chunks))
-        if not waited:
-            self.on_writable()
-
-    def on_writable(self) -> None:
-        """See `Transport.on_writable`."""
-        left = self._left
-        while self.stuck:
-            # A write that was refused must be repeated with the same bytes: the head of the queue stays as it is.
-            if len(left) > 1 and len(left[0]) < TLS_WRITE_BYTES and not self._offset:
-                joined = [left.popleft()]
-                size = len(joined[0])
-                while left and size + len(left[0]) <= TLS_WRITE_BYTES:
-                    joined.append(left.popleft())
-                    size += len(joined[-1])
-                left.appendleft(b"".join(joined))
-            try:
-                count = self._tls.send(memoryview(left[0])[self._offset :] if self._offset else left[0])
-            except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
-                return
-            except OSError as exc:
-                raise self._lost(exc) from exc
-            self._wrote(count)
-
-    def close(self) -> None:
-        """See `Transport.close`."""
-        with contextlib.suppress(OSError, ValueError):
-            self._tls.unwrap()  # sends our goodbye; that of the peer is not waited for
-        super().close()
-
-
 def open_transport(
     endpoint: Endpoint,
     timeout: float,
@@ -263,20 +173,10 @@ def open_transport(
     try:
         if tls is None:
             return SocketTransport(sock, str(endpoint))
+        from activeclient.drivers.tls_transport import secured  # nobody else pays for its import
+
         sock.settimeout(max(0.001, deadline - time.monotonic()))
-        wrapped: ssl.SSLSocket | None = None
-        try:
-            wrapped = tls.wrap_socket(
-                sock, server_hostname=server_hostname or endpoint.host, do_handshake_on_connect=False
-            )
-            cancel.on_cancel(lambda: _shutdown(wrapped))
-            wrapped.do_handshake()
-        except (OSError, ValueError) as exc:
-            (wrapped or sock).close()
-            if cancel.cancelled:
-                raise ConnectFailed(f"{endpoint}: given up while TLS was negotiated") from exc
-            raise _tls_failed(str(endpoint), exc) from exc
-        return TLSTransport(wrapped, str(endpoint))
+        return secured(sock, endpoint, tls, server_hostname or endpoint.host, cancel)
     finally:
         cancel.on_cancel(None)
 
@@ -317,7 +217,7 @@ def _connect(
                 sock.bind(local_address)
             # A name with several addresses: a silent one leaves time for the others.
             sock.settimeout(left / (len(found) - position))
-            cancel.on_cancel(lambda opened=opened: _shutdown(opened))  # type: ignore[misc]
+            cancel.on_cancel(lambda opened=opened: shut_down(opened))  # type: ignore[misc]
             if cancel.cancelled:
                 raise ConnectionAbortedError(errno.ECONNABORTED, "given up")
             sock.connect(address)
@@ -337,7 +237,7 @@ def _connect(
     raise ConnectFailed(f"{endpoint}: {_cause(last) if last is not None else 'the name has no address'}") from last
 
 
-def _shutdown(sock: socket.socket | None) -> None:
+def shut_down(sock: socket.socket | None) -> None:
     # Not close: the descriptor could be another's by the time the thread inside connect looks at it again.
     if sock is not None:
         with contextlib.suppress(OSError):
@@ -359,50 +259,8 @@ _CAUSES: dict[int, str] = {
 
 
 def _cause(exc: OSError) -> str:
-    if exc.errno is not None and exc.errno in _CAUSES and not isinstance(exc, ssl.SSLError):
+    if exc.errno is not None and exc.errno in _CAUSES:
         return _CAUSES[exc.errno]
     if isinstance(exc, TimeoutError):
         return "timed out (no answer to the connection attempt)"
     return f"{exc.strerror or exc or type(exc).__name__}"
-
-
-_CERTIFICATE_CAUSES: dict[int, str] = {
-    9: "the server's certificate is not valid yet",
-    10: "the server's certificate has expired",
-    18: "the server's certificate is self-signed and not trusted",
-    19: "the server's certificate comes from a CA that is not trusted (a self-signed one in its chain)",
-    20: "the server's certificate comes from a CA that is not trusted",
-    21: "the server's certificate comes from a CA that is not trusted (its chain is incomplete)",
-    23: "the server's certificate was revoked",
-    62: "the server's certificate is for another host name",
-    64: "the server's certificate is for another IP address",
-}
-"""By the code of OpenSSL's verification (x509_vfy.h)."""
-
-_NOT_TLS = (
-    "WRONG_VERSION_NUMBER",
-    "UNKNOWN_PROTOCOL",
-    "HTTP_REQUEST",
-    "PACKET_LENGTH_TOO_LONG",
-    "RECORD_LAYER_FAILURE",
-)
-
-
-def _tls_failed(name: str, exc: OSError | ValueError) -> TLSFailed:
-    if isinstance(exc, ssl.SSLCertVerificationError):
-        cause = _CERTIFICATE_CAUSES.get(exc.verify_code, "the server's certificate was refused")
-        return TLSFailed(f"{name}: {cause} ({exc.verify_message})")
-    if isinstance(exc, TimeoutError):
-        return TLSFailed(f"{name}: the peer did not finish the TLS handshake in time (does it speak TLS?)")
-    if isinstance(exc, ssl.SSLError):
-        reason = exc.reason or ""
-        if reason in _NOT_TLS:
-            return TLSFailed(f"{name}: the peer does not speak TLS; is the acceptor a plain one? ({reason})")
-        if isinstance(exc, (ssl.SSLEOFError, ssl.SSLZeroReturnError)) or reason == "UNEXPECTED_EOF_WHILE_READING":
-            return TLSFailed(f"{name}: the peer closed the connection during the TLS handshake (does it speak TLS?)")
-        if "ALERT" in reason:
-            return TLSFailed(f"{name}: the peer refused the TLS handshake ({reason})")
-        return TLSFailed(f"{name}: TLS failed ({reason or exc})")
-    if isinstance(exc, ConnectionResetError):
-        return TLSFailed(f"{name}: the peer reset the connection during the TLS handshake (does it speak TLS?)")
-    return TLSFailed(f"{name}: TLS failed: {exc}")

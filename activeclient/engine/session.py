@@ -599,7 +599,9 @@ class Session:
         elif correlation_id in self.repeated:
             # This copy was refused; the one that an earlier session sent may be stored.
             duplicate_id = duplicate_id_of(entry[0]) if entry is not None else None
-            unknown = OutcomeUnknown(f"{error}; an earlier copy may have been stored", duplicate_id=duplicate_id)
+            unknown = OutcomeUnknown(
+                f"{error}; an earlier copy may have been stored", duplicate_id=duplicate_id, code=error.code
+            )
             unknown.__cause__ = error
             token.failed(self, unknown)
         else:

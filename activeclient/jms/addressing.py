@@ -39,13 +39,16 @@ def usable(destination: object, what: str) -> Destination:
 class Known:
     """Destinations that exist, as far as one connection knows."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "generation")
 
     def __init__(self) -> None:
         self._known: set[Destination] = set()
+        self.generation = 0
+        """What was known in another generation is forgotten."""
 
     def forget(self) -> None:
         """The broker may be another."""
+        self.generation += 1
         self._known.clear()
 
     def for_sending(self, core: ClientSession, destination: Destination) -> None:

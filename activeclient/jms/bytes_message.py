@@ -66,6 +66,17 @@ class BytesMessage(Message):
         else:
             raise MessageFormatError(f"data: must be bytes or a binary file, not {type(data).__name__}")
 
+    @classmethod
+    def to_send(cls, data: bytes) -> BytesMessage:
+        """A message that is only sent (hot path): its body is read-only from the start, as after a send."""
+        made = cls.__new__(cls)
+        Message.__init__(made)
+        made.core._body = data
+        made._body_read_only = True
+        made._out = None
+        made._position = 0
+        return made
+
     # --- as a whole -----------------------------------------------------------------------------------------------
 
     @property

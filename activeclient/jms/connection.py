@@ -1,7 +1,8 @@
 """A connection in JMS's terms (jakarta.jms.Connection): sessions, client id, temporary destinations, its listener.
 
 Law of this file: a connection survives what its settings say that it survives, under the same objects; its listener is
-told once for each outage that ended, and can tell how it ended. Thread-safe.
+told once for each outage that ended, and can tell how it ended, and once for each failure that nobody waits for: a send
+that the broker refused, a consumer that it ended. Thread-safe.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from activeclient.client.listeners import ConnectionFailure, EventListener
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.destination import Destination
 from activeclient.errors import ClosedError, IllegalStateError, JMSError
-from activeclient.events import Event, Reconnected
+from activeclient.events import ConsumerLost, Event, Reconnected, SendFailed
 from activeclient.jms.addressing import Known
 from activeclient.jms.metadata import ConnectionMetaData
 from activeclient.jms.modes import AcknowledgeMode
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     from activeclient.client.session import ClientSession
 
 ExceptionListener = Callable[[ConnectionFailure], object]
-"""Called when an outage has ended. `error.error_code` is FAILOVER (the connection is back) or DISCONNECT (given up);
-`error.recovery` says reattached, recreated, failed over or gave up; `error.in_doubt` names sends of unknown fate."""
+"""Called when an outage has ended: `error.error_code` is FAILOVER (the connection is back) or DISCONNECT (given up),
+`error.recovery` says reattached, recreated, failed over or gave up, `error.in_doubt` names sends of unknown fate.
+
+Called too when the broker refused a send that nobody waited for, or ended a consumer: then `error.recovery` is None,
+`error.code` the server's code and `error.error_code` its name, `error.event` a `SendFailed` or `ConsumerLost`."""
 CLIENT_ID_KEY = "jms-client-id"
 SESSION_KEY = "jms-session"
 NOTHING_MATCHES = "_AMQX=-1"
@@ -122,7 +126,8 @@ class Connection:
 
     @property
     def exception_listener(self) -> ExceptionListener | None:
-        """Called once for each outage that ended, well or not, on a thread of its own."""
+        """Called on a thread of its own, once for each outage that ended, well or not, for each send that the broker
+        refused and nobody waited for, and for each consumer that the broker ended. See `ExceptionListener`."""
         return self._exception_listener
 
     @exception_listener.setter
@@ -160,8 +165,14 @@ class Connection:
             raise ClosedError("the connection is closed")
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, Reconnected) and event.recreated:
-            self._known.forget()
+        if isinstance(event, Reconnected):
+            if event.recreated:
+                self._known.forget()
+        elif isinstance(event, ConsumerLost) or (isinstance(event, SendFailed) and event.error.code is not None):
+            # Without a server's code the send is one that an outage left in doubt: the outage's report names it.
+            listener = self._exception_listener
+            if listener is not None:
+                listener(ConnectionFailure(event.error, None, event))
 
     # --- sessions -------------------------------------------------------------------------------------------------
 

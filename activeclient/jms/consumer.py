@@ -71,6 +71,7 @@ class MessageConsumer:
         self._closed = False
         self._ended = False
         self._mode = session.acknowledge_mode
+        self._settles = self._mode in _AT_RECEIPT
 
     # --- what it is -----------------------------------------------------------------------------------------------
 
@@ -114,10 +115,16 @@ class MessageConsumer:
             IllegalStateError: The consumer has a listener, or was closed before.
             ReconnectGaveUp: No attempts are left. Messages not acknowledged are delivered again to the next consumer.
         """
-        self._check_open()
+        if self._closed:
+            self._check_open()
         if self._listener is not None:
             raise IllegalStateError("the consumer has a message listener; receive() is not allowed")
         left = None if timeout is None else in_seconds("timeout", timeout)
+        if self._settles and self._unsettled is None:
+            ready = self._core.receive_settled()
+            if ready is not None:
+                return received_message(ready, self._session, self._destination)
+        self._check_open()
         if left == 0 and not self._session.is_started:
             return None
         deadline = None if not left else time.monotonic() + left
@@ -143,7 +150,7 @@ class MessageConsumer:
         Acknowledging ends the transport of a body, so small large messages are read first, and those that may not fit
         into memory are acknowledged when the application goes on to the next message, or commits, or closes.
         """
-        if self._mode not in _AT_RECEIPT:
+        if not self._settles:
             return True
         if core.stream is not None and (
             not 0 <= core.large_size <= READ_AT_RECEIPT or core.properties.get(COMPRESSED)  # how large, then?

@@ -28,6 +28,8 @@ def message_of(body: object) -> Message:
     """
     if isinstance(body, Message):
         return body
+    if type(body) is bytes:
+        return BytesMessage.to_send(body)
     if body is None:
         return Message()
     if isinstance(body, str):

@@ -12,23 +12,25 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from activeclient.destination import Destination, Topic
+from activeclient.engine.session import State
 from activeclient.errors import ActiveClientError, ClosedError, InvalidDestinationError, UnsupportedOperationError
 from activeclient.jms.addressing import usable
 from activeclient.jms.kinds import message_of
 from activeclient.jms.message import Message, delivery_mode, priority
-from activeclient.jms.message_id import new_user_id
+from activeclient.jms.message_id import UserIds
 from activeclient.jms.modes import DEFAULT_DELIVERY_MODE, DEFAULT_PRIORITY, DeliveryMode
 from activeclient.jms.properties import CONNECTION_ID, ROUTING_TYPE
 from activeclient.jms.times import Duration, in_milliseconds, in_seconds
 from activeclient.wire.message import CoreMessage
-from activeclient.wire.properties import DUPLICATE_ID_NAME, Byte
+from activeclient.wire.properties import DUPLICATE_ID_NAME, Byte, PropertyValue
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from activeclient.jms.session import Session
 
-_ROUTING = {0: Byte(0), 1: Byte(1)}
+_MULTICAST, _ANYCAST = Byte(0), Byte(1)
+_CLOSED = State.CLOSED
 OnComplete = Callable[[Message, ActiveClientError | None], object]
 """Called as `on_complete(message, error)`; error is None when the broker has the message."""
 
@@ -54,6 +56,15 @@ class MessageProducer:
         self._destination = destination
         self._core = session.core.create_producer(None if destination is None else destination.address)
         self._core.stamps = False
+        self._engine = session.core.engine
+        self._ids = UserIds()
+        if destination is not None:
+            self._core.add_to_bare(self._marks(destination))
+        self._known_in = -1
+        """The generation in which its own destination was known to exist."""
+        self._live = 0
+        self._delay = 0
+        """The two durations in milliseconds."""
         self._delivery_mode = DEFAULT_DELIVERY_MODE
         self._priority = DEFAULT_PRIORITY
         self._time_to_live: Duration = 0
@@ -98,7 +109,7 @@ class MessageProducer:
     @time_to_live.setter
     def time_to_live(self, value: Duration) -> None:
         self._check_open()
-        in_seconds("time_to_live", value)
+        self._live = in_milliseconds("time_to_live", value)
         self._time_to_live = value
 
     @property
@@ -109,7 +120,7 @@ class MessageProducer:
     @delivery_delay.setter
     def delivery_delay(self, value: Duration) -> None:
         self._check_open()
-        in_seconds("delivery_delay", value)
+        self._delay = in_milliseconds("delivery_delay", value)
         self._delivery_delay = value
 
     # --- sending --------------------------------------------------------------------------------------------------
@@ -155,17 +166,21 @@ class MessageProducer:
             JMSError: The broker refused it.
             CallTimeout, OutageTimeout: It was not sent and will not be.
         """
-        self._check_open()
+        if self._engine.state is _CLOSED or self._core.closed:
+            self._check_open()
         given = message_of(message)
-        to = self._target(destination)
+        to = self._destination
+        if destination is not None or to is None or self._known_in != self._session.known.generation:
+            to = self._target(destination)
         mode = self._delivery_mode if delivery_mode is None else _mode(delivery_mode)
         level = self._priority if priority is None else _priority(priority)
-        live = in_milliseconds("time_to_live", self._time_to_live if time_to_live is None else time_to_live)
-        delay = in_milliseconds("delivery_delay", self._delivery_delay if delivery_delay is None else delivery_delay)
+        live = self._live if time_to_live is None else in_milliseconds("time_to_live", time_to_live)
+        delay = self._delay if delivery_delay is None else in_milliseconds("delivery_delay", delivery_delay)
         limit = None if timeout is None else in_seconds("timeout", timeout)
         core = given.outgoing()
-        for name, value in (properties or {}).items():
-            given.properties[name] = value
+        if properties:
+            for name, value in properties.items():
+                given.properties[name] = value
         if correlation_id is not None:
             given.jms_correlation_id = correlation_id
         if reply_to is not None:
@@ -207,8 +222,17 @@ class MessageProducer:
             raise InvalidDestinationError("this producer has no destination: each send needs one")
         else:
             to = usable(destination, "a send")
-        self._session.known.for_sending(self._session.core, to)
+        known = self._session.known
+        generation = known.generation
+        known.for_sending(self._session.core, to)
+        if own is not None:
+            self._known_in = generation
         return to
+
+    def _marks(self, to: Destination) -> dict[str, PropertyValue]:
+        """What each message carries: whose it is, and for queues or topics."""
+        routing = _MULTICAST if isinstance(to, Topic) else _ANYCAST
+        return {CONNECTION_ID: self._session.connection_tag, ROUTING_TYPE: routing}
 
     def _stamp(
         self,
@@ -226,17 +250,18 @@ class MessageProducer:
         core.priority = level
         core.timestamp = 0 if self.disable_message_timestamp else now
         core.expiration = now + live if live else 0
-        core.user_id = None if self.disable_message_id else new_user_id()
+        core.user_id = None if self.disable_message_id else self._ids.new()
         message._id = None
         message._destination = to
-        message.forget_schedule()
+        if message._scheduled:
+            message.forget_schedule()
         properties = core.properties
         if delay:
             message.schedule(now + delay)
-        properties[CONNECTION_ID] = self._session.connection_tag
-        properties[ROUTING_TYPE] = _ROUTING[0 if isinstance(to, Topic) else 1]
         if duplicate_id is not None:
             properties[DUPLICATE_ID_NAME] = duplicate_id
+        if properties or self._destination is None:  # else the core producer adds them
+            properties.update(self._marks(to))
 
     def _handler(
         self, message: Message, on_complete: OnComplete | CompletionListener

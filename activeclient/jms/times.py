@@ -11,6 +11,7 @@ from activeclient.errors import ConfigError
 
 Duration = float | timedelta
 """Seconds, or a timedelta."""
+INFINITE = float("inf")
 
 
 def in_seconds(name: str, value: Duration) -> float:
@@ -19,9 +20,12 @@ def in_seconds(name: str, value: Duration) -> float:
     Raises:
         ConfigError: It is negative, or no duration.
     """
+    kind = type(value)
+    if (kind is float or kind is int) and 0 <= value < INFINITE:  # type: ignore[operator]
+        return value  # type: ignore[return-value]
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < INFINITE:
         raise ConfigError(name, value, "must be seconds, not negative, or a timedelta")
     return value
 

@@ -232,7 +232,7 @@ class CoreMessage:
         Raises:
             RemoteProtocolError: The frame does not hold a message.
         """
-        _ = self.consumer_id, self.body_type, self.properties
+        _ = self.consumer_id, self.body_type, self.address, self.properties
         return self
 
     if not TYPE_CHECKING:
@@ -324,9 +324,11 @@ def _load_header(self: CoreMessage) -> None:
     frame = self._frame
     pos = self._header_at + 8
     if frame[pos]:
-        self.address, pos = read_simple(frame, pos + 1)
+        size = _unpack_i32(frame, pos + 1)[0]
+        if size < 0:
+            raise RemoteProtocolError(f"an address of {size} bytes", offset=pos + 1, kind=_kind(frame))
+        pos += 5 + size
     else:
-        self.address = None
         pos += 1
     if frame[pos]:
         end = pos + 1 + USER_ID_SIZE
@@ -338,6 +340,11 @@ def _load_header(self: CoreMessage) -> None:
     self.body_type, durable, self.expiration, self.timestamp, self.priority = _SMALL.unpack_from(frame, pos)
     self.durable = durable != 0
     self._properties_at = pos + _SMALL.size
+
+
+def _load_address(self: CoreMessage) -> None:
+    pos = self._header_at + 8
+    self.address = read_simple(self._frame, pos + 1)[0] if self._frame[pos] else None
 
 
 def _load_properties(self: CoreMessage) -> None:
@@ -365,7 +372,7 @@ def _load_body_input(self: CoreMessage) -> None:
 _LOADERS: Final[dict[str, Callable[[CoreMessage], None]]] = {
     "body_input": _load_body_input,
     "_properties_at": _load_header,
-    "address": _load_header,
+    "address": _load_address,
     "user_id": _load_header,
     "body_type": _load_header,
     "durable": _load_header,
