@@ -8,8 +8,8 @@ of each command (window 1 on the wire), every command that ever reached the serv
 
 The answer, NULL_RESPONSE without correlation id, can be mistaken for a late one of an earlier request or fence. With
 m of those possibly outstanding, m + 1 fences are sent and m + 1 answers awaited: the first fence has passed then. That
-doubles m with each cut inside a reattachment; so where no transaction can be harmed, the fence is instead a command that
-must fail: a consumer of a queue that nobody has, under a name that is used once. Its EXCEPTION is not counted
+doubles m with each cut inside a reattachment; so where no transaction can be harmed, the fence is instead a command
+that must fail: a consumer of a queue that nobody has, under a name that is used once. Its EXCEPTION is not counted
 either, keeps the same order, and repeats the name. (It marks a transaction as failed, hence not there.)
 """
 
