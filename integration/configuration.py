@@ -50,7 +50,8 @@ SECURED = "secured"
 
 def broker_xml(settings: BrokerSettings, *, host: str, port: int, tls_port: int | None, data: str) -> str:
     """The broker.xml. Addresses `full.fail.#`, `full.block.#` and `full.drop.#` have a small max-size-bytes and that
-    policy (see "Paging" and "Address Settings" in the Artemis manual); `secured.#` refuses the user `limited`.
+    policy (see "Paging" and "Address Settings" in the Artemis manual); `secured.#` refuses the user `limited`; messages
+    in `chaos.#` may be delivered any number of times.
     """
     acceptors = [_acceptor("artemis", host, port, settings, "")]
     if settings.tls is not None and tls_port is not None:
@@ -115,6 +116,10 @@ def broker_xml(settings: BrokerSettings, *, host: str, port: int, tls_port: int 
         <auto-create-addresses>true</auto-create-addresses>
         <auto-delete-queues>false</auto-delete-queues>
         <auto-delete-addresses>false</auto-delete-addresses>
+      </address-setting>
+      <address-setting match="chaos.#">
+        <max-delivery-attempts>-1</max-delivery-attempts>
+        <max-size-bytes>-1</max-size-bytes>
       </address-setting>
 {full}
 {settings.extra_address_settings}

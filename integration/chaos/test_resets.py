@@ -50,6 +50,8 @@ def send_and_consume(
     blocking: bool = False,
 ) -> Report:
     """One producer and one consumer through a cutter; returns what was found."""
+    if not reattaches(broker):
+        high *= 3  # each cut costs a whole recreation, which must get through now and then
     ledger = Ledger()
     with (
         ServerLocator(cutter.url() + (url or exact(broker)) + more) as locator,
@@ -89,7 +91,7 @@ def send_and_consume(
         check_buffers(ledger, sending, receiving)
         consumer.close()
         check_empty(ledger, sending, queue)
-        if chopper.main < cuts:
+        if chopper.main < cuts - max(1, cuts // 100):  # a connection may end otherwise before its cut
             report.notes.append(f"only {chopper.main} of {cuts} cuts took place")
     return report
 
@@ -176,10 +178,10 @@ def test_a_queue_of_20000_messages_streams_through_cuts(artemis: Broker, cutter:
 
 
 WINDOWS = {
-    "window 1": dict(more="&confirmationWindowSize=1"),
-    "window 100": dict(more="&confirmationWindowSize=100"),
-    "window 1 MiB": dict(more="&confirmationWindowSize=1048576"),
-    "window 10,000, messages of 50,000": dict(more="&confirmationWindowSize=10000", size=50_000, high=400_000),
+    "window 1": {"more": "&confirmationWindowSize=1"},
+    "window 100": {"more": "&confirmationWindowSize=100"},
+    "window 1 MiB": {"more": "&confirmationWindowSize=1048576"},
+    "window 10,000, messages of 50,000": {"more": "&confirmationWindowSize=10000", "size": 50_000, "high": 400_000},
 }
 
 
