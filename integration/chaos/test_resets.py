@@ -176,10 +176,10 @@ def test_a_queue_of_20000_messages_streams_through_cuts(artemis: Broker, cutter:
 
 
 WINDOWS = {
-    "window 1": dict(more="&confirmationWindowSize=1"),
-    "window 100": dict(more="&confirmationWindowSize=100"),
-    "window 1 MiB": dict(more="&confirmationWindowSize=1048576"),
-    "window 10,000, messages of 50,000": dict(more="&confirmationWindowSize=10000", size=50_000, high=400_000),
+    "window 1": {"more": "&confirmationWindowSize=1"},
+    "window 100": {"more": "&confirmationWindowSize=100"},
+    "window 1 MiB": {"more": "&confirmationWindowSize=1048576"},
+    "window 10,000, messages of 50,000": {"more": "&confirmationWindowSize=10000", "size": 50_000, "high": 400_000},
 }
 
 
