@@ -198,7 +198,7 @@ def test_an_interrupt_in_a_blocking_call_leaves_a_client_that_works_and_closes(a
         message = consumer.receive(5)
         assert message is not None
         assert message.body == b"one"
-        _interrupted(lambda: [producer.send(CoreMessage(bytes(1000), 4)) for _ in range(1_000_000)])
+        _interrupted(lambda: [producer.send(CoreMessage(bytes(1000), 4)) for _ in range(1_000_000)])  # type: ignore[func-returns-value]
         session.query_queue("resources.close")
     nothing_left(leaks)
 

@@ -59,6 +59,10 @@ class Acknowledged:
         self._waiting.clear()
         self._collected = 0
 
+    def late(self, message_id: int, fingerprint: int) -> None:
+        """The application acknowledged a message of a session that is gone: the broker will deliver it again."""
+        self._again[message_id] = fingerprint
+
     def comes_again(self, message: CoreMessage) -> bool:
         """Has the application acknowledged this very message before? True once (hot path: most have nothing to ask)."""
         again = self._again

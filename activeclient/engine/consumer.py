@@ -229,6 +229,19 @@ class Consumer:
             f" more than {self.limit} bytes wait for the application"
         )
 
+    def _acknowledged_late(self, message: CoreMessage) -> None:
+        """Its session is gone, but the application has done with it: its next delivery is acknowledged instead."""
+        acknowledged = self.acknowledged
+        assert acknowledged is not None
+        acknowledged.late(message.message_id, message.fingerprint)
+        for position, waiting in enumerate(self.buffer):
+            if waiting.stream is None and acknowledged.comes_again(waiting):
+                del self.buffer[position]
+                self.held -= waiting.frame_size
+                self._acknowledge_again(waiting)
+                self.consumed(waiting.frame_size)
+                break
+
     def _acknowledge_again(self, message: CoreMessage) -> None:
         """The application has acknowledged this message before; the broker has not got it, or not kept it."""
         acknowledged = self.acknowledged
@@ -387,6 +400,8 @@ class Consumer:
         if origin is not self.origin:
             if not isinstance(origin, Origin) or origin.consumer is not self or origin.epoch != self.session.epoch:
                 self.session.emit(StaleAcknowledgement(self.session.channel_id, self.id))
+                if self.acknowledged is not None and isinstance(origin, Origin) and origin.consumer is self and not told:
+                    self._acknowledged_late(message)
                 if not self.session.config.auto_commit_acks:
                     # Work done for a message that comes again must not be committed without it.
                     self.session.transaction.rollback_only = True

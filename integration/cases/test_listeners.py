@@ -231,7 +231,7 @@ def test_user_code_reconnects_when_it_is_told_of_the_end(line: Cutter, opened: O
         producer.send(numbered(sending, index))
         if index % 50 == 25:
             line.cut_now()
-            eventually(lambda count=index // 50 + 2: len(factories) == count, "a new connection")  # type: ignore[misc]
+            eventually(lambda count=index // 50 + 2: len(factories) == count, "a new connection")
     eventually(lambda: set(received) == set(range(200)), "all messages")
     assert ends == [Recovery.GAVE_UP] * 4
     for factory in factories[:-1]:

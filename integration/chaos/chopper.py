@@ -20,8 +20,8 @@ class Chopper:
     """Cuts connections of *cutter* until *cuts* have met connections in use. A context manager.
 
     *high*: such a cut comes within so many bytes. *inside*: the share of cuts that come within the first
-    *inside_bytes* of a connection instead, that is while sessions reattach; they are counted apart.
-    *first*: the bound of the first cut.
+    *inside_bytes* of a connection instead, that is while sessions reattach; they are counted apart. *first*: the
+    bound of the first cut.
     """
 
     def __init__(

@@ -59,9 +59,7 @@ def test_transactions_of_five_are_whole_or_not_at_all(artemis: Broker, cutter: C
         plain.start()
         receive_numbers(consumer, ledger, lambda: True)
         consumer.close()
-    torn = [
-        first for first in range(0, number, 5) if len({n for n in range(first, first + 5)} & set(ledger.stored_as)) % 5
-    ]
+    torn = [first for first in range(0, number, 5) if len(set(range(first, first + 5)) & set(ledger.stored_as)) % 5]
     if torn:
         report.notes.append(f"torn transactions begin at {torn[:5]}")
     report.check(reattached=reattaches(artemis))
