@@ -48,7 +48,7 @@ def names(events):
     return [type(event).__name__ for event in events]
 
 
-# --- the link -----------------------------------------------------------------------------------------------------------
+# --- the link ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_first_words_are_greeting_ping_and_subscription():
@@ -197,7 +197,7 @@ def test_when_no_attempts_are_left_everything_ends_once():
     assert len(peer.told(GaveUp)) == 1
 
 
-# --- closing ------------------------------------------------------------------------------------------------------------
+# --- closing ----------------------------------------------------------------------------------------------------------
 
 
 def in_state(name):
@@ -263,7 +263,7 @@ def test_a_loss_while_waiting_for_the_next_attempt_is_none():
     assert len(peer.events) == events
 
 
-# --- versions, refusals -------------------------------------------------------------------------------------------------
+# --- versions, refusals -----------------------------------------------------------------------------------------------
 
 
 def asks_session(**options):
@@ -351,7 +351,7 @@ def test_the_password_is_nowhere_to_be_seen():
     assert "s3cret" not in repr(asked) + repr(config)
 
 
-# --- goodbyes -----------------------------------------------------------------------------------------------------------
+# --- goodbyes ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_what_stands_behind_a_goodbye_is_not_looked_at():
     assert len(peer.told(Detached)) == 1
 
 
-# --- topology -----------------------------------------------------------------------------------------------------------
+# --- topology ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -431,7 +431,7 @@ def test_a_connector_that_nobody_could_reach_is_none(parameters):
     assert peer.told(TopologyChanged) == [TopologyChanged("n", None, None)]
 
 
-# --- bytes --------------------------------------------------------------------------------------------------------------
+# --- bytes ------------------------------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=40))

@@ -48,7 +48,7 @@ def rebuild(peer, out, answer=DEFINED):
     raise AssertionError("it never ends")
 
 
-# --- sends --------------------------------------------------------------------------------------------------------------
+# --- sends ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("window", [-1, 0, 1, 100_000])
@@ -138,7 +138,7 @@ def test_a_session_lost_twice_repeats_once_more_and_counts_from_zero():
     assert peer.session.epoch == 2
 
 
-# --- rebuilding ---------------------------------------------------------------------------------------------------------
+# --- rebuilding -------------------------------------------------------------------------------------------------------
 
 
 def test_everything_is_made_anew_in_its_order_and_what_was_in_flight_comes_last():
@@ -295,7 +295,7 @@ def test_credits_of_the_old_session_count_no_more():
     assert (pool.balance, pool.asked) == (0, 0)
 
 
-# --- requests at the cut --------------------------------------------------------------------------------------------------
+# --- requests at the cut ----------------------------------------------------------------------------------------------
 
 REPEATED = [
     p.QueueQuery("q"),
@@ -374,7 +374,7 @@ def test_the_consumer_that_was_being_made_twice_is_made_once():
     assert request.done
 
 
-# --- transactions ---------------------------------------------------------------------------------------------------------
+# --- transactions -----------------------------------------------------------------------------------------------------
 
 
 def transacted(peer=None):

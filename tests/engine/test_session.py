@@ -42,7 +42,7 @@ def ended(*tokens):
     return [token.done for token in tokens]
 
 
-# --- creating -----------------------------------------------------------------------------------------------------------
+# --- creating ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("window", "asked"), [(-1, -1), (0, 0), (1, 1), (2, 1), (1 << 20, 1)])
@@ -83,7 +83,7 @@ def test_a_reply_to_a_session_that_was_closed_meanwhile_is_ignored():
     assert peer.aborts == []
 
 
-# --- sending ------------------------------------------------------------------------------------------------------------
+# --- sending ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_confirmation_settles_everything_up_to_it_in_order():
@@ -177,7 +177,7 @@ def test_what_was_received_is_confirmed_with_a_ping_once():
     assert peer.kinds() == [p.Ping]
 
 
-# --- requests -----------------------------------------------------------------------------------------------------------
+# --- requests ---------------------------------------------------------------------------------------------------------
 
 
 def test_one_request_is_outstanding_at_a_time():
@@ -225,7 +225,7 @@ def test_without_a_window_requests_live_by_their_answers():
     assert commit.done
 
 
-# --- reattaching --------------------------------------------------------------------------------------------------------
+# --- reattaching ------------------------------------------------------------------------------------------------------
 
 
 def test_reattaching_names_the_session_and_the_last_packet_that_came():
@@ -429,7 +429,7 @@ def test_an_address_that_is_full_and_fails_lets_sends_go_out():
     assert pool.allows(10**6)
 
 
-# --- answers that were thrown away ----------------------------------------------------------------------------------------
+# --- answers that were thrown away ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("packet", [p.QueueQuery("q"), p.BindingQuery("q"), p.XAIndoubtXids(), p.XAGetTimeout()])
@@ -466,7 +466,7 @@ def test_a_request_that_the_server_missed_is_replayed_and_answered_normally():
     assert request.result.name == "q"
 
 
-# --- giving up waiting ----------------------------------------------------------------------------------------------------
+# --- giving up waiting ------------------------------------------------------------------------------------------------
 
 
 def test_what_no_link_has_taken_is_withdrawn_and_certainly_not_sent():
@@ -520,7 +520,7 @@ def test_without_a_window_an_abandoned_send_names_its_duplicate_id_too():
     assert token.error.duplicate_id == "d"
 
 
-# --- the clock of calls -----------------------------------------------------------------------------------------------------
+# --- the clock of calls -----------------------------------------------------------------------------------------------
 
 
 def test_the_clock_of_calls_stands_still_in_an_outage():
@@ -536,7 +536,7 @@ def test_the_clock_of_calls_stands_still_in_an_outage():
     assert (session.usable_time(peer.now), session.outage_time(peer.now)) == (6, 0)
 
 
-# --- consumers that end -----------------------------------------------------------------------------------------------------
+# --- consumers that end -----------------------------------------------------------------------------------------------
 
 
 def test_a_consumer_whose_queue_is_deleted_is_told_once():
@@ -549,7 +549,7 @@ def test_a_consumer_whose_queue_is_deleted_is_told_once():
     assert isinstance(consumer.error, InvalidDestinationError)
 
 
-# --- the end ----------------------------------------------------------------------------------------------------------------
+# --- the end ----------------------------------------------------------------------------------------------------------
 
 
 def in_state(state):

@@ -1,0 +1,437 @@
+"""Deliveries, credits and acknowledgements of one consumer."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from activeclient.engine.consumer import SLACK
+from activeclient.engine.session import BARRIER_QUEUE
+from activeclient.errors import ConnectionLost, RemoteProtocolError
+from activeclient.events import ConsumerLost, LargeMessageDamaged, StaleAcknowledgement
+from activeclient.wire import packets as p
+from activeclient.wire.message import FORCED_DELIVERY, CoreMessage
+from tests.engine.peer import Peer
+
+DEFINED = p.QueueQueryResponseV3(True, durable=True, name="q", address="q")
+
+
+def ids(messages):
+    return [message.message_id for message in messages]
+
+
+def credits(packets):
+    return [packet.credits for packet in packets if isinstance(packet, p.FlowToken)]
+
+
+def acks(packets):
+    """(kind, message id) of what was acknowledged."""
+    return [
+        ("up to" if isinstance(packet, p.Acknowledge) else "one", packet.message_id)
+        for packet in packets
+        if isinstance(packet, (p.Acknowledge, p.IndividualAcknowledge))
+    ]
+
+
+def consuming(messages=0, *, session=None, **options):
+    """A peer and a consumer to which messages 1 to `messages` were delivered; what was written so far is dropped."""
+    peer = Peer().begin(**(session or {}))
+    consumer = peer.consume(**options)
+    for number in range(1, messages + 1):
+        peer.bytes(peer.delivery(number))
+    peer.sent()
+    return peer, consumer
+
+
+def wrote(peer):
+    peer.serve()
+    return peer.sent()
+
+
+def large(peer, consumer, message_id, body, *, pieces=None, size=None):
+    """Frames of a large message: header and (all or the given) pieces."""
+    message = CoreMessage(address="q", message_id=message_id)
+    size = len(body) if size is None else size
+    yield p.ReceiveLarge(consumer.id, 1, size, message)
+    chunks = [body[at : at + 10] for at in range(0, len(body), 10)]
+    for number, chunk in enumerate(chunks[:pieces]):
+        yield p.ReceiveContinuation(chunk, number < len(chunks) - 1, consumer.id)
+
+
+def read(consumer_message):
+    out = b""
+    while (taken := consumer_message.stream.take()) is not None:
+        out += taken[0]
+    return out
+
+
+# --- credits ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("window", "granted"), [(1000, [1000]), (-1, [-1]), (0, [])])
+def test_a_new_consumer_grants_its_window(window, granted):
+    peer = Peer().begin()
+    session = peer.session
+    consumer = peer.consume(window=window)
+    peer.frames = []
+    consumer.grant_window()
+    assert credits(wrote(peer)) == granted
+    assert session.consumers[consumer.id] is consumer
+
+
+@given(st.integers(1, 4000), st.lists(st.tuples(st.booleans(), st.integers(0, 700)), max_size=40))
+def test_what_the_server_may_send_is_never_more_than_the_window(window, steps):
+    peer, consumer = consuming(window=window)
+    allowed, number, waiting = window, 0, 0
+    for deliver, size in steps:
+        if deliver and allowed > 0:
+            number += 1
+            frame = peer.delivery(number, body=b"x" * size)
+            allowed -= len(frame)
+            waiting += len(frame)
+            allowed += sum(credits(peer.say(frame)))
+        elif not deliver and (message := consumer.take()) is not None:
+            waiting -= message.frame_size
+            allowed += sum(credits(wrote(peer)))
+        assert allowed + waiting <= window
+        if not waiting:
+            assert allowed > 0, "nothing is left to consume, and nothing more may come"
+    assert consumer.held == waiting
+
+
+def test_an_unlimited_consumer_never_grants_again():
+    peer, consumer = consuming(20, window=-1)
+    while consumer.take() is not None:
+        pass
+    assert credits(wrote(peer)) == []
+
+
+def test_without_prefetch_each_message_is_asked_for_by_itself():
+    peer, consumer = consuming(window=0)
+    consumer.ask_for_one()
+    consumer.ask_for_one()
+    assert credits(wrote(peer)) == [1]
+    frame = peer.delivery(1)
+    assert peer.say(frame) == []
+    assert consumer.take().message_id == 1
+    assert credits(wrote(peer)) == []
+    consumer.ask_for_one()
+    assert credits(wrote(peer)) == [len(frame)]  # what the message overdrew, so that 1 is left
+
+
+def test_without_prefetch_a_recreated_session_is_asked_again_for_whom_waits():
+    peer, consumer = consuming(window=0)
+    consumer.ask_for_one()
+    peer.recreate()
+    assert credits(peer.say(peer.confirm(), DEFINED)) == [1]
+
+
+def test_a_full_command_buffer_holds_grants_back_until_it_has_room():
+    peer, consumer = consuming(2, window=200)
+    while not peer.session.buffer.full:
+        peer.send(b"x" * 20_000)
+    peer.sent()
+    consumer.take()
+    consumer.take()
+    assert credits(wrote(peer)) == []
+    assert credits(peer.say(peer.confirm())) == [sum(len(peer.delivery(number)) for number in (1, 2))]
+
+
+def test_a_server_that_heeds_no_credits_loses_its_link():
+    peer, consumer = consuming(window=1000)
+    big = b"x" * 300_000
+    for number in range(1, 20):
+        peer.bytes(peer.delivery(number, body=big))
+        if peer.aborts:
+            break
+    assert "without credits" in str(peer.aborts[-1])
+    assert isinstance(peer.aborts[-1], RemoteProtocolError)
+    assert consumer.held <= 2000 + SLACK + len(big) + 1000
+
+
+def test_large_bodies_are_limited_too():
+    peer, consumer = consuming(window=1000)
+    peer.say(*large(peer, consumer, 1, b"", size=100_000_000))
+    for _ in range(10):
+        peer.bytes(peer.frame(p.ReceiveContinuation(b"x" * 300_000, True, consumer.id)))
+        if peer.aborts:
+            break
+    assert "without credits" in str(peer.aborts[-1])
+
+
+# --- deliveries -------------------------------------------------------------------------------------------------------
+
+
+def test_deliveries_are_taken_in_their_order():
+    _, consumer = consuming(3)
+    assert [consumer.take().message_id for _ in range(3)] == [1, 2, 3]
+    assert consumer.take() is None
+    assert consumer.arrivals == 3
+
+
+def test_the_marker_of_a_forced_delivery_is_no_message():
+    peer, consumer = consuming()
+    assert consumer.force_delivery() == 1
+    assert [packet.sequence for packet in wrote(peer) if isinstance(packet, p.ForceDelivery)] == [1]
+    peer.say(peer.delivery(7, count=0), peer.delivery(0, count=0, properties={FORCED_DELIVERY: 1}))
+    assert ids(consumer.buffer) == [7]  # a browser's messages have count 0, too
+    assert consumer.forced_seen == 1
+
+
+def test_a_delivery_for_a_consumer_that_is_gone_is_ignored_and_counted():
+    peer, _ = consuming()
+    before = peer.session.received
+    peer.say(peer.delivery(1, consumer=99))
+    assert peer.session.received == before + 1
+    assert peer.aborts == []
+
+
+def test_a_listener_is_woken_once_for_a_burst():
+    peer, consumer = consuming()
+    consumer.has_listener = True
+    peer.engine.receive_data(peer.delivery(1) + peer.delivery(2), peer.now)
+    assert [type(event).__name__ for event in peer.engine.events] == ["Work"]
+
+
+def test_a_delivery_that_is_too_short_ends_the_link():
+    peer, _ = consuming()
+    peer.bytes(b"\0\0\0\x0a\x4b" + peer.session.channel_id.to_bytes(8, "big") + b"\0")
+    assert "too short" in str(peer.aborts[-1])
+
+
+# --- acknowledging ----------------------------------------------------------------------------------------------------
+
+
+def test_acknowledgements_gather_until_the_batch_is_full():
+    size = len(Peer().begin().delivery(1))
+    peer, consumer = consuming(5, window=-1, ack_batch=2 * size)
+    for expected in ([], [("up to", 2)], [], [("up to", 4)], []):
+        assert consumer.acknowledge(consumer.take())
+        assert acks(wrote(peer)) == expected
+    consumer.flush_acknowledgements()
+    assert acks(wrote(peer)) == [("up to", 5)]
+    consumer.flush_acknowledgements()
+    assert wrote(peer) == []
+
+
+def test_an_individual_acknowledgement_goes_at_once_and_leaves_the_others():
+    peer, consumer = consuming(3, window=-1)
+    messages = [consumer.take() for _ in range(3)]
+    assert consumer.individual_acknowledge(messages[1])
+    assert acks(wrote(peer)) == [("one", 2)]
+    assert [held for held, _ in consumer.taken] == [1, 3]
+    assert consumer.acknowledge(messages[2])
+    assert not consumer.taken
+
+
+def test_an_acknowledgement_while_detached_is_replayed():
+    peer, consumer = consuming(1)
+    message = consumer.take()
+    peer.lose()
+    consumer.acknowledge(message)
+    assert acks(peer.back(last=-1 + peer.session.buffer.first)) == [("up to", 1)]
+
+
+def test_a_message_of_an_earlier_session_is_never_acknowledged_in_the_new_one():
+    peer, consumer = consuming(2)
+    message, other = consumer.take(), consumer.take()
+    peer.recreate()
+    peer.say(peer.confirm(), DEFINED)
+    assert not consumer.acknowledge(message)
+    assert not consumer.individual_acknowledge(other)
+    assert acks(wrote(peer)) == []
+    assert len(peer.told(StaleAcknowledgement)) == 2
+    peer.say(peer.delivery(1, count=2))
+    assert consumer.acknowledge(consumer.take())
+    assert acks(wrote(peer)) == [("up to", 1)]
+
+
+def test_work_for_a_stale_message_makes_its_transaction_roll_back():
+    peer, consumer = consuming(1, session={"auto_commit_acks": False, "auto_commit_sends": False})
+    message = consumer.take()
+    peer.recreate()
+    peer.say(peer.confirm(), DEFINED)
+    assert not peer.session.transaction.rollback_only
+    consumer.acknowledge(message)
+    assert peer.session.transaction.rollback_only
+
+
+def test_what_lay_in_the_buffer_of_a_lost_session_is_dropped():
+    peer, consumer = consuming(3)
+    peer.recreate()
+    peer.say(peer.confirm(), DEFINED)
+    assert consumer.take() is None
+    assert consumer.held == 0
+    peer.say(peer.delivery(1, count=2))
+    assert consumer.take().message_id == 1
+
+
+def test_a_batch_that_was_not_sent_is_forgotten_with_its_session():
+    peer, consumer = consuming(1, ack_batch=10**6)
+    consumer.acknowledge(consumer.take())
+    peer.recreate()
+    peer.say(peer.confirm(), DEFINED)
+    consumer.flush_acknowledgements()
+    assert acks(wrote(peer)) == []
+
+
+def test_a_browser_holds_nothing():
+    _, consumer = consuming(2, browse_only=True)
+    consumer.take()
+    assert not consumer.taken
+
+
+def test_a_rollback_drops_everything_and_grants_its_bytes_again():
+    peer, consumer = consuming(4, window=400)
+    consumer.take()
+    consumer.rolled_back()
+    assert not consumer.buffer
+    assert consumer.held == 0
+    assert not consumer.taken
+    total = sum(len(peer.delivery(number)) for number in range(1, 5))
+    assert sum(credits(wrote(peer))) + consumer.credits == total
+
+
+# --- large messages ---------------------------------------------------------------------------------------------------
+
+
+def test_a_streaming_body_is_read_while_it_comes_and_returns_its_credits():
+    peer, consumer = consuming(window=-1)
+    body = bytes(range(95))
+    peer.say(*large(peer, consumer, 1, body, pieces=4))
+    message = consumer.take()
+    assert read(message) == body[:40]
+    for at in range(40, 95, 10):
+        peer.say(p.ReceiveContinuation(body[at : at + 10], at < 90, consumer.id))
+    assert read(message) == body[40:]
+    assert message.stream.complete
+    assert consumer.large is None
+
+
+def test_who_goes_on_to_the_next_message_drops_the_rest_of_the_body():
+    peer, consumer = consuming(window=-1)
+    peer.say(*large(peer, consumer, 1, bytes(95), pieces=4))
+    message = consumer.take()
+    assert consumer.take() is None
+    peer.say(p.ReceiveContinuation(bytes(55), False, consumer.id), peer.delivery(2))
+    assert consumer.take().message_id == 2
+    assert message.stream.complete
+
+
+def cut_while_streaming(*, renewed=True):
+    """Message 1 is taken and held, 2 streams and is taken, 3 waits; a replay damages 2; the consumer is renewed."""
+    peer, consumer = consuming(1, window=-1)
+    first = consumer.take()
+    body = bytes(range(95))
+    peer.say(*large(peer, consumer, 2, body, pieces=4))
+    second = consumer.take()
+    assert read(second) == body[:40]
+    peer.lose()
+    peer.connect()
+    channel = peer.session.channel_id
+    out = peer.say(p.ReceiveContinuation(b"?" * 10, True, consumer.id), channel=channel)
+    last = peer.session.buffer.next_id - 1
+    out = peer.say(p.ReattachSessionResponse(last, True))
+    out = peer.say(p.NullResponse())
+    assert [type(packet) for packet in out] == [p.ConsumerClose]
+    assert len(peer.told(LargeMessageDamaged)) == 1
+    assert consumer.ignoring
+    peer.say(peer.delivery(3))  # what the old one still sends is not looked at
+    assert not consumer.buffer
+    if renewed:
+        out = peer.say(peer.confirm())
+        assert [type(packet) for packet in out] == [p.CreateConsumer]
+        out = peer.say(peer.confirm(), DEFINED)
+        assert credits(out) == [-1]
+    return peer, consumer, first, second, body
+
+
+def test_a_body_that_a_replay_damaged_goes_on_behind_what_was_read():
+    peer, consumer, _, second, body = cut_while_streaming()
+    peer.say(peer.delivery(1, count=2), *large(peer, consumer, 2, body), peer.delivery(3))
+    assert read(second) == body[40:]
+    assert second.stream.complete
+    assert second.stream.error is None
+    assert consumer.take().message_id == 3  # neither 1 nor 2 is given a second time
+    assert [held for held, _ in consumer.taken] == [1, 2, 3]
+
+
+def test_what_is_acknowledged_before_it_is_back_is_acknowledged_when_it_comes():
+    peer, consumer, first, second, body = cut_while_streaming()
+    assert not consumer.acknowledge(first)
+    assert acks(wrote(peer)) == []
+    assert acks(peer.say(peer.delivery(1, count=2))) == [("one", 1)]
+    peer.say(*large(peer, consumer, 2, body))
+    assert read(second) == body[40:]
+    consumer.acknowledge(second)
+    assert acks(wrote(peer)) == [("one", 2)]
+    assert not consumer.absorbing
+    assert not consumer.taken
+
+
+def test_a_cumulative_acknowledgement_covers_what_is_back_and_what_is_not():
+    peer, consumer, _, second, body = cut_while_streaming()
+    peer.say(peer.delivery(1, count=2))
+    consumer.acknowledge(second)
+    assert acks(wrote(peer)) == [("one", 1)]
+    assert acks(peer.say(*large(peer, consumer, 2, body))) == [("one", 2)]
+
+
+def test_an_individual_acknowledgement_covers_one():
+    peer, consumer, first, second, body = cut_while_streaming()
+    consumer.individual_acknowledge(second)
+    peer.say(peer.delivery(1, count=2))
+    assert acks(peer.say(*large(peer, consumer, 2, body))) == [("one", 2)]
+    consumer.individual_acknowledge(first)
+    assert acks(wrote(peer)) == [("one", 1)]
+
+
+def test_a_body_that_nobody_reads_any_more_is_swallowed_when_it_comes_again():
+    peer, consumer, _, second, body = cut_while_streaming()
+    second.stream.discard()
+    peer.say(peer.delivery(1, count=2), *large(peer, consumer, 2, body), peer.delivery(3))
+    assert read(second) == b""
+    assert consumer.take().message_id == 3
+
+
+def test_a_renewal_that_is_refused_ends_the_consumer():
+    peer, consumer, *_ = cut_while_streaming(renewed=False)
+    peer.say(peer.confirm())
+    peer.say(p.ExceptionResponse(100, "deleted"))
+    assert consumer.closed
+    assert len(peer.told(ConsumerLost)) == 1
+
+
+def test_a_recreation_in_the_midst_of_a_renewal_makes_the_consumer_once():
+    peer, consumer, first, *_ = cut_while_streaming(renewed=False)
+    out = peer.recreate()
+    assert [type(packet) for packet in out] == [p.CreateConsumer]
+    out = peer.say(peer.confirm(), DEFINED)
+    assert [type(packet) for packet in out] == [p.FlowToken, p.QueueQuery]
+    assert out[1].queue_name == BARRIER_QUEUE
+    assert not consumer.refreshing
+    assert not consumer.absorbing
+    assert not consumer.acknowledge(first)
+
+
+def test_a_body_that_streams_when_its_session_is_lost_ends_with_an_error():
+    peer, consumer = consuming(window=-1)
+    peer.say(*large(peer, consumer, 1, bytes(95), pieces=4))
+    message = consumer.take()
+    consumer.fail_stream(ConnectionLost("gone"))
+    assert str(message.stream.error) == "gone"
+    assert consumer.taken_large is None
+
+
+def test_the_first_answer_after_a_reattachment_needs_no_renewal_without_a_damaged_body():
+    peer, consumer = consuming(window=-1)
+    body = bytes(range(95))
+    peer.say(*large(peer, consumer, 1, body, pieces=4))
+    message = consumer.take()
+    out = peer.back()
+    assert out == []
+    for at in range(40, 95, 10):
+        peer.say(p.ReceiveContinuation(body[at : at + 10], at < 90, consumer.id))
+    assert read(message) == body
+    assert not peer.told(LargeMessageDamaged)
