@@ -90,16 +90,17 @@ class ClientConsumer:
             ):
                 return None
             message = buffer[0]
-            if message.stream is not None or message.origin is not engine.origin:
+            if message.stream is not None:
                 return None
             try:
                 if message.expiration and time.time() * 1000 >= message.expiration:
                     return None
             except UnreadableMessageError:
                 return None
+            engine.take()
             if session.transacted_acks:
                 session.transaction.acked()
-            engine.take_settled()
+            engine.acknowledge(message)
             if session.client.pending_bytes:
                 self._pump.after_submit()
             return message

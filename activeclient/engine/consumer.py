@@ -293,26 +293,6 @@ class Consumer:
             self.taken.append((message.message_id, message.fingerprint, None if stream is None else message))
         return message
 
-    def take_settled(self) -> CoreMessage:
-        """`take` and `acknowledge` of the next message in one (hot path). The caller knows that there is one, that its
-        body does not stream, and that the session is attached."""
-        message = self.buffer.popleft()
-        if self.taken_large is not None:
-            self._leave_large()
-        size = len(message._frame)
-        self.held -= size
-        self.consumed(size)
-        if self.taken:
-            self.taken.clear()  # it acknowledges all that was delivered before it
-        self.ack_bytes += size
-        if self.ack_bytes < self.ack_batch:
-            self.ack_message_id = message.message_id
-        else:
-            self.ack_bytes = 0
-            self.ack_message_id = -1
-            self.session.command(self._ack_frame(KIND_ACKNOWLEDGE, message.message_id))
-        return message
-
     def _leave_large(self) -> None:
         """The application went on: what it did not read of the last streaming body is dropped."""
         message, self.taken_large = self.taken_large, None
