@@ -151,7 +151,7 @@ def test_a_slow_reader_is_never_flooded_with_more_than_the_buffer() -> None:
             talk.rest = b""
 
     with HostileServer(script) as server:
-        parameters = "blockOnDurableSend=false&producerWindowSize=-1&callTimeout=300&tcpSendBufferSize=65536"
+        parameters = "blockOnDurableSend=false&producerWindowSize=-1&callTimeout=5000&tcpSendBufferSize=65536"
         with ServerLocator(server.url(parameters)) as locator:
             session = locator.create_session_factory().create_session()
             producer = session.create_producer("q")
