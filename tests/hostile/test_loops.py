@@ -141,7 +141,7 @@ def test_a_thousand_unknown_topology_nodes_and_answers_in_vain_change_nothing() 
 
 
 def test_a_slow_reader_is_never_flooded_with_more_than_the_buffer() -> None:
-    """Sends that nobody waits for, into a peer that takes one message now and then: memory stays at the congestion limit."""
+    """Sends that nobody waits for, into a peer that takes one now and then: memory stays at the congestion limit."""
 
     def script(talk: Conversation) -> None:
         talk.to_session()
