@@ -382,7 +382,11 @@ FRAMES: list[Case] = [
         "receive",
         _instead(
             CreateSessionV2,
-            lambda talk, channel: (talk.answer(talk.seen[-1], channel), talk.say(PacketsConfirmed(1_000_000))),
+            lambda talk, channel: (
+                talk.answer(talk.seen[-1], channel),
+                setattr(talk, "windowed", False),  # no true one behind it, which would count alone
+                talk.say(PacketsConfirmed(1_000_000)),
+            ),
         ),
         ReconnectGaveUp,
         "confirm",
