@@ -14,7 +14,7 @@ from activeclient.drivers.threads import Pump
 from activeclient.engine.link import State as LinkState
 from activeclient.engine.requests import Pending
 from activeclient.engine.session import Session, State
-from activeclient.errors import ActiveClientError, CallTimeout, OutageTimeout, Outcome
+from activeclient.errors import ActiveClientError, CallTimeout, ClosedError, OutageTimeout, Outcome
 
 NEVER = 365 * 86400.0
 """Seconds that stand for a switched off limit."""
@@ -50,6 +50,8 @@ class Calls:
         usable = False
         asking = 0.0
         while not ready():
+            if session.closing:
+                return ClosedError("the session was closed meanwhile")
             now = time.monotonic()
             if usable and session.state is State.NEW:
                 asking += now - last
@@ -72,7 +74,7 @@ class Calls:
             if left <= 0:
                 return error
             pump.wait(
-                lambda was=usable: ready() or _answerable(session) is not was,  # type: ignore[misc]
+                lambda was=usable: ready() or session.closing or _answerable(session) is not was,  # type: ignore[misc]
                 min(left, NEVER),
                 patience,
             )
@@ -121,4 +123,4 @@ def _answerable(session: Session) -> bool:
 
 
 def _closed(session: Session) -> bool:
-    return session.state.value == "closed"
+    return session.closing or session.state.value == "closed"

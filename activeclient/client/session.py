@@ -96,6 +96,7 @@ class Callbacks(Serial):
                 call = None if tokens else facade.next_for_listener()
                 if call is None and not tokens:
                     engine.work_announced = False
+                    facade.forget_if_idle()
                     return
                 if pump_pending(facade):
                     pump.after_submit()
@@ -152,7 +153,7 @@ class ClientSession:
     @property
     def is_closed(self) -> bool:
         """Closed by its user, or lost with the connection."""
-        return self.engine.state is State.CLOSED
+        return self.engine.closing or self.engine.state is State.CLOSED
 
     @property
     def state(self) -> str:
@@ -190,8 +191,11 @@ class ClientSession:
     def close(self, timeout: float | None = None) -> None:
         """Close the session: sends before it are on the broker when it returns, unless there is no connection.
 
+        While disconnected it does not wait: when the connection is back, what was sent is settled, and the session is
+        closed on the server too.
+
         Args:
-            timeout: Seconds to wait for the broker; default callTimeout. While disconnected it does not wait.
+            timeout: Seconds to wait for the broker, after which the session is dropped; default callTimeout.
 
         A running listener is waited for (onMessageCloseTimeout), except by itself. Never raises for a lost connection.
         """
@@ -204,22 +208,38 @@ class ClientSession:
             if engine.state is State.CLOSED or pump.closed:
                 self._ended()
                 return
+            if engine.closing:
+                return
+            self._flush_acknowledgements()
+            request = engine.begin_closing(self._closed)
+            self._consumers.clear()
             try:
-                if engine.usable:
-                    self._flush_acknowledgements()
-                    request = engine.submit(engine.request_of(SessionClose()))
-                    limit = self.calls.call_timeout if timeout is None else timeout
-                    pump.wait(lambda: request.done or not engine.usable, min(limit, NEVER))
+                limit = self.calls.call_timeout if timeout is None else timeout
+                pump.flush()
+                pump.notify()
+                pump.wait(lambda: request.done or not engine.usable, min(limit, NEVER))
             finally:
-                self._ended()
+                if request.done or engine.usable or timeout is not None:
+                    self._ended()
+                # Else there is no connection: the closing goes on by itself when it is back.
         self._wait_for_callbacks()  # every send has told its handler when this returns
+
+    def _closed(self, request: Request) -> None:
+        """The server has closed the session (called amid its answer)."""
+        self.engine.fail(ClosedError("the session is closed"), self.engine.client.now)
+        self.forget_if_idle()
 
     def _ended(self) -> None:
         self.engine.fail(ClosedError("the session is closed"), time.monotonic())
         self._consumers.clear()
         if not self.pump.closed:
             self.pump.process()  # the last completions find their session
-        self.factory.forget(self.engine)
+        self.forget_if_idle()
+
+    def forget_if_idle(self) -> None:
+        """A closed session with no callback to come is known no more (lock held)."""
+        if self.engine.state is State.CLOSED and not self.engine.work:
+            self.factory.forget(self.engine)
 
     def _wait_for_callbacks(self) -> None:
         dispatcher = dispatch.current()

@@ -284,7 +284,7 @@ class ClientSessionFactory:
             return
         deadline = time.monotonic() + CLOSE_SECONDS
         for facade in list(self._sessions.values()):
-            facade.close(timeout=max(0.0, deadline - time.monotonic()))
+            facade.close(timeout=max(0.0, deadline - time.monotonic()) if self.is_connected else 0.0)
         self.pump.close()
 
     def __enter__(self) -> Self:

@@ -380,7 +380,12 @@ class Consumer:
         if origin is not self.origin:
             if not isinstance(origin, Origin) or origin.consumer is not self or origin.epoch != self.session.epoch:
                 self.session.emit(StaleAcknowledgement(self.session.channel_id, self.id))
-                if self.acknowledged is not None and isinstance(origin, Origin) and origin.consumer is self and not told:
+                if (
+                    self.acknowledged is not None
+                    and isinstance(origin, Origin)
+                    and origin.consumer is self
+                    and not told
+                ):
                     self._acknowledged_late(message)
                 if not self.session.config.auto_commit_acks:
                     # Work done for a message that comes again must not be committed without it.

@@ -61,6 +61,7 @@ QUEUE_EXISTS = 101
 XAER_RMFAIL = -7
 
 AGAIN = (
+    SessionClose,  # what is to be sent again goes before it
     QueueQuery,
     BindingQuery,
     CreateConsumer,
@@ -81,9 +82,9 @@ AGAIN = (
     XARollback,
 )
 """Requests that may be made again: they change nothing, or a second time tells that the first took effect."""
-BOUND_TO_EPOCH = (Rollback, SessionClose, ConsumerClose, Acknowledge, IndividualAcknowledge)
+BOUND_TO_EPOCH = (Rollback, ConsumerClose, Acknowledge, IndividualAcknowledge)
 """Requests that concern the lost session alone: one that was not sent yet must not reach the new one."""
-ENDED_BY_LOSS = (Rollback, ConsumerClose, SessionClose)
+ENDED_BY_LOSS = (Rollback, ConsumerClose)
 """Requests whose purpose the loss of the session has fulfilled."""
 
 Entry = tuple[bytes, Pending | None, bool]

@@ -208,6 +208,8 @@ class Session:
         self.work_announced = False
         self.creation: Pending | None = None
         self.error: ActiveClientError | None = None
+        self.closing = False
+        """Its user has closed it; the server may not know yet."""
         self.repeated: set[int] = set()
         """Correlation ids of sends that an earlier session of this one sent too."""
         self.lost_at: float | None = now
@@ -272,9 +274,9 @@ class Session:
 
     def check_open(self) -> None:
         """Raise when the session is closed: by its user, or because the connection was given up."""
-        if self.state is State.CLOSED:
-            if self.error is not None:
-                raise self.error.again()
+        if self.state is State.CLOSED and self.error is not None:
+            raise self.error.again()
+        if self.closing or self.state is State.CLOSED:
             raise ClosedError("the session is closed")
 
     def emit(self, event: Event) -> None:
@@ -345,6 +347,15 @@ class Session:
         self.pending.append(request)
         self.launch()
         return request
+
+    def begin_closing(self, on_done: Callable[[Request], None]) -> Request:
+        """Its user closes it: nothing new is taken, what is under way is settled, then the server closes it too."""
+        self.closing = True
+        for consumer in list(self.consumers.values()):
+            consumer.closed = True
+            consumer.fail_stream(ClosedError("the session is closed"))
+        self.consumers.clear()
+        return self.submit(self.request_of(SessionClose(), on_done))
 
     def submit_first(self, request: Request) -> Request:
         """Queue a request of the engine's own before those of the application."""
