@@ -43,7 +43,6 @@ from activeclient.wire.packets import (
     QueueQuery,
     QueueQueryResponseV3,
     Rollback,
-    SessionClose,
     SessionStart,
     SessionStop,
     UniqueAddMetadata,

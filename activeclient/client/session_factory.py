@@ -171,6 +171,7 @@ class ClientSessionFactory:
             min_large_message_size=settings.min_large_message_size,
             producer_window=settings.producer_window_size,
             max_frame_size=settings.max_frame_size,
+            gate=settings.reconnect_attempts != 0 or settings.failover_attempts != 0,
         )
         pump = self.pump
         with pump.lock:

@@ -198,6 +198,8 @@ class ClientEngine:
                 return
             if due == "ping":
                 self._ping(now)
+            for session in list(self.sessions.values()):
+                session.resume(now)
         endpoint, attempt = self.link.endpoint, self.link.attempts
         ended = self.link.handle_timeout(now)
         if ended is not None:
@@ -213,8 +215,8 @@ class ClientEngine:
         due = self.link.next_timeout()
         if self.link.state in (LinkState.UP, LinkState.HANDSHAKING):
             beat = self.heartbeat.next_timeout()
-            if beat is not None and (due is None or beat < due):
-                return beat
+            times = [due, beat, *(session.resume_at for session in self.sessions.values() if session.resume_at)]
+            return min((time for time in times if time is not None), default=None)
         return due
 
     def close(self, now: float) -> None:

@@ -87,6 +87,16 @@ BOUND_TO_EPOCH = (Rollback, ConsumerClose, Acknowledge, IndividualAcknowledge)
 ENDED_BY_LOSS = (Rollback, ConsumerClose)
 """Requests whose purpose the loss of the session has fulfilled."""
 
+GATE_KEY = "activeclient-session"
+GATE_PAUSE = 0.005
+"""Seconds before a server is asked again whether the old session is gone; it takes a few milliseconds after a reset."""
+GATE_SECONDS = 2.0
+"""How long the old session is waited for. A server that has not noticed the loss keeps it until the connection's TTL,
+too long to stand still: then order may be lost, as it is with every client that makes a new session."""
+DUPLICATE_METADATA = 114
+Steps = Generator["Request | None", "Request", None]
+"""Requests, one after the other, each given back when it ended; None is a pause."""
+
 Entry = tuple[bytes, Pending | None, bool]
 """Frame, who waits for it, and whether the server may have it."""
 
@@ -231,19 +241,25 @@ class Recovery:
             self.advance()
 
     def advance(self) -> None:
-        """The new session exists, or the last request of the rebuilding was answered: take the next step."""
+        """The new session exists, a pause is over, or the last request of the rebuilding ended: take the next step."""
         session = self.session
+        session.resume_at = None
         last, self._last = self._last, None
         try:
             request = self._steps.send(last) if last is not None else next(self._steps)
         except StopIteration:
             self._finish()
             return
+        if request is None:
+            session.resume_at = session.client.now + GATE_PAUSE
+            return
         self._last = request
         session.rebuild_with(request)
 
-    def _rebuild(self) -> Generator[Request, Request, None]:
+    def _rebuild(self) -> Steps:
         session = self.session
+        if session.gate is not None:
+            yield from self._gate(session.gate)
         for metadata in session.metadata_packets():
             yield session.request_of(metadata)
         for temporary in session.temporary_queues.values():
@@ -269,7 +285,24 @@ class Recovery:
         if self._unsettled is not None:
             yield from self._settle_commit(self._unsettled)
 
-    def _settle_commit(self, commit: Request) -> Generator[Request, Request, None]:
+    def _gate(self, name: str) -> Steps:
+        """Wait until the server has done with the session before: what that one still does comes before ours.
+
+        A server that cannot reattach ends the session when it notices that the connection is gone. Until then messages
+        that were delivered to it are not back in their queues, its temporary queues exist, and its last commands may
+        still be carried out; a new session would overtake all of that. Both claim the same unique metadata, which
+        the server gives to one session at a time.
+        """
+        session = self.session
+        deadline = session.client.now + GATE_SECONDS
+        while True:
+            answer = yield session.request_of(UniqueAddMetadata(GATE_KEY, name, True))
+            taken = answer.error is not None and answer.error.code == DUPLICATE_METADATA
+            if not taken or session.client.now >= deadline:
+                return
+            yield None
+
+    def _settle_commit(self, commit: Request) -> Steps:
         """Do the transaction again: the broker refuses it by its duplicate ids if, and only if, it was committed."""
         session = self.session
         transaction = session.transaction

@@ -18,7 +18,7 @@ from activeclient.engine.command_buffer import CommandBuffer
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.large_message import InboundBody
 from activeclient.engine.producer import CreditPool
-from activeclient.engine.recovery import Recovery
+from activeclient.engine.recovery import GATE_KEY, Recovery
 from activeclient.engine.requests import NULL, Pending, Request, SendToken
 from activeclient.engine.settling import MAX_FENCES, Fence, NullCounter
 from activeclient.engine.transaction import Transaction
@@ -72,6 +72,7 @@ from activeclient.wire.packets import (
     RequestProducerCredits,
     SessionClose,
     SessionStart,
+    UniqueAddMetadata,
     XAGetTimeout,
     XAGetTimeoutResponse,
     XAIndoubtXids,
@@ -152,6 +153,8 @@ class SessionConfig:
     min_large_message_size: int = 102400
     producer_window: int = 65536
     max_frame_size: int = 100 << 20
+    gate: bool = False
+    """Recreate it only when the server has done with the one before, where that cannot be reattached."""
 
     def wire_window(self, *, reattach: bool) -> int:
         """What is asked of the server: a confirmation of each command, whatever the user's window.
@@ -208,6 +211,10 @@ class Session:
         self.work_announced = False
         self.creation: Pending | None = None
         self.error: ActiveClientError | None = None
+        self.gate: str | None = None
+        """Unique metadata by which its successor sees that it is gone, where it may have to be recreated."""
+        self.resume_at: float | None = None
+        """When a pause of its recovery is over."""
         self.closing = False
         """Its user has closed it; the server may not know yet."""
         self.repeated: set[int] = set()
@@ -408,6 +415,11 @@ class Session:
             self.recovery.request_ended(request)
         else:
             self.launch()
+
+    def resume(self, now: float) -> None:
+        """A pause of the recovery may be over."""
+        if self.resume_at is not None and now >= self.resume_at and self.recovery is not None:
+            self.recovery.advance()
 
     def rebuild_with(self, request: Request) -> None:
         """Send a request of the recovery, which is alone on the session."""
@@ -685,6 +697,7 @@ class Session:
         if self.state in (State.ATTACHED, State.REBUILDING):
             self.buffer.mark_transmitted()
         self.fence = None
+        self.resume_at = None
         if self.state is not State.RECREATING:
             self._enter(State.DETACHED, now)
 
@@ -753,6 +766,9 @@ class Session:
         self._enter(State.ATTACHED, now)
         if self.creation is not None:
             self.creation.settled(self)
+        if self.config.gate and not (self.reattachable and self.client.reattaches):
+            self.gate = self.name
+            self.submit_first(self.request_of(UniqueAddMetadata(GATE_KEY, self.gate, True)))
         self.launch()
         self.client.session_ready(now)
 
