@@ -220,7 +220,7 @@ def test_an_individual_acknowledgement_goes_at_once_and_leaves_the_others():
     messages = [consumer.take() for _ in range(3)]
     assert consumer.individual_acknowledge(messages[1])
     assert acks(wrote(peer)) == [("one", 2)]
-    assert [held for held, _ in consumer.taken] == [1, 3]
+    assert [entry[0] for entry in consumer.taken] == [1, 3]
     assert consumer.acknowledge(messages[2])
     assert not consumer.taken
 
@@ -354,7 +354,7 @@ def test_a_body_that_a_replay_damaged_goes_on_behind_what_was_read():
     assert second.stream.complete
     assert second.stream.error is None
     assert consumer.take().message_id == 3  # neither 1 nor 2 is given a second time
-    assert [held for held, _ in consumer.taken] == [1, 2, 3]
+    assert [entry[0] for entry in consumer.taken] == [1, 2, 3]
 
 
 def test_what_is_acknowledged_before_it_is_back_is_acknowledged_when_it_comes():
