@@ -289,15 +289,24 @@ class Consumer:
         size = len(message._frame)
         self.held -= size
         self.consumed(size)
-        if self.taken:
-            self.taken.clear()  # it acknowledges all that was delivered before it
+        acknowledged = self.acknowledged
+        if self.taken:  # it acknowledges all that was delivered before it
+            if acknowledged is not None:
+                for held, fingerprint, _ in self.taken:
+                    acknowledged.add(held, fingerprint)
+            self.taken.clear()
+        if acknowledged is not None:
+            acknowledged.add(message.message_id, message.fingerprint)
         self.ack_bytes += size
         if self.ack_bytes < self.ack_batch:
             self.ack_message_id = message.message_id
         else:
             self.ack_bytes = 0
             self.ack_message_id = -1
-            self.session.command(self._ack_frame(KIND_ACKNOWLEDGE, message.message_id))
+            self.session.command(
+                self._ack_frame(KIND_ACKNOWLEDGE, message.message_id),
+                acknowledged.sent() if acknowledged is not None else None,
+            )
         return message
 
     def _leave_large(self) -> None:
