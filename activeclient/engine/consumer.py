@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from activeclient.engine.acknowledged import Acknowledged
 from activeclient.engine.large_message import InboundBody
-from activeclient.errors import ActiveClientError, RemoteProtocolError
+from activeclient.errors import ActiveClientError, LargeMessageError, RemoteProtocolError
 from activeclient.events import LargeMessageDamaged, StaleAcknowledgement
 from activeclient.wire.message import CoreMessage, forced_delivery_sequence
 from activeclient.wire.packets import (
@@ -465,6 +465,7 @@ class Consumer:
     def new_generation(self) -> None:
         """The server session is another: nothing that was delivered, granted or acknowledged counts any more."""
         self._drop_buffer()
+        self.fail_stream(LargeMessageError("its session was lost while it came in"))
         self.origin = Origin(self, self.session.epoch)
         self.taken.clear()
         self.absorbing.clear()

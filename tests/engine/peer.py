@@ -182,8 +182,13 @@ class Peer:
         self.session.creation = Creation()
         self.serve()
         self.sent()
-        self.say(p.CreateSessionResponse(NEWEST))
+        self.created()
         return self.session
+
+    def created(self):
+        """The server makes the session that was asked for, and lets it be reattached if that is asked."""
+        probe = [p.ReattachSessionResponse(-1, True)] if self.session is not None and self.session._probing else []
+        return self.say(p.CreateSessionResponse(NEWEST), *probe)
 
     def consume(self, queue="q", *, window=1000, ack_batch=0, info=None, **options):
         """A consumer that is created at once, as the session of the core API makes it."""
@@ -246,14 +251,18 @@ class Peer:
         out = self.say(p.ReattachSessionResponse(count if reattached else -1, reattached))
         if not reattached:
             return out
+        if strays and self.session.config.auto_commit_sends:
+            (fence,) = out
+            assert isinstance(fence, p.CreateConsumer)
+            return self.say(p.ExceptionResponse(100, f"no queue {fence.queue_name}"))
         assert [type(packet) for packet in out] == [p.AddMetadata] * (strays + 1)
         return self.say(*[p.NullResponse()] * (strays + 1))
 
     def recreate(self):
         """The server does not have the session any more and makes a new one; the first thing that is written in it."""
         out = self.back(reattached=False) if self.session.reattachable else self._renew()
-        assert [type(packet) for packet in out if not isinstance(packet, FIRST)] == [p.CreateSessionV2]
-        return self.say(p.CreateSessionResponse(NEWEST))
+        assert p.CreateSessionV2 in map(type, out)
+        return self.created()
 
     def _renew(self):
         self._lose_if_any()

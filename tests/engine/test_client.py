@@ -151,7 +151,7 @@ def test_another_endpoint_is_a_failover():
         peer.lose(ConnectFailed("refused"))
         peer.pass_time(1)
     peer.back(reattached=False)
-    peer.say(p.CreateSessionResponse(NEWEST))
+    peer.created()
     (back,) = peer.told(Reconnected)
     assert (back.endpoint, back.failed_over, back.reattached, back.recreated) == (B, True, 0, 1)
 
@@ -242,7 +242,7 @@ def test_a_session_asked_for_in_any_state_is_made_when_it_can_be(state):
         peer.pass_time(1)
     asked = peer.sent() if state in ("handshaking", "up") else peer.connect()
     assert [type(packet) for packet in asked if not isinstance(packet, FIRST)] == [p.CreateSessionV2]
-    peer.say(p.CreateSessionResponse(NEWEST))
+    peer.created()
     assert session.creation.done
     assert session.creation.error is None
     assert session.usable
@@ -287,7 +287,7 @@ def test_a_refused_version_is_followed_by_the_next_lower_until_one_is_taken():
         assert subscription.client_version == asked.version == version
     assert type(asked) is p.CreateSession  # the form without a client id
     assert asked.username == "u"
-    peer.say(p.CreateSessionResponse(NEWEST))
+    peer.created()
     assert session.usable
     assert peer.engine.version == V2_18 - 1
     assert peer.engine.server_version == NEWEST
@@ -310,7 +310,7 @@ def test_a_server_that_is_starting_is_tried_again(code):
     assert peer.aborts[-1].code == code
     peer.pass_time(1)
     assert [type(packet) for packet in peer.connect()][-1] is p.CreateSessionV2
-    peer.say(p.CreateSessionResponse(NEWEST))
+    peer.created()
     assert session.usable
 
 
@@ -338,7 +338,7 @@ def test_another_refusal_later_is_tried_again():
     assert peer.told(GaveUp) == []
     peer.pass_time(1)
     assert peer.session.state is State.RECREATING
-    assert [type(packet) for packet in peer.connect()][-1] is p.CreateSessionV2
+    assert p.CreateSessionV2 in map(type, peer.connect())
 
 
 def test_the_password_is_nowhere_to_be_seen():
@@ -484,7 +484,7 @@ def test_what_cannot_be_core_ends_the_link_without_raising(data, text):
 
 def test_an_answer_to_nothing_ends_the_link():
     peer = Peer().up()
-    peer.say(p.CreateSessionResponse(NEWEST))
+    peer.created()
     assert "answers nothing" in str(peer.aborts[-1])
 
 
@@ -515,7 +515,7 @@ def test_impossible_confirmations_make_new_sessions_and_in_the_end_a_new_link():
     peer = Peer().begin()
     for count in range(1, DIVERGENCES + 1):
         peer.say(p.PacketsConfirmed(99))
-        peer.say(p.CreateSessionResponse(NEWEST))
+        peer.created()
         assert len(peer.told(SessionRecreated)) == count
         assert peer.session.usable
     assert peer.aborts == []

@@ -220,7 +220,7 @@ def test_an_individual_acknowledgement_goes_at_once_and_leaves_the_others():
     messages = [consumer.take() for _ in range(3)]
     assert consumer.individual_acknowledge(messages[1])
     assert acks(wrote(peer)) == [("one", 2)]
-    assert [held for held, _ in consumer.taken] == [1, 3]
+    assert [entry[0] for entry in consumer.taken] == [1, 3]
     assert consumer.acknowledge(messages[2])
     assert not consumer.taken
 
@@ -354,7 +354,7 @@ def test_a_body_that_a_replay_damaged_goes_on_behind_what_was_read():
     assert second.stream.complete
     assert second.stream.error is None
     assert consumer.take().message_id == 3  # neither 1 nor 2 is given a second time
-    assert [held for held, _ in consumer.taken] == [1, 2, 3]
+    assert [entry[0] for entry in consumer.taken] == [1, 2, 3]
 
 
 def test_what_is_acknowledged_before_it_is_back_is_acknowledged_when_it_comes():
@@ -435,3 +435,74 @@ def test_the_first_answer_after_a_reattachment_needs_no_renewal_without_a_damage
         peer.say(p.ReceiveContinuation(body[at : at + 10], at < 90, consumer.id))
     assert read(message) == body
     assert not peer.told(LargeMessageDamaged)
+
+
+def test_who_reads_a_body_when_its_session_is_made_anew_hears_of_it_at_once():
+    peer, consumer = consuming(window=1000)
+    peer.say(*large(peer, consumer, 1, bytes(95), pieces=4))
+    message = consumer.take()
+    peer.recreate()
+    assert message.stream.error is not None
+    assert message.stream.ready
+    granted = credits(peer.say(peer.confirm(), DEFINED))
+    consumer.take()  # the application goes on: nothing of the old body is granted to the new server
+    assert granted + credits(wrote(peer)) == [1000]
+    assert consumer.credits == 0
+
+
+# --- what comes again although it was acknowledged ---------------------------------------------------------------------
+
+
+def acknowledged_and_lost(way):
+    """Message 1 was acknowledged, its acknowledgement lost with the session."""
+    peer, consumer = consuming(1, window=-1)
+    if way == "settled at once":
+        consumer.take_settled()
+    elif way == "one":
+        consumer.individual_acknowledge(consumer.take())
+    else:
+        consumer.acknowledge(consumer.take())
+    peer.recreate()
+    peer.say(peer.confirm(), DEFINED)
+    return peer, consumer
+
+
+@pytest.mark.parametrize("way", ["one", "up to", "settled at once"])
+def test_a_message_that_was_acknowledged_is_acknowledged_again_and_not_seen_twice(way):
+    peer, consumer = acknowledged_and_lost(way)
+    assert acks(peer.say(peer.delivery(1, count=2))) == [("one", 1)]
+    assert consumer.take() is None
+    peer.say(peer.delivery(1, count=2))  # somebody put it there once more: that is a message
+    assert consumer.take().message_id == 1
+
+
+def test_another_message_with_the_same_id_is_seen():
+    peer, consumer = acknowledged_and_lost("up to")
+    peer.say(peer.delivery(1, timestamp=5))
+    assert consumer.take().message_id == 1
+
+
+@pytest.mark.parametrize("way", ["one", "up to", "settled at once"])
+def test_a_message_whose_acknowledgement_was_confirmed_is_seen_when_it_comes_again(way):
+    peer, consumer = consuming(2, window=-1)
+    for _ in range(2):
+        if way == "settled at once":
+            consumer.take_settled()
+        elif way == "one":
+            consumer.individual_acknowledge(consumer.take())
+        else:
+            consumer.acknowledge(consumer.take())
+    peer.say(p.PacketsConfirmed(peer.session.buffer.next_id - 2))
+    peer.recreate()
+    peer.say(peer.confirm(), DEFINED)
+    peer.say(peer.delivery(1, count=2), peer.delivery(2, count=2))
+    assert ids(consumer.buffer) == [1]
+
+
+def test_in_a_transaction_everything_comes_again():
+    peer, consumer = consuming(1, window=-1, session={"auto_commit_acks": False})
+    consumer.acknowledge(consumer.take())
+    peer.recreate()
+    peer.say(peer.confirm(), DEFINED)
+    peer.say(peer.delivery(1, count=2))
+    assert consumer.take().message_id == 1

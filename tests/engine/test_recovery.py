@@ -281,7 +281,7 @@ def test_a_divergence_while_rebuilding_begins_again():
     peer.send(b"1", duplicate_id=b"d")
     peer.recreate()
     peer.say(p.PacketsConfirmed(77))
-    out = rebuild(peer, peer.say(p.CreateSessionResponse(NEWEST)))
+    out = rebuild(peer, peer.created())
     assert bodies(out) == [b"1"]
     assert peer.session.usable
 
@@ -311,6 +311,7 @@ REPEATED = [
     p.XAIndoubtXids(),
     p.XAGetTimeout(),
     p.XASetTimeout(5),
+    p.XAEnd(XID),
     p.XACommit(XID),
     p.XARollback(XID),
 ]
@@ -356,7 +357,7 @@ def test_an_acknowledgement_that_is_waited_for_is_unknown_and_never_reaches_the_
     assert isinstance(request.error, OutcomeUnknown)
 
 
-@pytest.mark.parametrize("packet", [p.XAStart(XID), p.XAEnd(XID), p.XAPrepare(XID), p.XAJoin(XID)], ids=repr)
+@pytest.mark.parametrize("packet", [p.XAStart(XID), p.XAPrepare(XID), p.XAJoin(XID)], ids=repr)
 def test_the_verbs_of_a_branch_in_work_fail_with_the_resource_manager(packet):
     peer = Peer().begin(xa=True)
     request = peer.request(packet)
@@ -496,6 +497,24 @@ def test_a_commit_at_a_cut_that_is_reattached_is_counted_once():
     assert (request.done, request.error) == (True, None)
     assert not peer.told(SessionRecreated)
     assert peer.told(SessionReattached)
+
+
+def test_a_commit_that_is_being_settled_when_the_connection_is_closed_is_unknown():
+    peer = transacted()
+    peer.send(b"1", duplicate_id=b"a")
+    request = commit(peer)
+    peer.recreate()
+    peer.engine.close(peer.now)
+    peer.serve()
+    assert isinstance(request.error, TransactionOutcomeUnknownError)
+
+
+def test_the_branch_in_work_is_marked_as_failed_in_the_new_session():
+    peer = Peer().begin(xa=True)
+    peer.session.branch = XID
+    (failed,) = peer.recreate()
+    assert isinstance(failed, p.XAFailed)
+    assert failed.xid == XID
 
 
 def test_a_refused_commit_says_why():

@@ -50,8 +50,26 @@ def test_a_session_that_can_be_reattached_asks_for_a_confirmation_of_each_comman
     peer = Peer().up()
     peer.engine.create_session(SessionConfig(window=window), peer.now)
     peer.serve()
-    (packet,) = peer.sent()
+    packet, *probe = peer.sent()
     assert packet.window_size == asked
+    assert [type(each) for each in probe] == ([p.ReattachSession] if asked > 0 else [])
+
+
+def test_a_server_that_lets_no_session_be_reattached_is_not_asked_to_keep_any():
+    peer = Peer().up()
+    session = peer.session = peer.engine.create_session(SessionConfig(window=1000), peer.now)
+    peer.serve()
+    name, channel = session.name, session.channel_id
+    create, probe = peer.sent()
+    assert (create.window_size, probe.name, probe.last_confirmed_command_id) == (1, name, -1)
+    close, create = peer.say(p.CreateSessionResponse(NEWEST), p.ReattachSessionResponse(-1, False))
+    assert isinstance(close, p.SessionClose)
+    assert (create.window_size, create.session_channel_id > channel) == (0, True)
+    assert not session.usable
+    peer.say(p.CreateSessionResponse(NEWEST))
+    assert session.usable
+    peer.lose()
+    assert [type(packet) for packet in peer.connect()][-1] is p.CreateSessionV2
 
 
 def test_every_creation_has_a_name_of_its_own():
@@ -70,7 +88,7 @@ def test_a_session_that_was_not_created_when_the_link_was_lost_is_asked_for_agai
     peer.lose()
     assert session.state is State.NEW
     peer.connect()
-    peer.say(p.CreateSessionResponse(NEWEST))
+    peer.created()
     assert session.usable
 
 
@@ -78,7 +96,7 @@ def test_a_reply_to_a_session_that_was_closed_meanwhile_is_ignored():
     peer = Peer().up()
     session = peer.engine.create_session(SessionConfig(), peer.now)
     session.fail(ClosedError("closed"), peer.now)
-    peer.say(p.CreateSessionResponse(NEWEST))
+    peer.created()
     assert session.state is State.CLOSED
     assert peer.aborts == []
 
@@ -296,7 +314,7 @@ def test_a_refusal_before_the_fence_moves_the_ids_down():
 
 
 def test_answers_that_may_still_come_are_not_taken_for_the_fence():
-    peer = Peer().begin()
+    peer = Peer().begin(auto_commit_sends=False)
     stop = peer.request(p.SessionStop())
     peer.send(b"1")
     peer.lose()
@@ -308,6 +326,29 @@ def test_answers_that_may_still_come_are_not_taken_for_the_fence():
     assert peer.session.usable
     assert isinstance(out[0], p.SessionStop)
     assert not stop.done
+
+
+def test_where_no_transaction_can_be_harmed_a_fence_has_a_name():
+    peer = Peer().begin()
+    stop = peer.request(p.SessionStop())
+    peer.lose()
+    peer.connect()
+    (first,) = peer.say(p.ReattachSessionResponse(-1, True))
+    assert isinstance(first, p.CreateConsumer)
+    peer.lose()
+    peer.pass_time(5)
+    peer.connect()
+    (second,) = peer.say(p.ReattachSessionResponse(-1, True))
+    assert second.queue_name != first.queue_name
+    peer.say(p.NullResponse(), p.ExceptionResponse(100, f"no {first.queue_name}"))  # late ones
+    assert peer.session.state is State.SETTLING
+    out = peer.say(p.ExceptionResponse(100, f"no {second.queue_name}"))
+    assert peer.session.usable
+    assert isinstance(out[0], p.SessionStop)
+    assert stop.error is None
+    peer.say(p.ExceptionResponse(100, f"no {second.queue_name}"))
+    assert stop.error is None
+    assert peer.told(SendFailed) == []
 
 
 def test_after_a_stray_a_barrier_asks_until_the_answers_are_accounted_for():
@@ -361,7 +402,7 @@ def test_a_count_that_cannot_be_is_never_replayed_by(last):
     out = peer.say(p.ReattachSessionResponse(last, True))
     assert [type(packet) for packet in out] == [p.SessionClose, p.CreateSessionV2]
     assert peer.session.channel_id != channel
-    out = peer.say(p.CreateSessionResponse(NEWEST))
+    out = peer.created()
     assert bodies(out) == [b"2"]
     assert isinstance(tokens[1].error, OutcomeUnknown)
     (told,) = peer.told(SessionRecreated)
@@ -388,7 +429,7 @@ def test_a_reattachment_that_is_refused_with_an_error_or_nonsense_renews_the_lin
     assert "moving" in str(peer.aborts[-1])
     peer.pass_time(10)
     peer.connect()
-    peer.say(p.CreateSessionResponse(NEWEST))
+    peer.created()
     assert "reattachment" in str(peer.aborts[-1])
     assert peer.session.state is State.DETACHED
 
@@ -400,7 +441,7 @@ def test_a_session_without_a_buffer_is_not_reattached_but_made_anew(window):
     assert not peer.session.room
     out = peer.connect()
     assert isinstance(out[-1], p.CreateSessionV2)
-    peer.say(p.CreateSessionResponse(NEWEST))
+    peer.created()
     assert [event.recreated for event in peer.told(Reconnected)] == [1]
 
 
@@ -566,7 +607,7 @@ def in_state(state):
     if state in (State.RECREATING, State.REBUILDING):
         peer.say(p.ReattachSessionResponse(-1, False))
     if state is State.REBUILDING:
-        peer.say(p.CreateSessionResponse(NEWEST))
+        peer.created()
     assert peer.session.state is state
     return peer, sent
 
@@ -611,9 +652,9 @@ def test_the_loss_of_the_link_in_any_state_is_survived(state):
     peer.lose(ConnectionLost("again"))
     peer.pass_time(20)
     out = peer.connect()
-    if isinstance(out[-1], p.ReattachSession):
+    if p.CreateSessionV2 not in map(type, out):
         peer.say(p.ReattachSessionResponse(-1, False))
-    out = peer.say(p.CreateSessionResponse(NEWEST))
+    out = peer.created()
     if state is State.REBUILDING:
         assert isinstance(out[0], p.AddMetadataV2)
         peer.say(peer.confirm())
