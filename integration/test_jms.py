@@ -851,6 +851,20 @@ def test_a_consumer_whose_queue_is_deleted_is_told_to_the_exception_listener_onc
     assert len(told) == 1
 
 
+def test_what_is_received_is_remembered_until_the_server_confirms_its_acknowledgement(
+    connection: Connection, queue: Queue
+) -> None:
+    fill(connection, queue, "a", "b")
+    consumer = connection.create_session().create_consumer(queue)
+    assert texts(consumer, 1) == ["a"]
+    message = consumer.receive(SOON)  # it was here already: the short way
+    assert message is not None
+    remembered = message.core.origin.consumer.acknowledged
+    with connection.factory.pump.lock:
+        remembered.session_lost()
+        assert remembered.comes_again(message.core)
+
+
 def test_the_public_names_are_there() -> None:
     assert all(hasattr(activeclient, name) for name in activeclient.__all__)
 
