@@ -124,7 +124,12 @@ class Recovery:
             self._sort_request(current, maybe=True)
         for request in [request for request in session.pending if not request.sent]:
             packet = request.packet
-            if isinstance(packet, BOUND_TO_EPOCH) or (isinstance(packet, Commit) and session.transaction.work):
+            if (
+                isinstance(packet, BOUND_TO_EPOCH)
+                or (isinstance(packet, Commit) and session.transaction.work)
+                # A consumer that was being renewed, with its second step still waiting: the rebuilding makes it.
+                or (isinstance(packet, CreateConsumer) and packet.consumer_id in session.consumers)
+            ):
                 session.pending.remove(request)
                 self._sort_request(request, maybe=False)
         transaction = session.transaction

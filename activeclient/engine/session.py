@@ -489,6 +489,11 @@ class Session:
                 token.settled(self)
         if work:
             self.work_ready()
+        self._room_made()
+
+    def _room_made(self) -> None:
+        """Commands left the buffer, confirmed or refused: what waited for their place goes on."""
+        buffer = self.buffer
         if buffer.used < buffer.limit:
             if self.owed:
                 owed, self.owed = self.owed, set()
@@ -604,6 +609,8 @@ class Session:
             token.failed(self, unknown)
         else:
             token.failed(self, error)
+        if self.windowed:
+            self._room_made()  # when all are refused, no confirmation will say it
 
     def _on_credits(self, packet: ProducerCredits, _size: int) -> None:
         if packet.credits < 0:
