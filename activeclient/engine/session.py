@@ -856,6 +856,7 @@ class Session:
 
     def _recreate(self, reason: ActiveClientError | None, now: float) -> None:
         self.fence = None
+        self._enter(State.RECREATING, now)  # before anything ends: what that sets free must not be sent yet
         self.recovery = Recovery(self, reason or ClosedError("the connection was lost"), now, self.recovery)
         self.epoch += 1
         self.received = -1
@@ -868,7 +869,6 @@ class Session:
             consumer.new_generation()
         for pool in self.pools.values():
             pool.restart()
-        self._enter(State.RECREATING, now)
         self._create(now)
 
     def on_this_channel(self, frame: bytes) -> bytes:
