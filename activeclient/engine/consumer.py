@@ -531,10 +531,12 @@ class Consumer:
         if request.error is not None or self.closed or not self.refreshing:
             return
         self.ignoring = False
-        session.submit_first(session.request_of(self.create_packet(), on_done=self._renewed))
+        create = session.request_of(self.create_packet(), on_done=self._renewed)
+        create.bound = True
+        session.submit_first(create)
 
     def _renewed(self, request: Request) -> None:
-        if not self.refreshing:
+        if not self.refreshing or self.closed:
             return
         if request.error is not None:
             self.session.consumer_lost(self, request.error)

@@ -135,7 +135,11 @@ class Recovery:
             self._sort_request(current, maybe=True)
         for request in [request for request in session.pending if not request.sent]:
             packet = request.packet
-            if isinstance(packet, BOUND_TO_EPOCH) or (isinstance(packet, Commit) and session.transaction.work):
+            if (
+                request.bound
+                or isinstance(packet, BOUND_TO_EPOCH)
+                or (isinstance(packet, Commit) and session.transaction.work)
+            ):
                 session.pending.remove(request)
                 self._sort_request(request, maybe=False)
         transaction = session.transaction
@@ -197,8 +201,8 @@ class Recovery:
             if isinstance(packet, Rollback):
                 session.transaction.reset()
             request.complete(session, None)
-        elif isinstance(packet, CreateConsumer) and packet.consumer_id in session.consumers:
-            request.complete(session, None)  # the rebuilding makes it
+        elif request.bound:
+            request.complete(session, None)  # of a renewal: the rebuilding makes this consumer, if it still is wanted
         elif isinstance(packet, AGAIN):
             request.sent = False
             request.recreated = request.recreated or maybe

@@ -99,7 +99,7 @@ class Request(Pending):
         on_done: Called when it ended, before anybody who waits for it; must not raise.
     """
 
-    __slots__ = ("answered", "mark", "on_done", "packet", "recreated", "reply", "result", "sent")
+    __slots__ = ("answered", "bound", "mark", "on_done", "packet", "recreated", "reply", "result", "sent")
 
     def __init__(
         self,
@@ -119,6 +119,8 @@ class Request(Pending):
         """The server has counted it; a reply of another kind than NULL_RESPONSE may still be on its way."""
         self.recreated = False
         """It was sent in an earlier session generation too: it may have taken effect there."""
+        self.bound = False
+        """It concerns the present session on the server alone, and is over with it."""
         self.mark = 0
 
     def settled(self, session: Session) -> None:

@@ -512,6 +512,11 @@ class Session:
                 token.settled(self)
         if work:
             self.work_ready()
+        self._room_made()
+
+    def _room_made(self) -> None:
+        """Commands left the buffer, confirmed or refused: what waited for their place goes on."""
+        buffer = self.buffer
         if buffer.used < buffer.limit:
             if self.owed:
                 owed, self.owed = self.owed, set()
@@ -629,6 +634,8 @@ class Session:
             token.failed(self, unknown)
         else:
             token.failed(self, error)
+        if self.windowed:
+            self._room_made()  # when all are refused, no confirmation will say it
 
     def _on_credits(self, packet: ProducerCredits, _size: int) -> None:
         if packet.credits < 0:
@@ -878,6 +885,7 @@ class Session:
 
     def _recreate(self, reason: ActiveClientError | None, now: float) -> None:
         self.fence = None
+        self._enter(State.RECREATING, now)  # before anything ends: what that sets free must not be sent yet
         self.recovery = Recovery(self, reason or ClosedError("the connection was lost"), now, self.recovery)
         self.epoch += 1
         self.received = -1
@@ -890,7 +898,6 @@ class Session:
             consumer.new_generation()
         for pool in self.pools.values():
             pool.restart()
-        self._enter(State.RECREATING, now)
         self._create(now)
 
     def on_this_channel(self, frame: bytes) -> bytes:

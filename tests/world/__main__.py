@@ -31,6 +31,7 @@ def main() -> int:
             sys.stdout.write(f"{failure}\n")
             if arguments.trace:
                 traceback.print_exc(file=sys.stdout)
+            sys.stdout.flush()
             if not arguments.keep_going:
                 break
     seconds = time.perf_counter() - began
