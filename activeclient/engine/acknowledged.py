@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from activeclient.wire.message import CoreMessage
 
 MAX_REMEMBERED = 16_384
-"""Messages that may still come again after a loss; more unconfirmed acknowledgements than a window of 400 KiB holds."""
+"""Messages that may still come again after a loss; more unconfirmed acknowledgements than a window of 400 KiB holds.
+Without a window nothing is ever confirmed, so these are the last ones that were acknowledged."""
 
 
 class Acknowledged:
@@ -31,7 +32,7 @@ class Acknowledged:
     __slots__ = ("_again", "_collected", "_one", "_waiting")
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[int, int]] = deque()
+        self._waiting: deque[tuple[int, int]] = deque(maxlen=MAX_REMEMBERED)
         self._collected = 0
         self._again: LRUCache[int, int] = LRUCache(MAX_REMEMBERED)
         self._one = _Confirmation(self, 1)

@@ -178,7 +178,7 @@ class Session:
         self.state = State.NEW
         self.windowed = config.window >= 0
         self.reattachable = config.window >= 1
-        self.tracks_taken = self.reattachable
+        self.tracks_taken = not config.pre_acknowledge
         self.transacted_sends = not config.auto_commit_sends
         self.transacted_acks = not config.auto_commit_acks
         self.buffer: CommandBuffer[bytes, Pending] = CommandBuffer(
