@@ -879,7 +879,8 @@ class Session:
     def diverged(self, error: ReattachDiverged, now: float) -> None:
         """The counts cannot both be true: leave the server's session and make a new one, without guessing."""
         self.client.write(self.encode(SessionClose()))
-        self.buffer.mark_transmitted()
+        if self.state in (State.ATTACHED, State.REBUILDING):
+            self.buffer.mark_transmitted()
         self.client.move_channel(self)
         self._recreate(error, now)
 

@@ -50,7 +50,7 @@ class Ring(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def withdraw(self, data):
-        wanted = data.draw(st.integers(0, max(1, self.serial)))
+        wanted = data.draw(st.sampled_from([0, *(settle for _, settle in self.left if settle is not None)]))
         found = next((entry for entry in self.left if entry[1] == wanted), None)
         assert self.buffer.withdraw(lambda _, settle: settle == wanted) == found
         if found is not None:
@@ -93,6 +93,19 @@ def test_who_asks_before_each_append_overshoots_by_one_entry_at_most():
     while not buffer.full:
         buffer.append(b"1234567", None)
     assert buffer.used == 14
+
+
+def test_the_mark_of_what_was_transmitted_moves_with_what_is_withdrawn_below_it():
+    buffer = CommandBuffer(10, len)
+    buffer.append(b"a", 1)
+    buffer.append(b"b", 2)
+    buffer.mark_transmitted()
+    buffer.append(b"c", 3)
+    buffer.withdraw(lambda _, settle: settle == 1)
+    assert list(buffer.unsent()) == [(b"c", 3)]
+    buffer.withdraw(lambda _, settle: settle == 3)
+    buffer.append(b"d", 4)
+    assert list(buffer.unsent()) == [(b"d", 4)]
 
 
 def test_of_two_that_match_the_oldest_is_withdrawn():

@@ -410,6 +410,26 @@ def test_a_count_that_cannot_be_is_never_replayed_by(last):
     assert told.in_doubt == (None,)
 
 
+def test_what_was_written_before_an_impossible_confirmation_is_in_doubt():
+    peer = Peer().begin()
+    token = peer.send(b"1")
+    peer.say(p.PacketsConfirmed(99))
+    assert bodies(peer.created()) == []
+    assert isinstance(token.error, OutcomeUnknown)
+
+
+def test_what_no_link_has_taken_before_an_impossible_count_is_not_in_doubt():
+    peer = Peer().begin()
+    before = peer.send(b"1")
+    peer.lose()
+    late = peer.send(b"2")
+    peer.connect()
+    peer.say(p.ReattachSessionResponse(50, True))
+    assert bodies(peer.created()) == [b"2"]
+    assert isinstance(before.error, OutcomeUnknown)
+    assert not late.done
+
+
 def test_a_count_that_turns_out_impossible_at_the_fence_is_not_replayed_by():
     peer = Peer().begin()
     token = peer.send(b"1", duplicate_id=b"d")
