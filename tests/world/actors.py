@@ -39,6 +39,7 @@ from activeclient.wire.properties import encode_properties
 if TYPE_CHECKING:
     from tests.world.world import World
 
+QUEUE_EXISTS = 101
 WAIT = None
 """Nothing to do until the engine was told something."""
 DONE = "done"
@@ -183,6 +184,8 @@ class Producer(Sender):
         self.durable_share = durable
         self.durable: dict[int, bool] = {}
         self.waiting: SendToken | None = None
+        self.behind: Receiver | None = None
+        """Whose queue it is that messages go to: nothing is sent before it is there."""
 
     @property
     def finished(self) -> bool:
@@ -193,6 +196,8 @@ class Producer(Sender):
         return self.mode == "nothing" or len(self.told) == self.total
 
     def step(self) -> float | None:
+        if self.behind is not None and self.behind.consumer is None:
+            return WAIT
         for _ in range(self.rng.choice((1, 3, 20))):
             if self.waiting is not None:
                 if not self.waiting.done:
@@ -336,8 +341,23 @@ class Receiver(Actor):
         self.idle_since = -1.0
 
     @property
+    def gone(self) -> bool:
+        """Was its queue deleted by somebody, so that it has nothing more to do?"""
+        return self.refused or (self.consumer is not None and self.consumer.closed)
+
+    refused = False
+
+    @property
     def finished(self) -> bool:
-        return self.session.state is State.CLOSED or (
+        return (
+            self.session.state is State.CLOSED
+            or (self.gone and self.acking is None)
+            or (self._idle_consumer and self.queue not in self.world.deleted)
+        )
+
+    @property
+    def _idle_consumer(self) -> bool:
+        return (
             self.consumer is not None
             and not self.consumer.buffer
             and self.held is None
@@ -366,6 +386,8 @@ class Receiver(Actor):
                     session.consumers[consumer.id] = consumer
                     consumer.grant_window()
                     self.consumer = consumer
+                elif request.error.code == 100 and self.queue in self.world.deleted:
+                    self.refused = True
                 elif session.state is not State.CLOSED:
                     self.problem(f"no consumer: {request.error!r}")
 
@@ -379,6 +401,8 @@ class Receiver(Actor):
         return self.consumer
 
     def step(self) -> float | None:
+        if self.refused:
+            return WAIT
         consumer = self.create()
         if consumer is None or self.session.state is State.CLOSED:
             return WAIT
@@ -390,8 +414,10 @@ class Receiver(Actor):
                 self.acking = None
                 if pending.error is None:
                     self.settled.update(keys)
-                elif self.strict and not self.world.ended:
+                elif self.strict and not self.world.ended and self.queue not in self.world.deleted:
                     self.problem(f"an acknowledgement failed: {pending.error!r}")
+            if consumer.closed:
+                return WAIT
             if self.held is None:
                 self.held = self.take(consumer)
                 if self.held is None:
@@ -471,6 +497,24 @@ class Receiver(Actor):
                 self.acking = (request, [key])
         else:
             consumer.acknowledge(message)
+
+
+class TemporaryReceiver(Receiver):
+    """A consumer of a temporary queue, which it makes first."""
+
+    making: Request | None = None
+
+    def create(self) -> Consumer | None:
+        session = self.session
+        if self.making is None:
+            packet = CreateQueueV2(address=self.queue, queue_name=self.queue, durable=False, temporary=True)
+            self.making = session.submit(session.request_of(packet))
+        if not self.making.done or session.state is State.CLOSED:
+            return None
+        error = self.making.error
+        if error is not None and not (self.making.recreated and error.code == QUEUE_EXISTS):
+            self.problem(f"no temporary queue: {error!r}")
+        return super().create()
 
 
 class Mover(Receiver):

@@ -54,6 +54,8 @@ class Habits:
     """How often a replayed piece of a large message has the content of a later one."""
     starting: float = 0.0
     """Seconds after a start in which sessions are refused."""
+    reattaches: bool = True
+    """False: every reattachment is answered as if the session were unknown, as 2.57 does."""
 
 
 class Stored:
@@ -112,7 +114,8 @@ class Queue:
         self.name = name
         self.durable = durable
         self.temporary = temporary
-        self.owner: str | None = None
+        self.owner: ServerSession | None = None
+        """Of a temporary queue: with whose connection it ends."""
         self.refs: list[Ref] = []
         self.consumers: list[ServerConsumer] = []
         self.ever: list[ServerConsumer] = []
@@ -189,7 +192,10 @@ class ServerSession:
         self.consumers: dict[int, ServerConsumer] = {}
         self.tx_sends: list[Stored] = []
         self.tx_acks: list[tuple[Queue, Ref]] = []
-        self.poisoned = False
+        self.poisoned = 0
+        """The code with which the transaction will fail."""
+        self.disconnected: set[int] = set()
+        """Consumers whose queue was deleted."""
         self.incoming: list[bytes] | None = None
 
     # --- commands ---------------------------------------------------------------------------------------------------
@@ -234,6 +240,8 @@ class ServerSession:
             answer = self._execute(frame, packet)
         except Refusal as refusal:
             refused = refusal
+            if not (self.auto_sends and self.auto_acks) and not isinstance(packet, p.Commit):
+                self.poisoned = self.poisoned or refusal.code  # whatever fails marks the transaction
         counts = packet is None or is_counted(packet)
         if refused is not None and asks:
             text = f"refused {getattr(packet, 'queue_name', '')}"
@@ -288,7 +296,7 @@ class ServerSession:
         if self.auto_sends:
             self.broker.store(message)
         elif self.broker.is_duplicate(message, self.tx_sends):
-            self.poisoned = True
+            self.poisoned = 113
         else:
             self.tx_sends.append(message)
 
@@ -344,16 +352,17 @@ class ServerSession:
         if packet.queue_name in self.broker.queues:
             raise Refusal(101)
         queue = Queue(packet.queue_name, durable=packet.durable, temporary=packet.temporary)
-        queue.owner = self.name if packet.temporary else None
+        queue.owner = self if packet.temporary else None
         self.broker.queues[queue.name] = queue
+        self.broker.gone.discard(queue.name)
 
     def _delete_queue(self, packet: p.DeleteQueue) -> None:
-        queue = self.broker.queues.pop(packet.queue_name, None)
+        queue = self.broker.queues.get(packet.queue_name)
         if queue is None:
             raise Refusal(100)
-        for consumer in queue.consumers:
-            consumer.session.consumers.pop(consumer.id, None)
-            consumer.session.send(encode(p.DisconnectConsumer(consumer.id), consumer.session.channel, NEWEST))
+        if queue.consumers:
+            raise Refusal(104)
+        self.broker.delete_queue(queue)
 
     def _flow(self, packet: p.FlowToken) -> None:
         consumer = self.consumers.get(packet.consumer_id)
@@ -387,6 +396,8 @@ class ServerSession:
     def _acknowledge(self, packet: Any) -> None:
         consumer = self.consumers.get(packet.consumer_id)
         wanted = packet.message_id
+        if consumer is None and packet.consumer_id in self.disconnected:
+            raise Refusal(104)
         if consumer is None or all(ref.message.id != wanted for ref in consumer.delivering):
             self.broker.remark(
                 f"an acknowledgement of message {wanted}, which consumer {packet.consumer_id} does not have"
@@ -410,8 +421,9 @@ class ServerSession:
     def _commit(self, _: p.Commit) -> None:
         broker = self.broker
         if self.poisoned or any(broker.is_duplicate(message, []) for message in self.tx_sends):
+            code = self.poisoned or 113
             self._undo()
-            raise Refusal(113)
+            raise Refusal(code)
         sends, self.tx_sends = self.tx_sends, []
         acks, self.tx_acks = self.tx_acks, []
         for message in sends:
@@ -421,7 +433,7 @@ class ServerSession:
 
     def _undo(self) -> None:
         self.tx_sends.clear()
-        self.poisoned = False
+        self.poisoned = 0
         acks, self.tx_acks = self.tx_acks, []
         for queue, ref in acks:
             queue.back(ref)
@@ -649,6 +661,9 @@ class ServerConnection:
         if broker.clock.now < broker.started_at + broker.habits.starting:
             self.write(encode(p.ExceptionResponse(112, "starting"), 1, self.version))
             return
+        if broker.locked:
+            self.write(encode(p.ExceptionResponse(105, "no such user"), 1, self.version))
+            return
         if packet.name in broker.sessions:
             broker.remark("the name of a session is used twice")
         if packet.session_channel_id in self.sessions:
@@ -662,6 +677,9 @@ class ServerConnection:
         broker = self.broker
         if self.version == 0:
             broker.remark("a reattachment on a connection of version 0")
+        if not broker.habits.reattaches:
+            self.write(encode(p.ReattachSessionResponse(-1, False), 1, self.version))
+            return
         session = broker.sessions.get(packet.name)
         starting = broker.clock.now < broker.started_at + broker.habits.starting
         if session is None or starting or session.window < 0:
@@ -687,6 +705,9 @@ class ServerConnection:
         self.broker.connections.discard(self)
         for session in list(self.sessions.values()):
             self.broker.destroy(session, failed=True)
+        for queue in list(self.broker.queues.values()):
+            if queue.owner is not None and queue.owner.connection is self:
+                self.broker.delete_queue(queue)
 
 
 @dataclass(slots=True)
@@ -701,7 +722,7 @@ class Ledger:
     refused: set[Key] = field(default_factory=set)
     """Sent to an address that was full."""
     lost: set[Key] = field(default_factory=set)
-    """Not durable, and gone with a crash."""
+    """Gone with a crash because they were not durable, or with their queue."""
 
 
 class Broker:
@@ -722,9 +743,13 @@ class Broker:
         self.ledger = Ledger()
         self.remarks: list[str] = []
         self.up = True
+        self.locked = False
+        """Nobody is let in any more."""
         self.started_at = -1e9
         self.crashes = 0
         self.sessions_lost = 0
+        self.gone: set[str] = set()
+        """Queues that were deleted under their consumers: what is sent to them is lost, and nobody is told."""
         self._ids = 0
         self._pumps: set[str] = set()
         clock.later(TTL_ROUND, self._round)
@@ -767,10 +792,13 @@ class Broker:
         self._ids += 1
         message.id = self._ids
         queue = self.queues.get(address)
-        if queue is None:
+        if queue is None and address not in self.gone:
             return
         self.ledger.stored[message.key] += 1
         self.ledger.order.setdefault(message.key[0], []).append(message.key[1])
+        if queue is None:
+            self.ledger.lost.add(message.key)
+            return
         queue.refs.append(Ref(message))
         self.pump_soon(queue)
 
@@ -877,8 +905,25 @@ class Broker:
                 consumer.queue.consumers.remove(consumer)
             session._cancel(consumer, failed=failed)
         session.consumers.clear()
-        for queue in [queue for queue in self.queues.values() if queue.owner == session.name]:
+        if failed:  # one that is closed leaves its temporary queues to its connection
+            for queue in [queue for queue in self.queues.values() if queue.owner is session]:
+                self.delete_queue(queue)
+
+    def delete_queue(self, queue: Queue) -> None:
+        """A queue ends, with what is in it; its consumers are told."""
+        if self.queues.get(queue.name) is queue:
             del self.queues[queue.name]
+        self.ledger.lost.update(ref.message.key for ref in queue.refs)
+        queue.refs.clear()
+        consumers, queue.consumers = queue.consumers, []
+        if consumers:
+            self.gone.add(queue.name)
+        for consumer in consumers:
+            session = consumer.session
+            self.ledger.lost.update(ref.message.key for ref in consumer.delivering)
+            session.consumers.pop(consumer.id, None)
+            session.disconnected.add(consumer.id)
+            session.send(encode(p.DisconnectConsumer(consumer.id), session.channel, NEWEST))
 
     def _settle(self, session: ServerSession) -> None:
         count = len(session.operations)
@@ -900,13 +945,13 @@ class Broker:
         for session in list(self.sessions.values()):
             self.destroy(session, failed=True)
         for queue in list(self.queues.values()):
+            if queue.temporary or not queue.durable:
+                self.delete_queue(queue)
             for ref in queue.refs:
                 ref.count = 0
                 if not ref.message.durable:
                     self.ledger.lost.add(ref.message.key)
             queue.refs = [ref for ref in queue.refs if ref.message.durable]
-            if queue.temporary or not queue.durable:
-                del self.queues[queue.name]
         self.clock.later(down, self._start)
 
     def stop(self, down: float) -> None:

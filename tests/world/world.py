@@ -16,8 +16,17 @@ from activeclient.engine.link import Link
 from activeclient.engine.requests import Pending
 from activeclient.engine.retry import artemis_policy, initial_policy
 from activeclient.engine.session import Session, SessionConfig, State
-from activeclient.errors import ActiveClientError
-from activeclient.events import Closed, Connected, Detached, Endpoint, GaveUp, Reconnected
+from activeclient.errors import ActiveClientError, JMSSecurityError
+from activeclient.events import (
+    Closed,
+    ConnectAttemptFailed,
+    Connected,
+    ConsumerLost,
+    Detached,
+    Endpoint,
+    GaveUp,
+    Reconnected,
+)
 from tests.world.actors import (
     DONE,
     NOT_SENT,
@@ -29,6 +38,7 @@ from tests.world.actors import (
     Receiver,
     Requester,
     Sender,
+    TemporaryReceiver,
     TransactedProducer,
     body_of,
 )
@@ -76,7 +86,9 @@ class Plan:
     outages: int
     fault_seconds: float
     ending: str
-    """`rest`, or the user closes the connection amid the faults, or it is given up."""
+    """`rest`, or the user closes the connection amid the faults, or it is given up, or the broker lets nobody in."""
+    never_reattaches: bool
+    """The broker is one that lets no session be reattached; or it becomes one, or ceases to be, when it restarts."""
     setups: list[str] = field(default_factory=list)
 
 
@@ -116,7 +128,15 @@ class World:
             outages=0 if lossless else rng.choice((0, 0, 1)),
             fault_seconds=rng.choice((0.06, 0.2, 0.6)),
             ending=rng.choice(("rest",) * 8 + ("close", "give up")),
+            never_reattaches=False,
         )
+        self._more = random.Random(f"more of {seed}")
+        """Decides what was added later, so that older lifetimes are as they were."""
+        more = self._more
+        if not lossless:
+            self.plan.never_reattaches = more.random() < 0.25
+            if self.plan.ending == "give up" and more.random() < 0.5:
+                self.plan.ending = "locked out"
         if not lossless and not self.plan.crashes and not self.plan.outages:
             self.plan.cuts += 1
         self.weather = Weather(
@@ -129,6 +149,7 @@ class World:
                 storage=rng.choice((0.0, 0.004, 0.02, 0.05)),
                 move=rng.choice((0.0, 0.003, 0.02)),
                 starting=0.0 if lossless else rng.choice((0.0, 0.3)),
+                reattaches=not self.plan.never_reattaches,
             ),
         )
         self.outage_until = -1.0
@@ -142,6 +163,8 @@ class World:
         self.receivers: dict[str, Receiver] = {}
         self.sessions: list[Session] = []
         self.problems: list[str] = []
+        self.deleted: set[str] = set()
+        """Queues that an administrator deleted."""
         self.driver = self._client()
         self._populate()
         self.driver.on_connected = self._plan_faults
@@ -187,6 +210,8 @@ class World:
         drawn = rng.sample(
             ("same", "pair", "mover", "requests", "large", "transactions", "stream"), rng.choice((1, 1, 2))
         )
+        if self._more.random() < 0.15:
+            drawn[self._more.randrange(len(drawn))] = self._more.choice(("temporary", "temporary", "deleted"))
         self.plan.setups = list(self._setups) if self._setups is not None else drawn
         for setup in self.plan.setups:
             getattr(self, f"_make_{setup}")()
@@ -291,6 +316,27 @@ class World:
         )
         self._receiver(session if self.rng.random() < 0.5 else self._session(), queue)
 
+    def _make_temporary(self) -> None:
+        """The queue of the session itself, which ends with the connection on the server."""
+        session = self._session()
+        mode, window = (
+            self.rng.choice(("each", "batch", "individual", "blocking")),
+            self.rng.choice((0, 700, 1 << 20, -1)),
+        )
+        receiver = TemporaryReceiver(self, session, self._rng(), "temporary", mode=mode, window=window)
+        self._producer(session, "p", "temporary", self.rng.randint(10, 60))
+        producer = self.actors[-1]
+        assert isinstance(producer, Producer)
+        producer.behind = receiver
+        self._add(receiver)
+
+    def _make_deleted(self) -> None:
+        """A queue that an administrator deletes under its consumer."""
+        session = self._session()
+        queue = self._queue("deleted")
+        self._preload("d", queue, self.rng.randint(20, 60))
+        self._receiver(session, queue)
+
     def _make_transactions(self) -> None:
         queue = self._queue("committed")
         session = self._session(transacted=True)
@@ -316,7 +362,7 @@ class World:
         for _ in range(plan.outages):
             self.clock.at(begin + rng.random() * plan.fault_seconds, self._long_outage)
         if rng.random() < 0.2:
-            address = rng.choice(list(self.broker.queues))
+            address = rng.choice(list(self.broker.queues) or ["temporary"])
             self.clock.at(begin + rng.random() * plan.fault_seconds, lambda: self.broker.blocked.add(address))
             self.clock.at(begin + plan.fault_seconds + 0.5, self.broker.unblock)
 
@@ -325,9 +371,28 @@ class World:
             self.clock.at(begin + rng.random() * plan.fault_seconds, lambda: self.broker.failing.add(full))
             self.clock.at(begin + plan.fault_seconds, self.broker.unblock)
         if plan.ending != "rest":
-            self.clock.at(
-                begin + rng.random() * plan.fault_seconds, self._close if plan.ending == "close" else self._no_more
-            )
+            end_it = {"close": self._close, "give up": self._no_more, "locked out": self._lock_out}[plan.ending]
+            self.clock.at(begin + rng.random() * plan.fault_seconds, end_it)
+        if "deleted" in plan.setups:
+            self.clock.at(begin + self._more.random() * plan.fault_seconds, self._delete_queue)
+        if self._more.random() < 0.1 and not plan.lossless:
+            self.clock.at(begin + self._more.random() * plan.fault_seconds, self._replace_broker)
+
+    def _delete_queue(self) -> None:
+        self.deleted.add("deleted")
+        queue = self.broker.queues.get("deleted")
+        if queue is not None:
+            self.broker.delete_queue(queue)
+
+    def _replace_broker(self) -> None:
+        """The broker comes back in another version."""
+        self.broker.crash(0.01)
+        self.broker.habits.reattaches = not self.broker.habits.reattaches
+
+    def _lock_out(self) -> None:
+        """The broker is restarted, and its users are others."""
+        self.broker.locked = True
+        self.broker.crash(0.01)
 
     def _close(self) -> None:
         self.driver.engine.close(self.clock.now)
@@ -341,10 +406,19 @@ class World:
     def ended(self) -> bool:
         """Was the connection closed or given up, so that whatever waits fails?"""
         engine = self.driver.engine
-        return engine.closed or engine.gave_up is not None
+        return (
+            engine.closed
+            or engine.gave_up is not None
+            or (self.broker.locked and all(session.state is State.CLOSED for session in self.sessions))
+        )
+
+    @property
+    def ends(self) -> bool:
+        """Will it end, although it looks at rest now?"""
+        return self.broker.locked or self.outage_until >= 1e9
 
     def _long_outage(self) -> None:
-        self.outage_until = self.clock.now + self.plan.ttl + 4
+        self.outage_until = max(self.outage_until, self.clock.now + self.plan.ttl + 4)
         self.cut()
 
     @property
@@ -489,7 +563,7 @@ class World:
             while clock.now < self.faults_end + REST:
                 clock.step(self.faults_end + REST)
                 count += 1
-                if count & 15 == 0 and clock.now > self.quiet_from and (self.ended or self.at_rest):
+                if count & 15 == 0 and clock.now > self.quiet_from and (self.ended or (self.at_rest and not self.ends)):
                     break
             if self.ended:
                 late = clock.now + LATE
@@ -499,7 +573,7 @@ class World:
             self.problems.append(str(error))
         if self.ended:
             self._judge_end()
-        elif self.plan.ending == "give up" and self.outage_until >= 1e9:
+        elif self.ends:
             self.problems.append("the connection was not given up")
         elif not self.at_rest:
             self.problems.append(
@@ -620,6 +694,9 @@ class World:
                     problems.append(f"{key} was received again and not marked as redelivered")
             if receiver.strict and self.plan.lossless and count != 1 and not isinstance(receiver, Mover):
                 problems.append(f"{key} was marked as redelivered")
+        if receiver.queue in self.deleted and not self.ended:
+            self._judge_deleted(receiver)
+            return
         senders = [sender for sender in self.senders.values() if sender.address == receiver.queue]
         for sender in senders:
             order = ledger.order.get(sender.name, [])
@@ -634,6 +711,12 @@ class World:
             first = [place[number] for name, number in seen if name == sender.name and number in place]
             if first != sorted(first):
                 problems.append(f"{receiver.queue} was received in the order {first}")
+
+    def _judge_deleted(self, receiver: Receiver) -> None:
+        """Its application is told, once, or was refused the consumer."""
+        told = sum(isinstance(event, ConsumerLost) for _, event in self.driver.log)
+        if told != (0 if receiver.refused else 1):
+            self.problems.append(f"the loss of the consumer of {receiver.queue} was told {told} times")
 
     def _judge_mover(self, mover: Mover) -> None:
         ledger = self.broker.ledger
@@ -672,8 +755,12 @@ class World:
                 if connected or first:
                     problems.append(f"{when:.4f}: reconnected twice")
                 connected = True
-            elif isinstance(event, GaveUp) and self.plan.ending == "give up":
+            elif isinstance(event, GaveUp) and (self.ends or self.plan.ending == "give up"):
                 gave_up += 1
+                if self.broker.locked and not isinstance(event.reason, JMSSecurityError):
+                    problems.append(f"{when:.4f}: gave up, locked out: {event.reason!r}")
+            elif isinstance(event, ConnectAttemptFailed) and isinstance(event.reason, JMSSecurityError):
+                problems.append(f"{when:.4f}: locked out, and tries again")
             elif isinstance(event, GaveUp):
                 problems.append(f"{when:.4f}: gave up: {event.reason!r}")
         if gave_up > 1:
