@@ -290,6 +290,13 @@ class ClientEngine:
         if self.sessions.get(session.channel_id) is session:
             del self.sessions[session.channel_id]
 
+    @property
+    def gates_open(self) -> bool:
+        """Does any session still wait for the end of the one before it?"""
+        return any(
+            session.recovery is not None and not session.recovery.gate_passed for session in self.sessions.values()
+        )
+
     def session_ready(self, now: float) -> None:
         """A new session became usable, or could not be made."""
         self._check_established(now)

@@ -109,6 +109,8 @@ class Recovery:
         self.reason = reason
         self.began = now
         self.rolled_back = False
+        self.gate_passed = session.gate is None
+        """Has the server done with the session before?"""
         self.in_doubt: list[bytes | str | None] = []
         self._resend: list[Entry] = []
         self._unsettled: Request | None = None
@@ -303,7 +305,11 @@ class Recovery:
             answer = yield session.request_of(UniqueAddMetadata(GATE_KEY, name, True))
             taken = answer.error is not None and answer.error.code == DUPLICATE_METADATA
             if not taken or session.client.now >= deadline:
-                return
+                break
+            yield None
+        self.gate_passed = True
+        # What one session made others use: a temporary queue goes with the session before, whoever consumes from it.
+        while session.client.gates_open and session.client.now < deadline:
             yield None
 
     def _settle_commit(self, commit: Request) -> Steps:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from activeclient.engine.recovery import AGAIN
+from activeclient.engine.recovery import AGAIN, DUPLICATE_METADATA, GATE_PAUSE, GATE_SECONDS
 from activeclient.engine.requests import SendToken
-from activeclient.engine.session import State
+from activeclient.engine.session import SessionConfig, State
 from activeclient.errors import (
     DuplicateIDError,
     OutcomeUnknown,
@@ -308,6 +308,7 @@ REPEATED = [
     p.AddMetadataV2("k", "v"),
     p.UniqueAddMetadata("k", "v"),
     p.SessionStop(),
+    p.SessionClose(),
     p.XAIndoubtXids(),
     p.XAGetTimeout(),
     p.XASetTimeout(5),
@@ -335,7 +336,7 @@ def test_a_request_that_can_be_made_again_is_and_knows_whether_it_may_have_been_
 
 
 @pytest.mark.parametrize("reached", [True, False])
-@pytest.mark.parametrize("packet", [p.Rollback(), p.ConsumerClose(0), p.SessionClose()], ids=repr)
+@pytest.mark.parametrize("packet", [p.Rollback(), p.ConsumerClose(0)], ids=repr)
 def test_what_the_loss_itself_has_done_is_done(packet, reached):
     peer = Peer().begin()
     if not reached:
@@ -369,7 +370,8 @@ def test_the_verbs_of_a_branch_in_work_fail_with_the_resource_manager(packet):
 def test_the_consumer_that_was_being_made_twice_is_made_once():
     peer = Peer().begin()
     consumer = peer.consume()
-    request = peer.request(consumer.create_packet())  # as the renewal of a consumer does
+    request = peer.request(consumer.create_packet())
+    request.bound = True  # as the renewal of a consumer does
     out = rebuild(peer, peer.recreate())
     assert kinds(out).count(p.CreateConsumer) == 1
     assert request.done
@@ -529,3 +531,69 @@ def test_a_frame_of_an_earlier_channel_is_moved_to_the_present_one():
     peer = Peer().begin()
     frame = encode(p.SessionStop(), 5, NEWEST)
     assert peer.session.on_this_channel(frame) == encode(p.SessionStop(), peer.session.channel_id, NEWEST)
+
+
+# --- the session before ----------------------------------------------------------------------------------------------
+
+
+def claims(out):
+    return [packet for packet in out if isinstance(packet, p.UniqueAddMetadata)]
+
+
+def gated():
+    peer = Peer().begin(gate=True, window=-1)
+    peer.say(p.NullResponse(-1))  # to its claim
+    return peer
+
+
+def test_a_session_that_cannot_be_reattached_claims_a_name_of_its_own():
+    peer = Peer().up()
+    peer.session = peer.engine.create_session(SessionConfig(gate=True, window=-1), peer.now)
+    peer.serve()
+    peer.sent()
+    (claim,) = claims(peer.created())
+    assert claim.requires_confirmation
+
+
+def test_a_session_that_can_be_reattached_claims_nothing():
+    peer = Peer().up()
+    peer.session = peer.engine.create_session(SessionConfig(gate=True, window=1000), peer.now)
+    peer.serve()
+    peer.sent()
+    assert not claims(peer.created())
+
+
+def test_a_new_session_waits_until_the_one_before_has_let_go_of_its_name():
+    peer = gated()
+    consumer = peer.consume()
+    (claim,) = claims(peer.recreate())
+    assert peer.say(p.ExceptionResponse(DUPLICATE_METADATA, "taken")) == []  # the old one is still there
+    peer.pass_time(GATE_PAUSE)
+    assert claims(peer.sent()) == [claim]
+    out = peer.say(p.NullResponse(-1))
+    assert kinds(out) == [p.CreateConsumer]
+    assert not consumer.closed
+
+
+def test_it_does_not_wait_for_ever():
+    peer = gated()
+    peer.consume()
+    peer.recreate()
+    for _ in range(1000):
+        out = peer.say(p.ExceptionResponse(DUPLICATE_METADATA, "taken"))
+        if out:
+            break
+        peer.pass_time(GATE_PAUSE)
+        peer.sent()
+    assert kinds(out) == [p.CreateConsumer]
+    assert peer.now <= 100 + GATE_SECONDS + 2  # the pause before the attempt, too
+
+
+def test_the_loss_of_the_link_ends_the_pause():
+    peer = gated()
+    peer.recreate()
+    peer.say(p.ExceptionResponse(DUPLICATE_METADATA, "taken"))
+    peer.lose()
+    peer.pass_time(GATE_PAUSE)
+    assert peer.sent() == []
+    assert len(claims(peer.recreate())) == 1
