@@ -468,7 +468,7 @@ def test_who_reads_a_body_when_its_session_is_made_anew_hears_of_it_at_once():
     assert consumer.credits == 0
 
 
-# --- what comes again although it was acknowledged ---------------------------------------------------------------------
+# --- what comes again although it was acknowledged -------------------------------------------------------------------
 
 
 def acknowledged_and_lost(way):
