@@ -89,7 +89,11 @@ def test_a_cut_lets_exactly_the_bytes_before_its_position_pass(
     upstream: Upstream, before: Cutter, connect: Connect, direction: Direction, position: int
 ) -> None:
     before.plan([Cut(direction, position)])
-    client = connect()
+    try:
+        client = connect()
+    except ConnectionResetError:
+        assert position == 0  # cut before the system had told us that we are connected
+        return
     server = upstream.accept()
     sender, receiver = (client, server) if direction is Direction.TO_BROKER else (server, client)
     writer = threading.Thread(target=_send_quietly, args=(sender, bytes(400_000)))
