@@ -370,8 +370,10 @@ def test_the_verbs_of_a_branch_in_work_fail_with_the_resource_manager(packet):
 def test_the_consumer_that_was_being_made_twice_is_made_once():
     peer = Peer().begin()
     consumer = peer.consume()
-    request = peer.request(consumer.create_packet())
-    request.bound = True  # as the renewal of a consumer does
+    request = peer.session.request_of(consumer.create_packet())  # as the renewal of a consumer does
+    request.bound = True
+    peer.session.submit(request)
+    peer.serve()
     out = rebuild(peer, peer.recreate())
     assert kinds(out).count(p.CreateConsumer) == 1
     assert request.done
