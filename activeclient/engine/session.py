@@ -886,6 +886,7 @@ class Session:
 
     def _recreate(self, reason: ActiveClientError | None, now: float) -> None:
         self.fence = None
+        self.resume_at = None  # of the recovery before this one
         self._enter(State.RECREATING, now)  # before anything ends: what that sets free must not be sent yet
         self.recovery = Recovery(self, reason or ClosedError("the connection was lost"), now, self.recovery)
         self.epoch += 1

@@ -433,6 +433,36 @@ def test_a_recreation_in_the_midst_of_a_renewal_makes_the_consumer_once():
     assert not consumer.acknowledge(first)
 
 
+def test_the_second_step_of_a_renewal_that_waits_for_room_is_over_with_its_session():
+    peer, consumer, *_ = cut_while_streaming(renewed=False)
+    buffer = peer.session.buffer
+    close = buffer.next_id - 1
+    buffer.limit = 50
+    peer.send(b"x" * 100, duplicate_id=b"d")
+    peer.sent()
+    assert peer.say(peer.confirm(close)) == []  # no room for the CreateConsumer
+    buffer.limit = 100_000
+    out = peer.recreate()
+    assert [type(packet) for packet in out] == [p.CreateConsumer]
+    out = peer.say(peer.confirm(), DEFINED)
+    assert p.CreateConsumer not in map(type, out)
+    assert consumer.id in peer.session.consumers
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_consumer_that_is_closed_amid_its_renewal_is_not_made_in_a_new_session(reached):
+    """As its user closes it: it is forgotten at once, and closed on the server when its turn comes."""
+    peer, consumer, *_ = cut_while_streaming(renewed=False)
+    if reached:
+        peer.say(peer.confirm())  # the CreateConsumer is on its way
+    consumer.closed = True
+    peer.session.consumers.pop(consumer.id)
+    close = peer.request(p.ConsumerClose(consumer.id))
+    out = peer.recreate()
+    assert not {p.CreateConsumer, p.FlowToken} & set(map(type, out))
+    assert close.done
+
+
 def test_a_body_that_streams_when_its_session_is_lost_ends_with_an_error():
     peer, consumer = consuming(window=-1)
     peer.say(*large(peer, consumer, 1, bytes(95), pieces=4))

@@ -286,6 +286,19 @@ def test_a_divergence_while_rebuilding_begins_again():
     assert peer.session.usable
 
 
+def test_a_divergence_lets_nothing_go_that_waited_behind_what_it_ends():
+    peer = Peer().begin()
+    undo, question = peer.request(p.Rollback()), peer.request(p.QueueQuery("q"))
+    peer.sent()
+    out = peer.say(p.PacketsConfirmed(77))
+    assert [type(packet) for packet in out] == [p.SessionClose, p.CreateSessionV2]
+    assert undo.done
+    out = peer.created()
+    assert p.QueueQuery in map(type, out)
+    assert len(peer.session.buffer) == len(out)
+    assert not question.done
+
+
 def test_credits_of_the_old_session_count_no_more():
     peer = Peer().begin(producer_window=1000)
     pool = peer.session.want_credits("q", 100)

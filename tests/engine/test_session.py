@@ -137,6 +137,20 @@ def test_a_refused_send_fails_alone_and_is_not_counted():
     assert len(peer.session.buffer) == 0
 
 
+def test_what_waits_for_room_goes_on_when_the_commands_before_it_were_all_refused():
+    """No confirmation follows then that could say so."""
+    peer = Peer().begin(window=100)
+    consumer = peer.consume(window=100)
+    tokens = [peer.send(b"a" * 60), peer.send(b"b" * 60)]
+    peer.sent()
+    request = peer.request(p.QueueQuery("known"))
+    consumer.consumed(100)
+    assert peer.sent() == []
+    out = peer.say(*[p.ExceptionResponse(210, "full", token.correlation_id) for token in tokens])
+    assert [type(packet) for packet in out if not isinstance(packet, p.PacketsConfirmed)] == [p.FlowToken, p.QueueQuery]
+    assert not request.done
+
+
 def test_a_refused_send_that_nobody_waits_for_is_told_to_listeners():
     peer = Peer().begin()
     token = peer.send()

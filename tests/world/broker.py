@@ -194,6 +194,7 @@ class ServerSession:
         self.tx_acks: list[tuple[Queue, Ref]] = []
         self.poisoned = 0
         """The code with which the transaction will fail."""
+        self.metadata: dict[str, str] = {}
         self.disconnected: set[int] = set()
         """Consumers whose queue was deleted."""
         self.incoming: list[bytes] | None = None
@@ -240,7 +241,7 @@ class ServerSession:
             answer = self._execute(frame, packet)
         except Refusal as refusal:
             refused = refusal
-            if not (self.auto_sends and self.auto_acks) and not isinstance(packet, p.Commit):
+            if not (self.auto_sends and self.auto_acks) and not isinstance(packet, (p.Commit, p.UniqueAddMetadata)):
                 self.poisoned = self.poisoned or refusal.code  # whatever fails marks the transaction
         counts = packet is None or is_counted(packet)
         if refused is not None and asks:
@@ -469,6 +470,12 @@ class ServerSession:
         else:
             self.send(encode(p.ProducerCredits(packet.credits, packet.address), self.channel, NEWEST))
 
+    def _unique(self, packet: p.UniqueAddMetadata) -> None:
+        for session in self.broker.sessions.values():
+            if session is not self and session.metadata.get(packet.key) == packet.data:
+                raise Refusal(114)
+        self.metadata[packet.key] = packet.data
+
     def _nothing(self, _: Packet) -> None:
         """Metadata, producers: the model keeps none."""
 
@@ -571,7 +578,7 @@ HANDLERS: dict[type[Packet], Callable[[ServerSession, Any], Packet | None]] = {
     p.SessionClose: ServerSession._nothing,
     p.AddMetadata: ServerSession._nothing,
     p.AddMetadataV2: ServerSession._nothing,
-    p.UniqueAddMetadata: ServerSession._nothing,
+    p.UniqueAddMetadata: ServerSession._unique,
     p.CreateProducer: ServerSession._nothing,
     p.RemoveProducer: ServerSession._nothing,
 }
@@ -707,7 +714,7 @@ class ServerConnection:
             self.broker.destroy(session, failed=True)
         for queue in list(self.broker.queues.values()):
             if queue.owner is not None and queue.owner.connection is self:
-                self.broker.delete_queue(queue)
+                self.broker.delete_queue(queue, tell=False)
 
 
 @dataclass(slots=True)
@@ -907,10 +914,10 @@ class Broker:
         session.consumers.clear()
         if failed:  # one that is closed leaves its temporary queues to its connection
             for queue in [queue for queue in self.queues.values() if queue.owner is session]:
-                self.delete_queue(queue)
+                self.delete_queue(queue, tell=False)
 
-    def delete_queue(self, queue: Queue) -> None:
-        """A queue ends, with what is in it; its consumers are told."""
+    def delete_queue(self, queue: Queue, *, tell: bool = True) -> None:
+        """A queue ends, with what is in it; its consumers are told, but when it was temporary and its time was over."""
         if self.queues.get(queue.name) is queue:
             del self.queues[queue.name]
         self.ledger.lost.update(ref.message.key for ref in queue.refs)
@@ -921,6 +928,8 @@ class Broker:
         for consumer in consumers:
             session = consumer.session
             self.ledger.lost.update(ref.message.key for ref in consumer.delivering)
+            if not tell:
+                continue
             session.consumers.pop(consumer.id, None)
             session.disconnected.add(consumer.id)
             session.send(encode(p.DisconnectConsumer(consumer.id), session.channel, NEWEST))

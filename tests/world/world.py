@@ -87,6 +87,10 @@ class Plan:
     fault_seconds: float
     ending: str
     """`rest`, or the user closes the connection amid the faults, or it is given up, or the broker lets nobody in."""
+    handshake: float
+    """Seconds; in more than 2 of them a session that waits for the end of the one before goes on without it."""
+    gate: bool
+    """A recreation waits until the session before is gone."""
     never_reattaches: bool
     """The broker is one that lets no session be reattached; or it becomes one, or ceases to be, when it restarts."""
     setups: list[str] = field(default_factory=list)
@@ -128,11 +132,15 @@ class World:
             outages=0 if lossless else rng.choice((0, 0, 1)),
             fault_seconds=rng.choice((0.06, 0.2, 0.6)),
             ending=rng.choice(("rest",) * 8 + ("close", "give up")),
+            handshake=1.5,
+            gate=False,
             never_reattaches=False,
         )
         self._more = random.Random(f"more of {seed}")
         """Decides what was added later, so that older lifetimes are as they were."""
         more = self._more
+        self.plan.gate = more.random() < 0.7
+        self.plan.handshake = more.choice((1.5, 4.0))
         if not lossless:
             self.plan.never_reattaches = more.random() < 0.25
             if self.plan.ending == "give up" and more.random() < 0.5:
@@ -181,7 +189,7 @@ class World:
             initial_policy(50, 1.5, 400, attempts),
             artemis_policy(50, 1.5, 400, attempts),
             connect_timeout=1.0,
-            handshake_timeout=1.5 + 8 * (self.weather.latency + self.weather.jitter),
+            handshake_timeout=self.plan.handshake + 8 * (self.weather.latency + self.weather.jitter),
         )
         config = ClientConfig(connection_ttl=self.plan.ttl, check_period=self.plan.ttl / 4)
         serial = iter(range(1_000_000))
@@ -196,6 +204,7 @@ class World:
             auto_commit_acks=not transacted,
             min_large_message_size=300,
             producer_window=self.rng.choice((600, 4000, 65536)),
+            gate=self.plan.gate,
         )
         session = self.driver.engine.create_session(config, self.clock.now)
         session.creation = Creation()
