@@ -102,7 +102,9 @@ def test_confirmations_that_cannot_be_do_not_make_a_busy_loop_of_sessions() -> N
 def test_the_good_host_behind_a_bad_one_is_found() -> None:
     bad = HostileServer(lambda talk: talk.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     with bad, HostileServer(lambda talk: talk.serve()) as good:
-        with ServerLocator(f"({bad.url()},{good.url()})?initialConnectAttempts=2&retryInterval=10") as locator:
+        with ServerLocator(
+            f"({bad.url()},{good.url()})?initialConnectAttempts=2&retryInterval=10&connectionLoadBalancingPolicyClassName=FirstElement"
+        ) as locator:
             session = locator.create_session_factory().create_session()
             assert session.query_queue("q").exists
         assert bad.accepted
