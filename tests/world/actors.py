@@ -491,7 +491,7 @@ class Receiver(Actor):
             consumer.individual_acknowledge(message)
         elif self.mode == "blocking":
             individual = self.rng.random() < 0.5
-            if consumer.settle_taken(message, cumulative=not individual):
+            if consumer.settle_taken(message, cumulative=not individual, told=True):
                 kind = IndividualAcknowledge if individual else Acknowledge
                 request = session.submit(session.request_of(kind(consumer.id, message.message_id, True)))
                 self.acking = (request, [key])

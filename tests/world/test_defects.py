@@ -34,10 +34,15 @@ FOCUS: dict[str, tuple[tuple[str, ...] | None, bool | None]] = {
     "nothing_is_delivered_anew_after_damage": (("large",), True),
     "what_the_application_holds_is_delivered_again": (("large",), True),
     "refused_repetitions_are_certain": (("same",), False),
+    "a_stale_acknowledgement_leaves_the_transaction_whole": (("mover",), False),
+    "confirmations_count_before_the_refusals_are_known": (("same",), None),
 }
 """Rare ones: the kind of lifetime that can meet them. All lifetimes would find them too, in more time."""
 
-FIRST_SEED = {"a_stale_acknowledgement_leaves_the_transaction_whole": 1750}
+FIRST_SEED = {
+    "a_stale_acknowledgement_leaves_the_transaction_whole": 100,
+    "confirmations_count_before_the_refusals_are_known": 480,
+}
 """Very rare ones: where to begin, to save time."""
 
 
@@ -124,16 +129,16 @@ def rebuilding_bypasses_the_counter(patch: Patch) -> None:
 
 @defect
 def stale_acknowledgements_are_sent(patch: Patch) -> None:
-    patch.setattr(consumer.Consumer, "settle_taken", lambda self, message, *, cumulative: True)
+    patch.setattr(consumer.Consumer, "settle_taken", lambda self, message, *, cumulative, told=False: True)
 
 
 @defect
 def a_stale_acknowledgement_leaves_the_transaction_whole(patch: Patch) -> None:
     real = consumer.Consumer.settle_taken
 
-    def lenient(self: consumer.Consumer, message: Any, *, cumulative: bool) -> bool:
+    def lenient(self: consumer.Consumer, message: Any, *, cumulative: bool, told: bool = False) -> bool:
         before = self.session.transaction.rollback_only
-        result = real(self, message, cumulative=cumulative)
+        result = real(self, message, cumulative=cumulative, told=told)
         self.session.transaction.rollback_only = before
         return result
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.world.world import live
 
-LIFETIMES = int(os.environ.get("ACTIVECLIENT_LIFETIMES", "1000"))
+LIFETIMES = int(os.environ.get("ACTIVECLIENT_LIFETIMES", "600"))
 FIRST = int(os.environ.get("ACTIVECLIENT_FIRST_LIFETIME", "0"))
 PARTS = 20
 
