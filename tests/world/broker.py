@@ -312,6 +312,8 @@ class ServerSession:
             self._send(Stored(header, b"".join(pieces), large=True))
 
     def _create_consumer(self, packet: p.CreateConsumer) -> Packet:
+        if self.window >= 1 and not self.broker.habits.reattaches and not self.broker.replaced:
+            self.broker.remark("a consumer whose messages are held when its connection is gone, for nobody")
         queue = self.broker.queues.get(packet.queue_name)
         if queue is None:
             raise Refusal(100)
@@ -752,6 +754,8 @@ class Broker:
         self.up = True
         self.locked = False
         """Nobody is let in any more."""
+        self.replaced = False
+        """It came back in another version, which nobody could know who asked before."""
         self.started_at = -1e9
         self.crashes = 0
         self.sessions_lost = 0

@@ -35,6 +35,9 @@ FOCUS: dict[str, tuple[tuple[str, ...] | None, bool | None]] = {
     "what_the_application_holds_is_delivered_again": (("large",), True),
     "refused_repetitions_are_certain": (("same",), False),
     "a_stale_acknowledgement_leaves_the_transaction_whole": (("mover",), False),
+    "temporary_queues_are_not_made_again": (("temporary",), False),
+    "fences_of_transactions_have_names": (("mover",), True),
+    "consumers_of_deleted_queues_are_not_told": (("deleted",), None),
     "confirmations_count_before_the_refusals_are_known": (("same",), None),
 }
 """Rare ones: the kind of lifetime that can meet them. All lifetimes would find them too, in more time."""
@@ -327,6 +330,47 @@ def requests_survive_their_connection(patch: Patch) -> None:
         return real(self, error, now)
 
     patch.setattr(session.Session, "fail", lenient)
+
+
+@defect
+def temporary_queues_are_not_made_again(patch: Patch) -> None:
+    patch.setattr(
+        session.Session, "temporary_queues", property(lambda self: {}, lambda self, value: None), raising=False
+    )
+
+
+@defect
+def fences_of_transactions_have_names(patch: Patch) -> None:
+    real = session.Session._fence
+
+    def named(self: session.Session, strays: int, now: float) -> None:
+        kept = self.transacted_sends, self.transacted_acks
+        self.transacted_sends = self.transacted_acks = False
+        real(self, strays, now)
+        self.transacted_sends, self.transacted_acks = kept
+
+    patch.setattr(session.Session, "_fence", named)
+
+
+@defect
+def who_is_locked_out_goes_on_knocking(patch: Patch) -> None:
+    patch.setattr(client, "JMSSecurityError", type("Never", (Exception,), {}))
+
+
+@defect
+def consumers_of_deleted_queues_are_not_told(patch: Patch) -> None:
+    patch.setattr(session.Session, "consumer_lost", lambda self, consumer, error: None)
+
+
+@defect
+def a_server_that_never_reattaches_is_believed_to(patch: Patch) -> None:
+    """Its sessions outlive their sockets then, and hold what was delivered to them."""
+    real = session.Session._on_probed
+
+    def credulous(self: session.Session, name: str, packet: Any, now: float) -> None:
+        real(self, name, type(packet)(-1, True), now)
+
+    patch.setattr(session.Session, "_on_probed", credulous)
 
 
 @defect

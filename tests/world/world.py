@@ -396,6 +396,7 @@ class World:
     def _replace_broker(self) -> None:
         """The broker comes back in another version."""
         self.broker.crash(0.01)
+        self.broker.replaced = True
         self.broker.habits.reattaches = not self.broker.habits.reattaches
 
     def _lock_out(self) -> None:
