@@ -16,7 +16,13 @@ from activeclient.client.rate import RateLimit
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.requests import Request
 from activeclient.engine.session import State
-from activeclient.errors import ClosedError, ConnectionLost, IllegalStateError, UnreadableMessageError
+from activeclient.errors import (
+    ClosedError,
+    ConnectionLost,
+    IllegalStateError,
+    OutcomeUnknown,
+    UnreadableMessageError,
+)
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.packets import Acknowledge, ConsumerClose, Expired, IndividualAcknowledge
 
@@ -221,7 +227,11 @@ class ClientConsumer:
         """Acknowledge every message delivered up to this one, on the wire when ackBatchSize is reached.
 
         Late acknowledgements, of messages that an earlier session generation delivered, are dropped: those messages
-        come again.
+        come again, and are acknowledged then without being seen twice.
+
+        Raises:
+            OutcomeUnknown: With blockOnAcknowledge: the session was lost before the broker confirmed it; the messages
+                may come again, so go on receiving.
         """
         self._acknowledge(message, individual=False)
 
@@ -252,11 +262,18 @@ class ClientConsumer:
     def _acknowledge_and_wait(self, message: CoreMessage, *, individual: bool) -> None:
         engine = self.engine
         session = engine.session
+        late = self._came_before_the_loss(message)
         if not engine.settle_taken(message, cumulative=not individual, told=True):
+            if late and not session.transacted_acks:  # in a transaction `commit` says it
+                raise OutcomeUnknown("the session was lost since the message came; it comes again")
             return
         kind = IndividualAcknowledge if individual else Acknowledge
         request: Request = session.submit(session.request_of(kind(engine.id, message.message_id, True)))
         self._calls.outcome(request)
+
+    def _came_before_the_loss(self, message: CoreMessage) -> bool:
+        origin = message.origin
+        return origin is not None and origin.consumer is self.engine and origin.epoch != self.engine.session.epoch
 
     def holds(self, message: CoreMessage) -> bool:
         """Did this consumer deliver the message in the session's present life? Else it is delivered again."""

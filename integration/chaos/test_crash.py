@@ -62,7 +62,7 @@ def test_a_broker_that_is_killed_loses_and_repeats_nothing(private_broker: Broke
         )
         traffic.run(
             ledger,
-            lambda: receive_numbers(consumer, ledger, lambda: not sender.is_alive(), confirmed=True),
+            lambda: receive_numbers(consumer, ledger, lambda: not sender.is_alive(), confirmed=True, recreated=True),
         )
         for _ in range(amount.kills):
             time.sleep(0.3)  # traffic between the kills
@@ -87,4 +87,5 @@ def test_a_broker_that_is_killed_loses_and_repeats_nothing(private_broker: Broke
         report.notes.append(f"failover events: {listener.kinds}")
     if max(back) > 2.0:
         report.notes.append(f"back {max(back):.1f} s after the broker")
-    report.check(reattached=False)
+    # Acknowledgements are waited for, and the outcome of one that the crash met is unknown: its message may come again.
+    report.check(reattached=False, once=False)

@@ -52,14 +52,17 @@ def test_large_bodies_arrive_whole(artemis: Broker, cutter: Cutter, amount: Amou
                     sending, producer, ledger, chopper.done.is_set, size=_size, minimum=60, in_flight=60
                 ),
             )
-            traffic.run(ledger, lambda: receive_numbers(consumer, ledger, lambda: not sender.is_alive()))
+            traffic.run(
+                ledger,
+                lambda: receive_numbers(
+                    consumer, ledger, lambda: not sender.is_alive(), recreated=not reattaches(artemis)
+                ),
+            )
             traffic.join()
         report.cuts, report.inside = chopper.main, chopper.further
         wait_settled(ledger)
         factory.wait_until_connected(10)
         check_buffers(ledger, sending, receiving)
         consumer.close()
-    faults = report.wrong(reattached=False)
-    assert faults == [], faults
     # A body damaged by the broker's replay is delivered anew, so a large message may come flagged as redelivered.
     report.check(reattached=False)

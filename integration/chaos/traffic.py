@@ -10,11 +10,14 @@ import contextlib
 import itertools
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 
 from activeclient.client.consumer import ClientConsumer
 from activeclient.client.producer import ClientProducer
 from activeclient.client.session import ClientSession
+from activeclient.errors import LargeMessageError, OutcomeUnknown
+from activeclient.wire.properties import DUPLICATE_ID_NAME
 from integration.artemis import Broker
 from integration.chaos.ledger import Ledger, body_of
 
@@ -87,15 +90,21 @@ def send_numbers(
     durable: bool = True,
     blocking: bool = False,
     in_flight: int = IN_FLIGHT,
+    identified: bool = False,
 ) -> None:
-    """Send 0, 1, 2, ... until *enough*, with a completion handler or *blocking*; check the buffer's bound."""
+    """Send 0, 1, 2, ... until *enough*, with a completion handler or *blocking*; check the buffer's bound.
+
+    *identified*: with duplicate ids of our own, which messages that are not durable do not get by themselves."""
     number = 0
+    run = uuid.uuid4().bytes
     bound_checked = session.engine.windowed
     limit = session.engine.buffer.limit
     while (number < minimum or not enough()) and number < maximum:
         _wait_for_consumers(ledger, in_flight)
         length = size if isinstance(size, int) else size(number)
         message = session.create_message(durable, body=body_of(number, length))
+        if identified:
+            message.properties[DUPLICATE_ID_NAME] = run + number.to_bytes(8, "big")
         ledger.sent[number] = length
         if blocking:
             producer.send(message)
@@ -130,9 +139,11 @@ def receive_numbers(
     *,
     read: Callable[[object], bytes] | None = None,
     confirmed: bool = False,
+    recreated: bool = False,
 ) -> None:
     """Receive and acknowledge until *enough* and everything expected is there. *confirmed*: an acknowledgement that
-    returns is confirmed by the broker (blockOnAcknowledge)."""
+    returns is confirmed by the broker (blockOnAcknowledge). *recreated*: sessions may be lost, and then a body that is
+    still streaming in, or an acknowledgement that is waited for, says so; the message comes again."""
     moved = time.monotonic()
     while True:
         message = consumer.receive(0.25)
@@ -143,8 +154,13 @@ def receive_numbers(
                 raise AssertionError(f"nothing came for {STALL} s: {ledger.lost} of {len(ledger.sent)} are missing")
             continue
         moved = time.monotonic()
-        number = ledger.took(message, read(message) if read is not None else None)
-        message.acknowledge()
+        try:
+            number = ledger.took(message, read(message) if read is not None else None)
+            message.acknowledge()
+        except (LargeMessageError, OutcomeUnknown):
+            if not recreated:
+                raise
+            continue
         if confirmed:
             ledger.acknowledged.add(number)
 
