@@ -139,7 +139,8 @@ class World:
         self._more = random.Random(f"more of {seed}")
         """Decides what was added later, so that older lifetimes are as they were."""
         more = self._more
-        self.plan.gate = more.random() < 0.7
+        # Always for temporary queues, as every connection that recreates has it: without, theirs may go unnoticed.
+        self.plan.gate = more.random() < 0.7 or "temporary" in self.plan.setups
         self.plan.handshake = more.choice((1.5, 4.0))
         if not lossless:
             self.plan.never_reattaches = more.random() < 0.25
