@@ -139,8 +139,7 @@ class World:
         self._more = random.Random(f"more of {seed}")
         """Decides what was added later, so that older lifetimes are as they were."""
         more = self._more
-        # Always for temporary queues, as every connection that recreates has it: without, theirs may go unnoticed.
-        self.plan.gate = more.random() < 0.7 or "temporary" in self.plan.setups
+        self.plan.gate = more.random() < 0.7
         self.plan.handshake = more.choice((1.5, 4.0))
         if not lossless:
             self.plan.never_reattaches = more.random() < 0.25
@@ -205,7 +204,8 @@ class World:
             auto_commit_acks=not transacted,
             min_large_message_size=300,
             producer_window=self.rng.choice((600, 4000, 65536)),
-            gate=self.plan.gate,
+            # Always for temporary queues, as every connection that recreates has it: else their end may go unnoticed.
+            gate=self.plan.gate or "temporary" in self.plan.setups,
         )
         session = self.driver.engine.create_session(config, self.clock.now)
         session.creation = Creation()
