@@ -48,7 +48,7 @@ from tests.world.driver import Driver
 from tests.world.network import Connection, Weather
 
 STEPS = 60_000
-REST = 75.0
+REST = 60.0
 """Seconds after the last fault within which everything must be at rest."""
 LATE = 8.0
 """Seconds in which what was under way when the connection ended may still arrive at the broker."""
