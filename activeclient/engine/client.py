@@ -82,6 +82,10 @@ class ClientConfig:
     version: int = versions.NEWEST
 
 
+PLACEHOLDER_NODE = "00000000-0000-0000-0000-000000000000"
+"""Of whom Artemis 2.57 tells before a login: no member, with `localhost:61616` as a backup that must never be tried."""
+
+
 class ClientEngine:
     """The client's side of one connection. See `ports.Engine` for how a driver uses it.
 
@@ -479,6 +483,8 @@ class ClientEngine:
                 self._diverged(owner, error, now)
 
     def _on_topology(self, packet: ClusterTopology | ClusterTopologyV2 | ClusterTopologyV3 | ClusterTopologyV4) -> None:
+        if packet.node_id == PLACEHOLDER_NODE:
+            return
         if packet.exit:
             change = TopologyChanged(packet.node_id, None, None, True)
         else:

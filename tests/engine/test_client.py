@@ -411,6 +411,23 @@ def test_a_member_is_told_once_in_every_form_and_again_when_it_goes(told):
     assert peer.told(TopologyChanged)[1:] == [TopologyChanged("n", None, None, True)]
 
 
+def test_the_placeholder_that_a_broker_names_before_a_login_is_no_backup():
+    peer = Peer().up()
+    nobody = "00000000-0000-0000-0000-000000000000"
+    elsewhere = TransportConfiguration("PRE_AUTH_CONNECTOR", "y", {"host": "localhost", "port": "61616"})
+    peer.say(
+        p.ClusterTopologyV4(False, nobody, 1, transport("a"), elsewhere, True, None, None, 136),
+        p.ClusterTopologyV2(True, nobody, 2),
+    )
+    assert peer.told(TopologyChanged) == []
+    endpoints = peer.engine.endpoints
+    endpoints.begin_outage()
+    tried = [endpoints.next()]
+    while not endpoints.round_complete():
+        tried.append(endpoints.next())
+    assert all(endpoint.host != "localhost" for endpoint in tried)
+
+
 @pytest.mark.parametrize(
     "parameters",
     [
