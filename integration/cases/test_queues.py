@@ -38,6 +38,7 @@ from integration.conftest import MakeBroker
 from integration.cutter import Cutter, Direction
 
 
+@pytest.mark.reattach
 @pytest.mark.parametrize("consumed", [True, False], ids=["with-consumer", "without-consumer"])
 def test_a_temporary_queue_is_kept_by_a_reattachment_with_its_messages(
     line: Cutter, opened: Opened, queue: str, consumed: bool
