@@ -82,6 +82,12 @@ class ClientConfig:
     version: int = versions.NEWEST
 
 
+NO_NODE = "00000000-0000-0000-0000-000000000000"
+PLACEHOLDER = "PRE_AUTH_CONNECTOR"
+"""What Artemis 2.57 tells of before anybody has logged in (CoreProtocolManager): a node that does not exist, whose
+backup is localhost:61616. Whoever believes it fails over to a broker that has nothing to do with ours."""
+
+
 class ClientEngine:
     """The client's side of one connection. See `ports.Engine` for how a driver uses it.
 
@@ -479,6 +485,8 @@ class ClientEngine:
                 self._diverged(owner, error, now)
 
     def _on_topology(self, packet: ClusterTopology | ClusterTopologyV2 | ClusterTopologyV3 | ClusterTopologyV4) -> None:
+        if packet.node_id == NO_NODE:
+            return
         if packet.exit:
             change = TopologyChanged(packet.node_id, None, None, True)
         else:
@@ -614,7 +622,7 @@ class ClientEngine:
 
 def _endpoint(connector: TransportConfiguration | None) -> Endpoint | None:
     """Where a connector of the topology listens; None for one that is not reached over TCP."""
-    if connector is None:
+    if connector is None or connector.name == PLACEHOLDER:
         return None
     host, port = connector.params.get("host"), connector.params.get("port")
     if not isinstance(host, str) or not 0 < len(host) <= MAX_HOST or not host.isprintable() or " " in host:
