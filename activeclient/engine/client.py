@@ -620,7 +620,7 @@ class ClientEngine:
 
 def _endpoint(connector: TransportConfiguration | None) -> Endpoint | None:
     """Where a connector of the topology listens; None for one that is not reached over TCP."""
-    if connector is None:
+    if connector is None or connector.name == PLACEHOLDER:
         return None
     host, port = connector.params.get("host"), connector.params.get("port")
     if not isinstance(host, str) or not 0 < len(host) <= MAX_HOST or not host.isprintable() or " " in host:

@@ -193,8 +193,14 @@ class Consumer:
         self.balance -= body.header_size
         if self.absorbing and self._absorb(message, body):
             return
-        self.asking = False
         message.body_follows(body)
+        if self.acknowledged is not None and self.acknowledged.comes_again(message):
+            body.discard()
+            self.large = message
+            self._acknowledge_again(message)
+            self.consumed(body.header_size)
+            return
+        self.asking = False
         message.origin = self.origin
         self.held += body.header_size
         self.large = message
@@ -235,11 +241,13 @@ class Consumer:
         assert acknowledged is not None
         acknowledged.late(message.message_id, message.fingerprint)
         for position, waiting in enumerate(self.buffer):
-            if waiting.stream is None and acknowledged.comes_again(waiting):
+            if acknowledged.comes_again(waiting):
                 del self.buffer[position]
-                self.held -= waiting.frame_size
+                stream = waiting.stream
+                held = waiting.frame_size if stream is None else stream.header_size
+                self.held -= held
                 self._acknowledge_again(waiting)
-                self.consumed(waiting.frame_size)
+                self.consumed(held if stream is None else held + stream.discard())
                 break
 
     def _acknowledge_again(self, message: CoreMessage) -> None:

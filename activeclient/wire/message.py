@@ -217,9 +217,12 @@ class CoreMessage:
     @property
     def fingerprint(self) -> int:
         """A number that two deliveries of one message share and two messages do not, in this process; 0 for a message
-        that was made here or whose body streams."""
+        that was made here. Of a body that streams its size stands for it."""
         frame = self._frame
-        return hash(frame[self._header_at : -_RECEIVE_TAIL.size]) if frame else 0
+        if not frame:
+            return 0
+        same = frame[self._header_at : -_RECEIVE_TAIL.size]
+        return hash(same) if self.stream is None else hash((same, self.stream.size))
 
     @property
     def frame_size(self) -> int:

@@ -448,6 +448,18 @@ def test_a_connector_that_nobody_could_reach_is_none(parameters):
     assert peer.told(TopologyChanged) == [TopologyChanged("n", None, None)]
 
 
+def test_the_node_that_a_server_invents_before_the_login_is_never_failed_over_to():
+    nobody = "00000000-0000-0000-0000-000000000000"
+    invented = TransportConfiguration("PRE_AUTH_CONNECTOR", "y", {"host": "localhost", "port": 61616})
+    peer = Peer().up()
+    peer.say(
+        p.ClusterTopologyV4(False, nobody, 1, transport("a"), invented, True),
+        p.ClusterTopologyV2(True, nobody, 2),
+        p.ClusterTopologyV4(False, "n", 3, transport("a"), invented, True),
+    )
+    assert peer.told(TopologyChanged) == [TopologyChanged("n", A, None)]
+
+
 # --- bytes ------------------------------------------------------------------------------------------------------------
 
 

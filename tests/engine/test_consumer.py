@@ -522,6 +522,44 @@ def test_a_message_that_was_acknowledged_is_acknowledged_again_and_not_seen_twic
     assert consumer.take().message_id == 1
 
 
+def test_a_large_message_that_was_acknowledged_is_not_seen_twice_either():
+    peer, consumer = consuming(window=1000)
+    body = bytes(95)
+    peer.say(*large(peer, consumer, 1, body))
+    message = consumer.take()
+    assert read(message) == body
+    consumer.acknowledge(message)
+    peer.recreate()
+    peer.say(peer.confirm(), DEFINED)
+    out = peer.say(*large(peer, consumer, 1, body), *large(peer, consumer, 2, body, size=96))
+    assert acks(out) == [("one", 1)]
+    assert ids(consumer.buffer) == [2]
+
+
+def test_a_large_message_that_is_acknowledged_after_it_came_again_leaves_the_buffer():
+    peer, consumer = consuming(window=-1)
+    body = bytes(95)
+    peer.say(*large(peer, consumer, 1, body))
+    message = consumer.take()
+    peer.recreate()
+    peer.say(peer.confirm(), DEFINED)
+    peer.say(*large(peer, consumer, 1, body))
+    consumer.acknowledge(message)
+    assert acks(wrote(peer)) == [("one", 1)]
+    assert consumer.take() is None
+    assert consumer.held == 0
+
+
+def test_another_large_message_with_the_same_id_is_seen():
+    peer, consumer = consuming(window=-1)
+    peer.say(*large(peer, consumer, 1, bytes(95)))
+    consumer.acknowledge(consumer.take())
+    peer.recreate()
+    peer.say(peer.confirm(), DEFINED)
+    peer.say(*large(peer, consumer, 1, bytes(94)))
+    assert ids(consumer.buffer) == [1]
+
+
 def test_another_message_with_the_same_id_is_seen():
     peer, consumer = acknowledged_and_lost("up to")
     peer.say(peer.delivery(1, timestamp=5))
