@@ -84,6 +84,8 @@ class ClientConfig:
 
 PLACEHOLDER_NODE = "00000000-0000-0000-0000-000000000000"
 """Of whom Artemis 2.57 tells before a login: no member, with `localhost:61616` as a backup that must never be tried."""
+PLACEHOLDER = "PRE_AUTH_CONNECTOR"
+"""The name of that backup's connector (CoreProtocolManager)."""
 
 
 class ClientEngine:
