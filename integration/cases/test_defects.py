@@ -174,15 +174,16 @@ def test_4_a_late_acknowledgement_never_reaches_the_new_session(line: Cutter, op
     held.acknowledge()
     session.query_queue(queue)
     recorder.wait(StaleAcknowledgement)
+    # It settles the next delivery of its message instead, which the application has done with.
     again = []
-    for _ in range(4):
+    for _ in range(3):
         message = consumer.receive(PATIENCE)
         assert message is not None
-        again.append((number_of(message), message.delivery_count))
+        again.append(number_of(message))
         message.acknowledge()
-    assert [number for number, _ in again] == [0, 1, 2, 3]
-    assert again[0][1] == 2
+    assert again == [1, 2, 3]
     assert consumer.receive(0) is None
+    eventually(lambda: session.query_queue(queue).message_count == 0, "an empty queue")
 
 
 def test_4_a_slow_listener_over_a_recreation_sees_each_message_in_order(
@@ -205,9 +206,9 @@ def test_4_a_slow_listener_over_a_recreation_sees_each_message_in_order(
         message.acknowledge()
 
     session.create_consumer(queue).message_handler = slow
-    eventually(lambda: len(seen) >= 5, "five calls")
-    assert seen == [0, 0, 1, 2, 3]
+    eventually(lambda: len(seen) >= 4, "four calls")
     eventually(lambda: session.query_queue(queue).message_count == 0, "an empty queue")
+    assert seen == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("how", [How.RESET, How.FIN], ids=["reset", "fin"])
