@@ -15,8 +15,8 @@ from activeclient.events import Detached, Event, GaveUp, Reconnected, SendFailed
 from integration.chaos.ledger import Ledger
 
 NOT_EXACT_YET = "2.57"
-"""Where every cut recreates: a step back in the order was seen in 1 of 16 runs of ten cuts and is not explained. The table
-shows it; it is not a failure until it is."""
+"""Where every cut recreates: a step back in the order was seen in 1 of 16 runs of ten cuts and is not explained. The
+table shows it; it is not a failure until it is."""
 ROWS: list[str] = []
 """What the terminal summary prints."""
 HEADER = (
