@@ -461,6 +461,10 @@ class Session:
             return
         if self.withdraw(token):
             token.failed(self, error)
+            timed_out = isinstance(error, CallTimeout) and error.code is not None  # not by a shorter limit of its own
+            if timed_out and isinstance(token, Request) and self.current is not None and self.state is State.ATTACHED:
+                # It waited its whole time behind a request that is not answered either: the link is as good as dead.
+                self.client.abort(CallTimeout("a call got no answer; the connection is renewed"), now)
             return
         if isinstance(token, SendToken):
             frame = self._frame_of(token)

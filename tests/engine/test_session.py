@@ -575,6 +575,16 @@ def test_a_request_that_waits_its_turn_is_withdrawn():
     assert peer.aborts == []
 
 
+def test_a_request_that_waited_its_whole_time_behind_another_renews_the_link():
+    peer = Peer().begin()
+    peer.request(p.QueueQuery("a"))
+    waiting = peer.request(p.QueueQuery("b"))
+    peer.session.abandon(waiting, CallTimeout("late", code=3), peer.now)
+    peer.serve()
+    assert isinstance(waiting.error, CallTimeout)
+    assert len(peer.aborts) == 1
+
+
 def test_an_unanswered_request_renews_the_link_for_its_answer_would_be_taken_for_the_next():
     peer = Peer().begin()
     request = peer.request(p.QueueQuery("a"))
