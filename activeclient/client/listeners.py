@@ -15,8 +15,6 @@ from typing import Protocol, runtime_checkable
 from activeclient.drivers.dispatch import Serial
 from activeclient.errors import SERVER_ERROR_NAMES, ActiveClientError, OutcomeUnknown
 from activeclient.events import (
-    ConnectAttemptFailed,
-    Connected,
     ConsumerLost,
     Detached,
     Event,
@@ -170,7 +168,3 @@ def _guarded(call: Callable[[], object]) -> None:
         call()
     except Exception:
         logger.exception("a listener raised")
-
-
-LISTENED = (Detached, Reconnected, GaveUp, Connected, ConnectAttemptFailed, SendFailed)
-"""Events that concern the connection as a whole; others go to event listeners only."""

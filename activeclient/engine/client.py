@@ -510,7 +510,7 @@ class ClientEngine:
     def _ping(self, now: float) -> None:
         ttl = self.config.connection_ttl
         for session in self.sessions.values():
-            session.flush_received()
+            session.confirm_received()  # so that an idle server's buffer empties too
         self.write(encode(Ping(TTL_NEVER if ttl is None else int(ttl * 1000)), 0, self.version))
 
     def _reset_link_state(self) -> None:

@@ -158,14 +158,12 @@ class Consumer:
         """SESS_RECEIVE_MSG came (hot path)."""
         if self.ignoring:
             return
+        message = CoreMessage.received(frame)
         if frame[-4:] == b"\0\0\0\0":  # delivery count 0: the marker of a forced delivery
-            message = CoreMessage.received(frame)
             sequence = forced_delivery_sequence(message)
             if sequence is not None:
                 self.forced_seen = max(self.forced_seen, sequence)
                 return
-        else:
-            message = CoreMessage.received(frame)
         if self.held > self.limit:
             raise self._flooded()
         self.balance -= len(frame)
@@ -298,7 +296,8 @@ class Consumer:
             self.held -= stream.header_size
             self.consumed(stream.header_size)
         if self.session.tracks_taken and not self.browse_only:
-            self.taken.append((message.message_id, message.fingerprint, None if stream is None else message))
+            fingerprint = 0 if self.acknowledged is None else message.fingerprint  # nobody asks for it else
+            self.taken.append((message.message_id, fingerprint, None if stream is None else message))
         return message
 
     def _leave_large(self) -> None:

@@ -41,6 +41,7 @@ from activeclient.wire.packets import (
     QueueQueryResponseV3,
     Rollback,
     SessionClose,
+    SessionStart,
     SessionStop,
     UniqueAddMetadata,
     XACommit,
@@ -287,7 +288,7 @@ class Recovery:
         for producer_id, address in session.producers.items():
             session.command(session.encode(CreateProducer(producer_id, address)))
         if session.started:
-            session.command(session.encode(session.start_packet()))
+            session.command(session.encode(SessionStart()))
         if self._unsettled is not None:
             yield from self._settle_commit(self._unsettled)
 

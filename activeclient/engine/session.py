@@ -71,7 +71,6 @@ from activeclient.wire.packets import (
     ReceiveLarge,
     RequestProducerCredits,
     SessionClose,
-    SessionStart,
     UniqueAddMetadata,
     XAGetTimeout,
     XAGetTimeoutResponse,
@@ -916,14 +915,6 @@ class Session:
         self._enter(State.ATTACHED, self.client.now)
         self.launch()
         self.client.session_recreated(self.client.now, in_doubt)
-
-    def flush_received(self) -> None:
-        """Confirm what came since the last confirmation, so that an idle server's buffer empties (with each ping)."""
-        self.confirm_received()
-
-    def start_packet(self) -> SessionStart:
-        """What starts deliveries."""
-        return SessionStart()
 
     def metadata_packets(self) -> list[AddMetadataV2]:
         """What tells the server again what this session said of itself."""
