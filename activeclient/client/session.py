@@ -225,11 +225,11 @@ class ClientSession:
 
     def _closed(self, request: Request) -> None:
         """The server has closed the session (called amid its answer)."""
-        self.engine.fail(ClosedError("the session is closed"), self.engine.client.now)
+        self.engine.life.end(ClosedError("the session is closed"), self.engine.client.now)
         self.forget_if_idle()
 
     def _ended(self) -> None:
-        self.engine.fail(ClosedError("the session is closed"), time.monotonic())
+        self.engine.life.end(ClosedError("the session is closed"), time.monotonic())
         self._consumers.clear()
         if not self.pump.closed:
             self.pump.process()  # the last completions find their session

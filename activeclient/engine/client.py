@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from cachetools import LRUCache
 
+from activeclient.engine.answers import handle
 from activeclient.engine.failover import MAX_NODES, EndpointList
 from activeclient.engine.heartbeat import Heartbeat
 from activeclient.engine.link import Link
@@ -154,7 +155,7 @@ class ClientEngine:
         ping = encode(Ping(TTL_NEVER if ttl is None else int(ttl * 1000)), 0, self.version)
         self.write(MAGIC + ping + encode(SubscribeTopologyV2(False, self.version), 0, self.version))
         for session in list(self.sessions.values()):
-            session.link_made(now)
+            session.life.link_made(now)
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Bytes from the server (hot path)."""
@@ -233,7 +234,7 @@ class ClientEngine:
         self.closed = True
         self.link.close(now)
         for session in list(self.sessions.values()):
-            session.fail(ClosedError("the connection was closed"), now)
+            session.life.end(ClosedError("the connection was closed"), now)
         self._reset_link_state()
         self.events.append(Abort(None))
         self.events.append(Closed())
@@ -246,9 +247,9 @@ class ClientEngine:
         session = Session(self, self._take_channel(), config, now)
         self.sessions[session.channel_id] = session
         if self.gave_up is not None or self.closed:
-            session.fail(self.gave_up or ClosedError("the connection is closed"), now)
+            session.life.end(self.gave_up or ClosedError("the connection is closed"), now)
         elif self.link.state in (LinkState.UP, LinkState.HANDSHAKING):
-            session.link_made(now)
+            session.life.link_made(now)
         return session
 
     def write(self, frame: bytes) -> None:
@@ -420,7 +421,7 @@ class ClientEngine:
                     elif kind == NULL_RESPONSE:
                         session.null_answered(LONG_AT(data, pos + 13)[0] if size >= 17 else -1)
                     else:
-                        session.handle(packet, size + 4)
+                        handle(session, packet, size + 4)
                     if self._lives != lives:
                         return  # the link is gone, and with it the rest
                     if sessions.get(channel) is not session:
@@ -453,13 +454,18 @@ class ClientEngine:
         try:
             session.confirmed(confirmed)
         except ReattachDiverged as error:
-            self._diverged(session, error, now)
+            self.session_diverged(session, error, now)
 
-    def _diverged(self, session: Session, error: ReattachDiverged, now: float) -> None:
+    def session_diverged(self, session: Session, error: ReattachDiverged, now: float) -> None:
+        """The counts of a session cannot both be true: it is made anew.
+
+        Raises:
+            RemoteProtocolError: This happens on one link again and again.
+        """
         self._divergences += 1
         if self._divergences > DIVERGENCES:
             raise RemoteProtocolError(f"the server keeps confirming what cannot be: {error}")
-        session.diverged(error, now)
+        session.life.diverged(error, now)
 
     def _handle_connection(self, packet: Packet, channel: int, now: float) -> None:
         if isinstance(packet, Ping):
@@ -475,14 +481,7 @@ class ClientEngine:
         elif channel == 1:
             if not self._control:
                 raise RemoteProtocolError(f"{type(packet).__name__} answers nothing", kind=packet.KIND)
-            answer = self._control.popleft()
-            try:
-                answer(packet, now)
-            except ReattachDiverged as error:
-                owner = getattr(answer, "__self__", None)
-                if not isinstance(owner, Session):
-                    raise
-                self._diverged(owner, error, now)
+            self._control.popleft()(packet, now)
 
     def _on_topology(self, packet: ClusterTopology | ClusterTopologyV2 | ClusterTopologyV3 | ClusterTopologyV4) -> None:
         if packet.node_id == PLACEHOLDER_NODE:
@@ -527,7 +526,7 @@ class ClientEngine:
         self._reset_link_state()
         self._divergences = 0
         for session in list(self.sessions.values()):
-            session.link_lost(now)
+            session.life.link_lost(now)
 
     def _lost(self, reason: ActiveClientError, now: float) -> None:
         was_up = self.link.state is LinkState.UP
@@ -577,7 +576,7 @@ class ClientEngine:
             self.gave_up = error
             in_doubt = list(self._in_doubt)
             for session in list(self.sessions.values()):
-                in_doubt.extend(session.fail(error, self.now))
+                in_doubt.extend(session.life.end(error, self.now))
             self._reset_link_state()
             self.events.append(Abort(error))
             self.events.append(GaveUp(error, self.link.attempts, tuple(in_doubt)))

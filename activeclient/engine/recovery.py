@@ -261,7 +261,7 @@ class Recovery:
             session.resume_at = session.client.now + GATE_PAUSE
             return
         self._last = request
-        session.rebuild_with(request)
+        session.send_request(request)
 
     def _rebuild(self) -> Steps:
         session = self.session
@@ -352,7 +352,7 @@ class Recovery:
                 self.rolled_back,
             )
         )
-        session.rebuilt(tuple(self.in_doubt))
+        session.life.rebuilt(tuple(self.in_doubt))
 
 
 def _needs_queue(consumer: Consumer, session: Session) -> bool:

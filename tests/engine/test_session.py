@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from activeclient.engine.session import BARRIER_QUEUE, FENCE_KEY, SessionConfig, State
-from activeclient.engine.settling import MAX_FENCES
+from activeclient.engine.session import SessionConfig, State
+from activeclient.engine.session_life import BARRIER_QUEUE
+from activeclient.engine.settling import FENCE_KEY, MAX_FENCES
 from activeclient.errors import (
     CallTimeout,
     ClosedError,
@@ -95,7 +96,7 @@ def test_a_session_that_was_not_created_when_the_link_was_lost_is_asked_for_agai
 def test_a_reply_to_a_session_that_was_closed_meanwhile_is_ignored():
     peer = Peer().up()
     session = peer.engine.create_session(SessionConfig(), peer.now)
-    session.fail(ClosedError("closed"), peer.now)
+    session.life.end(ClosedError("closed"), peer.now)
     peer.created()
     assert session.state is State.CLOSED
     assert peer.aborts == []
@@ -235,7 +236,7 @@ def test_a_refused_request_is_withdrawn_from_the_count():
 
 def test_a_request_after_the_end_fails_with_the_reason():
     peer = Peer().begin()
-    peer.session.fail(JMSError("reason"), peer.now)
+    peer.session.life.end(JMSError("reason"), peer.now)
     request = peer.request(p.SessionStop())
     assert str(request.error) == "reason"
 
@@ -670,9 +671,9 @@ def test_the_end_in_any_state_ends_everything_that_waits_once(state, way):
         late = peer.send(b"late", handler=lambda message, error: calls.append(error))
     consumer = None if state is not State.ATTACHED else peer.session.consumers
     if way == "session":
-        in_doubt = peer.session.fail(ClosedError("closed"), peer.now)
+        in_doubt = peer.session.life.end(ClosedError("closed"), peer.now)
         assert in_doubt == ((None, None) if state is State.ATTACHED else (None,))
-        assert peer.session.fail(ClosedError("again"), peer.now) == ()
+        assert peer.session.life.end(ClosedError("again"), peer.now) == ()
     else:
         peer.engine.close(peer.now)
     peer.serve()
