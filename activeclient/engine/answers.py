@@ -115,12 +115,14 @@ def _on_credits(session: Session, packet: ProducerCredits, _size: int) -> None:
     pool = session.pools.get(packet.address)
     if pool is not None:
         pool.granted(packet.credits)
+        session.address_unblocked(pool)
 
 
 def _on_fail_credits(session: Session, packet: ProducerFailCredits, _size: int) -> None:
     pool = session.pools.get(packet.address)
     if pool is not None:
         pool.refused(packet.credits)
+        session.address_unblocked(pool)
 
 
 def _on_disconnect_consumer(session: Session, packet: DisconnectConsumer, _size: int) -> None:

@@ -22,7 +22,7 @@ from activeclient.engine.session_life import SessionLife, State
 from activeclient.engine.settling import NullCounter
 from activeclient.engine.transaction import Transaction
 from activeclient.errors import ActiveClientError, CallTimeout, ClosedError, OutcomeUnknown
-from activeclient.events import ConsumerLost, Event, Work
+from activeclient.events import AddressBlocked, AddressUnblocked, ConsumerLost, Event, Work
 from activeclient.wire.fields import Xid
 from activeclient.wire.message import duplicate_id_of
 from activeclient.wire.packet import Packet, encode
@@ -316,6 +316,19 @@ class Session:
         if more:
             self.command(self.encode(RequestProducerCredits(more, pool.address)))
         return more > 0
+
+    def address_blocked(self, address: str) -> None:
+        """A sender has waited for credits for so long that it should be told of; once until some come."""
+        pool = self.pools.get(address)
+        if pool is not None and pool.blocked_at is None and self.usable:
+            pool.blocked_at = self.client.now
+            self.emit(AddressBlocked(self.channel_id, address))
+
+    def address_unblocked(self, pool: CreditPool) -> None:
+        """The broker has answered for an address, with credits or with an error for each send."""
+        if pool.blocked_at is not None:
+            seconds, pool.blocked_at = self.client.now - pool.blocked_at, None
+            self.emit(AddressUnblocked(self.channel_id, pool.address, seconds))
 
     def withdraw(self, token: Pending) -> bool:
         """Take back what no link has taken yet; False when the server may have it."""

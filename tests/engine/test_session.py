@@ -20,6 +20,8 @@ from activeclient.errors import (
     ResourceAllocationError,
 )
 from activeclient.events import (
+    AddressBlocked,
+    AddressUnblocked,
     ConsumerLost,
     Detached,
     Reconnected,
@@ -503,6 +505,42 @@ def test_an_address_that_is_full_and_fails_lets_sends_go_out():
     pool = peer.session.want_credits("q", 100)
     peer.say(p.ProducerFailCredits(1000, "q"), p.ProducerFailCredits(1, "other"))
     assert pool.allows(10**6)
+
+
+def test_an_address_without_credits_is_told_of_once_and_once_when_it_has_some():
+    peer = Peer().begin(producer_window=1000)
+    peer.session.want_credits("q", 100)
+    for _ in range(2):
+        peer.session.address_blocked("q")
+    peer.session.address_blocked("never asked for")
+    peer.serve()
+    assert peer.told(AddressBlocked) == [AddressBlocked(peer.session.channel_id, "q")]
+    peer.pass_time(3)
+    peer.say(p.ProducerCredits(500, "q"), p.ProducerCredits(500, "q"))
+    (told,) = peer.told(AddressUnblocked)
+    assert (told.address, told.seconds) == ("q", pytest.approx(3))
+    peer.session.address_blocked("q")
+    peer.say(p.ProducerFailCredits(1000, "q"))
+    assert len(peer.told(AddressBlocked)) == len(peer.told(AddressUnblocked)) == 2
+
+
+def test_an_address_is_not_called_blocked_while_the_session_is_away():
+    peer = Peer().begin(producer_window=1000)
+    peer.session.want_credits("q", 100)
+    peer.lose()
+    peer.session.address_blocked("q")
+    peer.serve()
+    assert peer.told(AddressBlocked) == []
+
+
+def test_a_blocked_address_is_unblocked_by_the_credits_of_a_new_session():
+    peer = Peer().begin(producer_window=1000)
+    peer.session.want_credits("q", 100)
+    peer.session.address_blocked("q")
+    peer.recreate()
+    peer.session.want_credits("q", 100)
+    peer.say(p.ProducerCredits(1000, "q"))
+    assert len(peer.told(AddressUnblocked)) == 1
 
 
 # --- answers that were thrown away ------------------------------------------------------------------------------------
