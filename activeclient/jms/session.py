@@ -179,15 +179,15 @@ class Session:
         Raises:
             InvalidDestinationError: None, or it does not exist and the broker creates none; another connection's
                 temporary one.
-            InvalidSelectorError: The broker does not understand the selector.
+            InvalidSelectorError: It is no selector: nothing was sent, and `offset`, `line`, `column` say where. Or the
+                broker refuses it.
         """
         self.check_open()
+        wanted = core_filter(selector)
         to = usable(destination, "a consumer")
         if to.temporary and not self._connection.owns(to):
             raise InvalidDestinationError(f"{to}: only the connection that made it may consume from it")
-        filter_string = core_filter(selector)
-        if no_local:
-            filter_string = without_own(filter_string, self.connection_tag)
+        filter_string = without_own(wanted, self.connection_tag) if no_local else wanted
         subscription: str | None = None
         if isinstance(to, Topic) and to.queue_name is None:
             subscription = str(uuid.uuid4())
@@ -205,7 +205,7 @@ class Session:
                 self.core.delete_queue(subscription)
             raise
         consumer = MessageConsumer(
-            self, core, to, selector if core_filter(selector) else None, no_local=no_local, subscription=subscription
+            self, core, to, selector if wanted else None, no_local=no_local, subscription=subscription
         )
         self._consumers.add(consumer)
         return consumer
@@ -229,12 +229,14 @@ class Session:
 
         Raises:
             InvalidDestinationError: It does not exist and the broker creates none.
+            InvalidSelectorError: It is no selector: nothing was sent, and `offset`, `line`, `column` say where.
         """
         self.check_open()
+        wanted = core_filter(selector)
         if not isinstance(queue, Queue):
             raise InvalidDestinationError(f"only queues can be browsed, not {queue!r}")
         self.known.for_receiving(self.core, queue, queue.queue_name or queue.address)
-        browser = QueueBrowser(self, queue, selector, core_filter(selector))
+        browser = QueueBrowser(self, queue, selector, wanted)
         self._browsers.add(browser)
         return browser
 
