@@ -73,7 +73,7 @@ def test_the_metadata_says_what_it_needs(metadata: email.message.EmailMessage) -
         for requirement in metadata.get_all("Requires-Dist", [])
         if "extra ==" not in requirement
     }
-    assert needed == {"cachetools", "javaproperties", "stomp.py", "tenacity"}
+    assert needed == {"cachetools", "javaproperties", "lark", "stomp.py", "tenacity"}
 
 
 def test_each_supported_python_is_named(metadata: email.message.EmailMessage) -> None:

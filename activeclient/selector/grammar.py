@@ -126,9 +126,20 @@ def parse(text: str, begin: int = 0, *, hyphenated: bool = False) -> Node:
     except _Refused as refused:
         raise problem(text, refused.at, refused.what) from None
     except UnexpectedToken:
-        raise _unexpected(text, token, parser.accepts()) from None  # type: ignore[no-untyped-call]
+        raise _unexpected(text, token, _wanted(text, begin, token.at, hyphenated)) from None
     assert isinstance(tree, Node)
     return tree
+
+
+def _wanted(text: str, begin: int, at: int, hyphenated: bool) -> set[str]:
+    """What could have come at `at`. Parsed again: with the wrong token, the parser has left the state that knew it."""
+    parser = _parser().parse_interactive()
+    for token in tokens(text, begin, hyphenated=hyphenated):
+        if token.at == at:
+            break
+        parser.feed_token(Fed(token.kind, token.text, start_pos=token.at))
+    wanted: set[str] = parser.accepts()  # type: ignore[no-untyped-call]
+    return wanted
 
 
 def _unexpected(text: str, token: Token, wanted: set[str]) -> InvalidSelectorError:
