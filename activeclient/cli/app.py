@@ -12,8 +12,10 @@ import typer
 from activeclient.cli.browse import browse
 from activeclient.cli.exits import MEANING
 from activeclient.cli.explain import explain
+from activeclient.cli.perf import perf
 from activeclient.cli.receive import receive
 from activeclient.cli.send import send
+from activeclient.cli.stat import stat
 from activeclient.version import __version__
 
 EPILOG = "Exit codes: " + " · ".join(f"{int(code)} {meaning}" for code, meaning in MEANING.items()) + "."
@@ -44,5 +46,5 @@ def _main(
     pass
 
 
-for _body in (send, receive, browse, explain):
+for _body in (send, receive, browse, stat, perf, explain):
     app.command(epilog="Exit codes: activeclient --help")(_body)
