@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from activeclient.cli.browse import browse
+from activeclient.cli.doctor import doctor
 from activeclient.cli.exits import MEANING
 from activeclient.cli.explain import explain
 from activeclient.cli.perf import perf
@@ -46,5 +47,5 @@ def _main(
     pass
 
 
-for _body in (send, receive, browse, stat, perf, explain):
+for _body in (send, receive, browse, stat, perf, doctor, explain):
     app.command(epilog="Exit codes: activeclient --help")(_body)

@@ -33,7 +33,9 @@ def browse(
     url: UrlOption = None,
     user: UserOption = None,
     password_file: PasswordFileOption = None,
-    count: Annotated[int | None, typer.Option("--count", "-n", min=1, help="At most so many.", show_default="all")] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", "-n", min=1, help="At most so many.", show_default="all")
+    ] = None,
     selector: SelectorOption = None,
     headers: Annotated[bool, typer.Option("--headers", "-H", help="Print headers and properties too.")] = False,
     as_json: JsonOption = False,

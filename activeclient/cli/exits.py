@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 
-from activeclient.errors import ActiveClientError, ConfigError, ConnectionLost, JMSSecurityError, Outcome, OutageTimeout
+from activeclient.errors import ActiveClientError, ConfigError, ConnectionLost, JMSSecurityError, OutageTimeout, Outcome
 
 
 class Exit(enum.IntEnum):

@@ -1,4 +1,4 @@
-"""`activeclient perf`: how fast this broker, this network and this client are together, for one producer and one consumer.
+"""`activeclient perf`: how fast broker, network and client are together, with one producer and one consumer.
 
 Law of this file: a rate counts what was confirmed and what was received and acknowledged, nothing that was only
 handed over; the queue is its own and is deleted afterwards.
@@ -77,7 +77,8 @@ def perf(
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, max=3600, help="How long it sends.")] = 5.0,
     size: Annotated[int, typer.Option("--size", min=8, max=50_000_000, help="Bytes of each body.")] = 1024,
     rate: Annotated[
-        float | None, typer.Option("--rate", min=0.1, help="Messages a second at most.", show_default="as fast as it goes")
+        float | None,
+        typer.Option("--rate", min=0.1, help="Messages a second at most.", show_default="as fast as it goes"),
     ] = None,
     non_persistent: Annotated[
         bool, typer.Option("--non-persistent", help="The broker need not write them to disk.")

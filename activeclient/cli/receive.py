@@ -44,7 +44,9 @@ def receive(
     user: UserOption = None,
     password_file: PasswordFileOption = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="So many messages.")] = 1,
-    drain: Annotated[bool, typer.Option("--all", "-a", help="All that is there, until none comes for a while.")] = False,
+    drain: Annotated[
+        bool, typer.Option("--all", "-a", help="All that is there, until none comes for a while.")
+    ] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     timeout: Annotated[
         float, typer.Option("--timeout", "-t", help="Seconds to wait for each message; 0 for ever.")

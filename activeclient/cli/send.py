@@ -101,7 +101,9 @@ def send(
     priority: Annotated[int, typer.Option(min=0, max=9, help="0 to 9.")] = 4,
     time_to_live: Annotated[float, typer.Option("--ttl", min=0, help="Seconds until it expires; 0 never.")] = 0,
     delay: Annotated[float, typer.Option(min=0, help="Seconds before which it is not delivered.")] = 0,
-    non_persistent: Annotated[bool, typer.Option("--non-persistent", help="Need not survive the broker's restart.")] = False,
+    non_persistent: Annotated[
+        bool, typer.Option("--non-persistent", help="Need not survive the broker's restart.")
+    ] = False,
     correlation_id: Annotated[str | None, typer.Option(help="JMSCorrelationID.")] = None,
     reply_to: Annotated[str | None, typer.Option(metavar="DESTINATION", help="JMSReplyTo.")] = None,
     jms_type: Annotated[str | None, typer.Option("--type", help="JMSType.")] = None,
@@ -191,4 +193,6 @@ def _text(data: bytes, name: str) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigError("BODY", None, f"{name} is not UTF-8 at byte {error.start}; --bytes sends it as it is") from None
+        raise ConfigError(
+            "BODY", None, f"{name} is not UTF-8 at byte {error.start}; --bytes sends it as it is"
+        ) from None

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 COLUMNS = ("messages", "delivering", "scheduled", "consumers", "added", "acknowledged", "expired", "killed")
+RARE = ("scheduled", "expired", "killed")
+"""Columns that a terminal shows only when there is something in them."""
 
 
 @command
@@ -93,14 +95,15 @@ def table(queues: Sequence[QueueStatus]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    made = Table("queue", "address", "kind", box=None, pad_edge=False)
-    for column in COLUMNS:
-        made.add_column(column, justify="right")
+    shown = [column for column in COLUMNS if column not in RARE or any(getattr(queue, column) for queue in queues)]
+    made = Table(box=None, pad_edge=False)
+    made.add_column("queue", overflow="fold")
+    made.add_column("kind", no_wrap=True)
+    for column in shown:
+        made.add_column(column, justify="right", no_wrap=True)
     for queue in queues:
-        address = "" if queue.address == queue.name else queue.address
-        numbers = [str(getattr(queue, column)) for column in COLUMNS]
         # Text: names are no markup.
-        made.add_row(Text(queue.name), Text(address), Text(kind(queue)), *numbers)
+        made.add_row(Text(full_name(queue)), kind(queue), *(str(getattr(queue, column)) for column in shown))
     return made
 
 
@@ -108,8 +111,7 @@ def columns(queues: Sequence[QueueStatus]) -> list[str]:
     """For pipes: one line a queue, in columns whose values hold no blanks."""
     rows = [["queue", "kind", *COLUMNS]]
     for queue in queues:
-        name = queue.name if queue.address == queue.name else f"{queue.address}::{queue.name}"
-        rows.append([name, kind(queue), *(str(getattr(queue, column)) for column in COLUMNS)])
+        rows.append([full_name(queue), kind(queue), *(str(getattr(queue, column)) for column in COLUMNS)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(
@@ -118,6 +120,11 @@ def columns(queues: Sequence[QueueStatus]) -> list[str]:
         )
         for row in rows
     ]
+
+
+def full_name(queue: QueueStatus) -> str:
+    """`address::queue`, or the one name of both."""
+    return queue.name if queue.address == queue.name else f"{queue.address}::{queue.name}"
 
 
 def kind(queue: QueueStatus) -> str:
