@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from cachetools import LRUCache
 
 from activeclient.cli.exits import Exit
 from activeclient.cli.messages import show
@@ -23,7 +24,7 @@ from activeclient.cli.options import (
 )
 from activeclient.cli.output import Output, seconds_of
 from activeclient.cli.running import command
-from activeclient.errors import ConfigError
+from activeclient.errors import ConfigError, TransactionOutcomeUnknownError, TransactionRolledBackError
 from activeclient.jms.connection_factory import connect
 from activeclient.jms.consumer import MessageConsumer
 from activeclient.jms.message import Message
@@ -33,6 +34,10 @@ FEW = 100
 """Up to so many messages nothing is fetched ahead: other consumers keep what this one does not print."""
 BATCH = 100
 """Messages that are acknowledged together, when many are received."""
+REMEMBERED = 10_000
+"""Printed messages, of those whose acknowledgement was lost, that are recognised when they come again."""
+AGAIN = 5.0
+"""Seconds to wait, at the end, for what a lost session gives back."""
 MORE_SOON = 0.01
 """Seconds without a message after which those that were written are acknowledged."""
 
@@ -87,7 +92,8 @@ class Printing:
     """Receives, prints, acknowledges.
 
     What ends it in the middle, Ctrl-C or a reader that went away, leaves the batch unacknowledged: an acknowledgement
-    covers all that was received, and the newest may not have been written. Rather twice than never.
+    covers all that was received, and the newest may not have been written. Rather twice than never. A batch whose
+    acknowledgement was lost with its session comes again; it is recognised, and acknowledged without being printed.
     """
 
     def __init__(self, output: Output, *, headers: bool, raw: bool, batch: int) -> None:
@@ -95,30 +101,53 @@ class Printing:
         self._headers = headers
         self._raw = raw
         self._batch = batch
-        self._printed: Message | None = None
-        self._unacknowledged = 0
+        self._newest: Message | None = None
+        self._unacknowledged: list[str] = []
+        self._printed: LRUCache[str, bool] = LRUCache(REMEMBERED)
 
     def run(self, consumer: MessageConsumer, wanted: int | None, timeout: float | None) -> int:
         """Until `wanted` came, or none within `timeout` seconds; returns how many."""
         got = 0
         while wanted is None or got < wanted:
-            message = consumer.receive(MORE_SOON if self._printed is not None else timeout)
+            message = consumer.receive(MORE_SOON if self._newest is not None else timeout)
             if message is not None:
-                show(self._output, message, headers=self._headers, raw=self._raw)
-                got += 1
-                self._printed = message
-                self._unacknowledged += 1
-                if self._unacknowledged >= self._batch:
-                    self._acknowledge()
-            elif self._printed is not None:
+                got += self._take(message)
+            elif self._newest is not None:
                 self._acknowledge()
             else:
-                break
+                return got
         self._acknowledge()
+        self._settle(consumer)
         return got
 
-    def _acknowledge(self) -> None:
-        message, self._printed = self._printed, None
-        self._unacknowledged = 0
-        if message is not None:
+    def _settle(self, consumer: MessageConsumer) -> None:
+        """Where the last acknowledgement was lost: what comes again is acknowledged, nothing else is."""
+        while self._printed and (message := consumer.receive(AGAIN)) is not None:
+            if not self._was_printed(message):
+                return  # not acknowledged, so it goes back
             message.acknowledge()
+
+    def _take(self, message: Message) -> int:
+        """Print it unless that was done; how many more were printed."""
+        again = self._was_printed(message)
+        if not again:
+            show(self._output, message, headers=self._headers, raw=self._raw)
+        self._newest = message
+        self._unacknowledged.append(message.jms_message_id or "")
+        if len(self._unacknowledged) >= self._batch:
+            self._acknowledge()
+        return 0 if again else 1
+
+    def _was_printed(self, message: Message) -> bool:
+        name = message.jms_message_id
+        return name is not None and message.jms_redelivered and self._printed.pop(name, False)
+
+    def _acknowledge(self) -> None:
+        """Acknowledge all that was printed; if its session was lost before the broker could say so, remember it."""
+        message, self._newest = self._newest, None
+        names, self._unacknowledged = self._unacknowledged, []
+        if message is not None:
+            try:
+                message.acknowledge()
+            except (TransactionRolledBackError, TransactionOutcomeUnknownError):
+                self._printed.update((name, True) for name in names if name)

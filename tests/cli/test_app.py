@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
 from activeclient.__main__ import main
+from activeclient.cli.app import app
+from activeclient.cli.exits import MEANING
 from activeclient.version import __version__
+from tests.pages import ROOT
 
 COMMANDS = ("send", "receive", "browse", "stat", "perf", "doctor", "explain")
 NOBODY = "tcp://127.0.0.1:1"
@@ -89,3 +93,14 @@ def test_the_libraries_of_the_command_line_are_loaded_by_it_alone() -> None:
     code = "import sys, activeclient.jms.connection_factory; print({'typer', 'rich', 'click'} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout == "set()\n"
+
+
+def test_the_page_names_every_command_and_every_exit_code() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(COMMANDS)
+    codes = {int(code): text for code, text in re.findall(r"^\| (\d+) \| (.*) \|$", page, re.MULTILINE)}
+    assert codes == {int(code): meaning for code, meaning in MEANING.items()}
+
+
+def test_the_commands_are_those_that_are_tested() -> None:
+    assert {command.callback.__name__ for command in app.registered_commands if command.callback} == set(COMMANDS)
