@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from activeclient.cli.options import with_parameters
 from activeclient.cli.probing import Broker, Host
-from activeclient.settings import MASK, PROFILES, Settings, Value, parameters
+from activeclient.parameter import MASK, Value
+from activeclient.settings import PROFILES, Settings, parameters
 from activeclient.urls import masked, parse_url
 
 CERTIFICATE_DAYS = 14

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from activeclient.settings import FOREVER
+from activeclient.parameter import FOREVER
 
 if TYPE_CHECKING:
     from rich.console import Console
