@@ -49,6 +49,7 @@ class BytesMessage(Message):
     __slots__ = ("_out", "_position")
 
     body_type = BYTES
+    made_of = (bytes, bytearray, memoryview)
     _out: bytearray | None
     _position: int
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -26,11 +26,17 @@ from activeclient.jms.addressing import Known, subscription_packet, usable
 from activeclient.jms.browser import QueueBrowser
 from activeclient.jms.bytes_message import BytesMessage
 from activeclient.jms.consumer import MessageConsumer
-from activeclient.jms.message import Message, TextMessage
+from activeclient.jms.kinds import new_message
+from activeclient.jms.map_message import MapMessage
+from activeclient.jms.message import Message
 from activeclient.jms.modes import AcknowledgeMode
+from activeclient.jms.object_message import ObjectMessage
 from activeclient.jms.producer import MessageProducer
 from activeclient.jms.selector import core_filter, without_own
+from activeclient.jms.serializers import Serializer, Serializers
+from activeclient.jms.stream_message import StreamMessage
 from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
+from activeclient.jms.text_message import TextMessage
 
 if TYPE_CHECKING:
     from activeclient.jms.connection import Connection
@@ -49,6 +55,7 @@ class Session:
         """The core session below: for what JMS does not have."""
         self.known = known
         self.connection_tag = connection.tag
+        self._serializers = connection.serializers
         self.close_timeout = core.settings.on_message_close_timeout / 1000
         self.recovered = False
         """Did the running listener, or its failure, recover the session?"""
@@ -129,10 +136,23 @@ class Session:
 
     # --- messages -------------------------------------------------------------------------------------------------
 
-    def create_message(self, *, properties: Mapping[str, object] | None = None) -> Message:
-        """A message without a body."""
+    @property
+    def serializers(self) -> Serializers:
+        """By which objects of its object messages become bytes and back; those of the connection, unless set here."""
+        return self._serializers
+
+    @serializers.setter
+    def serializers(self, value: Serializers | Iterable[Serializer]) -> None:
+        self._serializers = Serializers.of(value)
+
+    def create_message(self, body: object = None, *, properties: Mapping[str, object] | None = None) -> Message:
+        """A message without a body; or of the kind that `send` would make of `body`.
+
+        Raises:
+            MessageFormatError: No message has such a body.
+        """
         self.check_open()
-        return Message(properties=properties)
+        return new_message(body, properties=properties)
 
     def create_text_message(
         self, text: str | None = None, *, properties: Mapping[str, object] | None = None
@@ -147,6 +167,39 @@ class Session:
         """A message with bytes."""
         self.check_open()
         return BytesMessage(data, properties=properties)
+
+    def create_map_message(
+        self, values: Mapping[str, object] | None = None, *, properties: Mapping[str, object] | None = None
+    ) -> MapMessage:
+        """A message with values by name."""
+        self.check_open()
+        return MapMessage(values, properties=properties)
+
+    def create_stream_message(
+        self, values: Iterable[object] = (), *, properties: Mapping[str, object] | None = None
+    ) -> StreamMessage:
+        """A message with values one after the other."""
+        self.check_open()
+        return StreamMessage(values, properties=properties)
+
+    def create_object_message(
+        self,
+        value: object = None,
+        *,
+        serializer: Serializer | None = None,
+        properties: Mapping[str, object] | None = None,
+    ) -> ObjectMessage:
+        """A message with an object.
+
+        Args:
+            serializer: For this message alone; without it the first of `serializers`, and that is JSON unless the
+                application named another.
+
+        Raises:
+            MessageFormatError: The serializer does not take the object.
+        """
+        self.check_open()
+        return ObjectMessage(value, serializer=serializer, serializers=self._serializers, properties=properties)
 
     # --- producers, consumers, browsers ---------------------------------------------------------------------------
 
@@ -252,7 +305,7 @@ class Session:
             self._acknowledge_one(message)
 
     def _acknowledge_one(self, message: Message) -> None:
-        core = message.core
+        core = message.delivered
         owner = core.origin.consumer.owner
         if owner.is_closed or not owner.holds(core):
             raise TransactionRolledBackError(

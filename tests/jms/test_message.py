@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import uuid
 
 import pytest
@@ -15,8 +16,12 @@ from activeclient.errors import (
 )
 from activeclient.jms.bytes_message import BytesMessage
 from activeclient.jms.kinds import message_of, received_message
-from activeclient.jms.message import Message, TextMessage
+from activeclient.jms.map_message import MapMessage
+from activeclient.jms.message import Message
 from activeclient.jms.modes import DeliveryMode
+from activeclient.jms.object_message import ObjectMessage
+from activeclient.jms.stream_message import StreamMessage
+from activeclient.jms.text_message import TextMessage
 from activeclient.wire.message import CoreMessage, text_body
 from activeclient.wire.properties import Byte
 
@@ -107,10 +112,14 @@ def test_the_class_follows_the_body_type_and_unknown_ones_give_their_raw_body() 
     assert type(received(text_core())) is TextMessage
     assert type(received(CoreMessage(b"x", 4, "q"))) is BytesMessage
     assert type(received(CoreMessage(b"", 0, "q"))) is Message
-    stream = received(CoreMessage(b"\x06\0\0\0\1", 6, "q"))
-    assert type(stream) is Message
-    assert stream.raw_body == b"\x06\0\0\0\1"
-    assert stream.body is None
+    assert type(received(CoreMessage(b"", 2, "q"))) is ObjectMessage
+    assert type(received(CoreMessage(b"", 5, "q"))) is MapMessage
+    assert type(received(CoreMessage(b"", 6, "q"))) is StreamMessage
+    for unknown in (1, 7, 8, 99, -1):
+        message = received(CoreMessage(b"raw", unknown, "q"))
+        assert type(message) is Message
+        assert message.raw_body == b"raw"
+        assert message.body is None
 
 
 def test_bodies_of_python_types_make_messages() -> None:
@@ -118,9 +127,13 @@ def test_bodies_of_python_types_make_messages() -> None:
     assert isinstance(message_of(b"x"), BytesMessage)
     assert isinstance(message_of(memoryview(b"x")), BytesMessage)
     assert type(message_of(None)) is Message
+    assert isinstance(message_of({"a": 1}), MapMessage)
+    assert isinstance(message_of([1, None]), StreamMessage)
+    assert isinstance(message_of((1, "x")), StreamMessage)
+    assert isinstance(message_of(io.BytesIO()), BytesMessage)
     message = TextMessage()
     assert message_of(message) is message
-    for wrong in (5, 1.5, {}, object()):
+    for wrong in (5, 1.5, {1, 2}, object()):
         with pytest.raises(MessageFormatError, match=type(wrong).__name__):
             message_of(wrong)
 
