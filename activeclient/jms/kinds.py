@@ -83,6 +83,6 @@ def new_message(body: object = None, *, properties: Mapping[str, object] | None 
     if hasattr(body, "read"):
         return BytesMessage(cast(BinaryIO, body), properties=properties)
     raise MessageFormatError(
-        f"a {type(body).__name__} cannot be sent: give a message, text, bytes, a binary file, a mapping, a list, a tuple"
-        " or None; other objects need an ObjectMessage"
+        f"a {type(body).__name__} cannot be sent: give a message, text, bytes, a binary file, a mapping, a list,"
+        " a tuple or None; other objects need an ObjectMessage"
     )

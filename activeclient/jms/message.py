@@ -18,6 +18,7 @@ from activeclient.errors import (
     MessageFormatError,
     MessageNotWriteableError,
 )
+from activeclient.jms import exact
 from activeclient.jms.message_id import message_id
 from activeclient.jms.modes import DeliveryMode
 from activeclient.jms.properties import CONNECTION_ID, ROUTING_TYPE, MessageProperties
@@ -132,7 +133,7 @@ class Message:
 
     @jms_timestamp.setter
     def jms_timestamp(self, value: int) -> None:
-        self.core.load_if_received().timestamp = value
+        self.core.load_if_received().timestamp = exact.long("jms_timestamp", value)
 
     @property
     def jms_correlation_id(self) -> str | bytes | None:
@@ -224,7 +225,7 @@ class Message:
 
     @jms_expiration.setter
     def jms_expiration(self, value: int) -> None:
-        self.core.load_if_received().expiration = value
+        self.core.load_if_received().expiration = exact.long("jms_expiration", value)
 
     @property
     def jms_priority(self) -> int:
@@ -243,7 +244,7 @@ class Message:
 
     @jms_delivery_time.setter
     def jms_delivery_time(self, value: int) -> None:
-        self._set_header(SCHEDULED, value or None)
+        self._set_header(SCHEDULED, exact.long("jms_delivery_time", value) or None)
 
     def schedule(self, when: int) -> None:
         """A send delays it (called by producers)."""
