@@ -190,7 +190,8 @@ class StreamMessage(Message, Sequence[PropertyValue]):
         Read in pieces, the value ends with a piece that is shorter than `size`, perhaps empty; before that no other
         value can be read.
         """
-        value = conversions.to_bytes(self._where(), self._next())
+        found = self._next()
+        value = conversions.to_bytes(self._where(), found)
         if value is None or (size < 0 and self._part < 0):
             self._position += 1
             return value
