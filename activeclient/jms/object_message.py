@@ -188,7 +188,7 @@ class ObjectMessage(Message):
 def _data_of(body: bytes) -> bytes | None:
     if not body:
         return None
-    size = _LENGTH.unpack_from(body)[0] if len(body) >= _LENGTH.size else -1
-    if size != len(body) - _LENGTH.size:
-        raise MessageFormatError(f"{len(body)} bytes are not the body of an object message: {size} bytes announced")
-    return body[_LENGTH.size :]
+    data = body[_LENGTH.size :]
+    if len(body) < _LENGTH.size or _LENGTH.unpack_from(body)[0] != len(data):
+        raise MessageFormatError(f"{len(body)} bytes are not the body of an object message: the length in it is wrong")
+    return data

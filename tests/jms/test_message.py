@@ -12,7 +12,6 @@ from activeclient.errors import (
     IllegalStateError,
     InvalidDestinationError,
     MessageFormatError,
-    MessageNotWriteableError,
 )
 from activeclient.jms.bytes_message import BytesMessage
 from activeclient.jms.kinds import message_of, received_message
@@ -24,20 +23,7 @@ from activeclient.jms.stream_message import StreamMessage
 from activeclient.jms.text_message import TextMessage
 from activeclient.wire.message import CoreMessage, text_body
 from activeclient.wire.properties import Byte
-
-
-class Owner:
-    """Stands for a session."""
-
-    def __init__(self) -> None:
-        self.acknowledged: list[Message] = []
-
-    def acknowledge(self, message: Message) -> None:
-        self.acknowledged.append(message)
-
-
-def received(core: CoreMessage, destination: Destination | None = None) -> Message:
-    return received_message(core, Owner(), destination or Queue("q"))
+from tests.jms.received import Owner, received
 
 
 def text_core(text: str | None = "text", **options: object) -> CoreMessage:
@@ -136,40 +122,6 @@ def test_bodies_of_python_types_make_messages() -> None:
     for wrong in (5, 1.5, {1, 2}, object()):
         with pytest.raises(MessageFormatError, match=type(wrong).__name__):
             message_of(wrong)
-
-
-@pytest.mark.parametrize("text", [None, "", "x", "hé \U0001f600", "\ud800", "\0", "x" * 70_000])
-def test_a_text_survives(text: str | None) -> None:
-    sent = TextMessage(text).outgoing()
-    assert received(CoreMessage(sent.body, sent.body_type, "q")).body == text
-
-
-def test_a_damaged_text_is_an_error_only_when_it_is_read() -> None:
-    message = received(CoreMessage(b"\x01\0\0\0\x09ab", 3, "q"))
-    assert isinstance(message, TextMessage)
-    with pytest.raises(MessageFormatError):
-        _ = message.text
-
-
-def test_a_received_body_is_read_only_until_it_is_cleared() -> None:
-    message = received(text_core(properties={"a": 1}))
-    assert isinstance(message, TextMessage)
-    with pytest.raises(MessageNotWriteableError):
-        message.text = "other"
-    message.clear_body()
-    assert message.text is None
-    message.text = "other"
-    assert message.properties["a"] == 1
-    with pytest.raises(MessageNotWriteableError):
-        message.properties["b"] = 1
-    assert message.outgoing().body == text_body("other")
-
-
-def test_a_sent_text_can_be_changed_and_sent_again() -> None:
-    message = TextMessage("one")
-    assert message.outgoing().body == text_body("one")
-    message.text = "two"
-    assert message.outgoing().body == text_body("two")
 
 
 def test_what_belongs_to_one_journey_stays_behind_when_a_message_is_sent_on() -> None:
