@@ -108,13 +108,8 @@ JSON_ONLY = Serializers()
 
 
 def _check(given: object) -> Serializer:
-    if (
-        isinstance(given, type)
-        or not isinstance(given, Serializer)
-        or not callable(given.dumps)
-        or not callable(given.loads)
-    ):
-        raise ConfigError("serializers", type(given).__name__, "must have name, dumps and loads")
+    if isinstance(given, type) or not isinstance(given, Serializer):
+        raise ConfigError("serializers", type(given).__name__, "must be an object with name, dumps and loads")
     if not isinstance(given.name, str) or not given.name:
         raise ConfigError("serializers", given.name, "the name must be a text that is not empty")
     return given

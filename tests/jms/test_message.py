@@ -151,6 +151,33 @@ def test_get_body_checks_the_type() -> None:
     assert Message().is_body_assignable_to(int)
 
 
+def test_a_message_that_was_sent_on_is_still_acknowledged_as_it_was_delivered() -> None:
+    owner = Owner()
+    core = text_core(properties={"own": 1})
+    message = received(core, owner=owner)
+    properties = message.properties
+    sent = message.outgoing()
+    assert sent is message.core is not core
+    assert message.delivered is core
+    properties["more"] = 2
+    assert sent.properties == {"own": 1, "more": 2}, "the properties are those of the message that is sent"
+    assert "JMSXDeliveryCount" not in properties
+    message.acknowledge()
+    assert owner.acknowledged == [message]
+    message.outgoing()
+    assert message.delivered is core
+
+
+def test_times_must_be_whole_numbers() -> None:
+    message = Message()
+    for name in ("jms_timestamp", "jms_expiration", "jms_delivery_time"):
+        for wrong in ("5", 1.5, None, 2**63):
+            with pytest.raises(MessageFormatError, match=name):
+                setattr(message, name, wrong)
+        setattr(message, name, 5)
+        assert getattr(message, name) == 5
+
+
 def test_acknowledging_asks_the_owner_and_is_refused_without_one() -> None:
     owner = Owner()
     message = received_message(text_core(), owner, Queue("q"))
