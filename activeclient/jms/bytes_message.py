@@ -11,6 +11,7 @@ import struct
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from activeclient.errors import (
+    IllegalStateError,
     LocalProtocolError,
     MessageEOFError,
     MessageFormatError,
@@ -52,12 +53,14 @@ class BytesMessage(Message):
     `clear_body()`. `data` is the whole body at any time.
     """
 
-    __slots__ = ("_out", "_position")
+    __slots__ = ("_begins", "_out", "_position")
 
     body_type = BYTES
     made_of = (bytes, bytearray, memoryview)
     _out: bytearray | None
     _position: int
+    _begins: int | None
+    """Where the file begins that is the body, once it was sent; None when it cannot be rewound. There only then."""
 
     def __init__(
         self, data: bytes | bytearray | memoryview | BinaryIO = b"", *, properties: Mapping[str, object] | None = None
@@ -92,9 +95,10 @@ class BytesMessage(Message):
 
         Raises:
             LargeMessageError: It is larger than maxLargeMessageSize: use `open_body`.
+            MessageNotReadableError: It is a file, which only a send reads.
         """
         out = self._writing()
-        return self.core.body if out is None else bytes(out)
+        return self._reading() if out is None else bytes(out)
 
     @data.setter
     def data(self, value: bytes | bytearray | memoryview) -> None:
@@ -148,13 +152,14 @@ class BytesMessage(Message):
 
     def open_body(self) -> BinaryIO:
         """The body as a file that is read once, forwards, in bounded memory."""
-        if self._writing() is not None:
+        if self.core.stream is None:
             return io.BytesIO(self.data)
         return self.core.open_body()
 
     def reset(self) -> None:
         """End writing and begin to read at the first byte."""
-        self.write_body()
+        if self._writing() is not None:
+            self.write_body()
         self._position = 0
 
     def clear_body(self) -> None:
@@ -170,6 +175,16 @@ class BytesMessage(Message):
             self.core.body = bytes(out)
             self._out = None
             self._body_read_only = True
+        elif self.core.body_input is not None:
+            self._rewind(self.core.body_input)
+
+    def _rewind(self, source: BinaryIO) -> None:
+        if not hasattr(self, "_begins"):
+            self._begins = source.tell() if source.seekable() else None
+        elif self._begins is None:
+            raise IllegalStateError("the file that is the body was sent before, and cannot be rewound")
+        else:
+            source.seek(self._begins)
 
     def _writing(self) -> bytearray | None:
         try:
@@ -182,6 +197,8 @@ class BytesMessage(Message):
     def _reading(self) -> bytes:
         if self._writing() is not None:
             raise MessageNotReadableError("the body is being written: reset() begins to read")
+        if self.core.body_input is not None:
+            raise MessageNotReadableError("the body is a file, which only a send reads")
         return self.core.body
 
     # --- reading values -------------------------------------------------------------------------------------------

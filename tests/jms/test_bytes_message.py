@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activeclient.errors import (
+    IllegalStateError,
     MessageEOFError,
     MessageFormatError,
     MessageNotReadableError,
@@ -154,6 +155,38 @@ def test_a_file_is_a_body_that_is_not_read_before_it_is_sent() -> None:
     assert source.tell() == 0
     with pytest.raises(MessageFormatError):
         BytesMessage("text")  # type: ignore[arg-type]
+
+
+def test_a_file_is_sent_again_from_its_start_and_not_at_all_when_that_cannot_be() -> None:
+    source = io.BytesIO(b"0123")
+    source.seek(1)
+    message = BytesMessage(source)
+    for _ in range(2):
+        sent = message.outgoing().body_input
+        assert sent is source
+        assert sent.read() == b"123"
+
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    once = BytesMessage(Pipe(b"x"))
+    once.outgoing()
+    with pytest.raises(IllegalStateError, match="cannot be rewound"):
+        once.outgoing()
+    once.clear_body()
+    once.write_byte(1)
+    assert once.outgoing().body == b"\x01"
+
+
+def test_a_file_is_no_body_to_read() -> None:
+    source = io.BytesIO(b"abc")
+    message = BytesMessage(source)
+    message.reset()
+    for look in (lambda: message.data, lambda: message.read_byte(), lambda: message.body_length, message.open_body):
+        with pytest.raises(MessageNotReadableError, match="a file"):
+            look()
+    assert source.tell() == 0
 
 
 def test_a_body_opens_as_a_file() -> None:
