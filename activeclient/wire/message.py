@@ -50,8 +50,10 @@ STREAM: Final = 6
 
 COMPRESSED: Final = "_AMQ_LARGE_COMPRESSED"
 """The property that says that a body is deflated (Message.HDR_LARGE_COMPRESSED)."""
-_DEFLATED: Final = frozenset((b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"))
-"""How deflated bodies begin (RFC 1950): the properties of others are not looked at for it."""
+_DEFLATED: Final = 0x78
+"""How deflated bodies begin, and no text, map or stream (RFC 1950; Deflater's window is always of 32 KiB)."""
+_DEFLATED_NEXT: Final = b"\x01\x5e\x9c\xda"
+"""What comes then, by level: of few bodies that are not deflated the properties are looked at for it."""
 
 DEFAULT_PRIORITY: Final = 4
 USER_ID_SIZE: Final = 16
@@ -213,7 +215,12 @@ class CoreMessage:
                 return whole
             frame = self._frame
             body = self._body = frame[_BODY_AT : self._header_at] if frame[4] in _WITH_BODY else b""
-            if body[:2] in _DEFLATED and self.origin is not None and self.properties.get(COMPRESSED) is True:
+            if (
+                frame[_BODY_AT] == _DEFLATED
+                and body[1:2] in _DEFLATED_NEXT
+                and self.origin is not None
+                and self.properties.get(COMPRESSED) is True
+            ):
                 # Large when it was sent, and small enough for one frame once it was compressed.
                 body = self._body = self.origin.consumer.owner.inflate(body)
         return body
