@@ -8,7 +8,6 @@ import time
 import uuid
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
@@ -19,7 +18,6 @@ from activeclient import (
     BytesMessage,
     Connection,
     DeliveryMode,
-    Destination,
     MapMessage,
     Message,
     ObjectMessage,
@@ -34,6 +32,7 @@ from activeclient import (
 from activeclient.errors import MessageFormatError, MessageNotWriteableError
 from activeclient.wire.message import COMPRESSED, CoreMessage, text_body
 from activeclient.wire.properties import Byte, Char, Float32, Int, PropertyValue, Short
+from tests.jms.theirs import Theirs
 
 SOON = 10.0
 M = TypeVar("M", bound=Message)
@@ -229,24 +228,6 @@ def test_bodies_are_sent_as_the_messages_that_they_mean(
             assert type(arrived) is type(sent) is kind
             assert arrived is not None
             assert arrived.body == arrives
-
-
-@dataclass
-class Theirs:
-    """A message of another library."""
-
-    body: object = None
-    properties: dict[str, object] = field(default_factory=dict)
-    jms_type: str | None = None
-    jms_correlation_id: str | bytes | None = None
-    jms_reply_to: Destination | None = None
-    jms_destination: Destination | None = None
-    jms_message_id: str | None = None
-    jms_timestamp: int = 0
-    jms_expiration: int = 0
-    jms_priority: int = 0
-    jms_delivery_mode: int = 0
-    jms_delivery_time: int = 0
 
 
 @pytest.mark.parametrize("body", [None, "text", b"data", {"a": 1}, {}, [1, "x"]], ids=repr)

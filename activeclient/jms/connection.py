@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -21,7 +21,7 @@ from activeclient.events import ConsumerLost, Event, Reconnected, SendFailed
 from activeclient.jms.addressing import Known
 from activeclient.jms.metadata import ConnectionMetaData
 from activeclient.jms.modes import AcknowledgeMode
-from activeclient.jms.serializers import JSON_ONLY, Serializer, Serializers
+from activeclient.jms.serializers import SerializersAttribute
 from activeclient.jms.session import Session
 from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
 
@@ -59,6 +59,9 @@ class Connection:
     A context manager: entering it starts it, leaving it closes it.
     """
 
+    serializers = SerializersAttribute()
+    """By which sessions made from now on turn objects into bytes and back; JSON alone unless set."""
+
     def __init__(
         self, factory: ClientSessionFactory, user: str | None, password: str | None, client_id: str | None
     ) -> None:
@@ -77,7 +80,6 @@ class Connection:
         self.tag = str(uuid.uuid4())
         """What marks the messages that it sends (noLocal): the client id, or an id of its own."""
         self._exception_listener: ExceptionListener | None = None
-        self._serializers = JSON_ONLY
         wanted = client_id if client_id is not None else factory.settings.client_id
         # Never started, it carries what belongs to the connection: its names and its temporary queues.
         self._initial: ClientSession = factory.create_session(
@@ -141,15 +143,6 @@ class Connection:
         """Set the exception listener; as a decorator: `@connection.on_exception`."""
         self.exception_listener = listener
         return listener
-
-    @property
-    def serializers(self) -> Serializers:
-        """By which sessions made from now on turn objects into bytes and back; JSON alone unless set."""
-        return self._serializers
-
-    @serializers.setter
-    def serializers(self, value: Serializers | Iterable[Serializer]) -> None:
-        self._serializers = Serializers.of(value)
 
     def add_event_listener(self, listener: EventListener) -> None:
         """Have `listener` called with every event, as a value of `activeclient.events`."""

@@ -107,6 +107,17 @@ class Serializers:
 JSON_ONLY = Serializers()
 
 
+class SerializersAttribute:
+    """An attribute that is set to one or several serializers and got as `Serializers`; JSON alone unless set."""
+
+    def __get__(self, owner: object, kind: type | None = None) -> Serializers:
+        found: Serializers = owner.__dict__.get("serializers", JSON_ONLY)
+        return found
+
+    def __set__(self, owner: object, value: Serializers | Iterable[Serializer]) -> None:
+        owner.__dict__["serializers"] = Serializers.of(value)
+
+
 def _check(given: object) -> Serializer:
     if isinstance(given, type) or not isinstance(given, Serializer):
         raise ConfigError("serializers", type(given).__name__, "must be an object with name, dumps and loads")

@@ -33,7 +33,7 @@ from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.object_message import ObjectMessage
 from activeclient.jms.producer import MessageProducer
 from activeclient.jms.selector import core_filter, without_own
-from activeclient.jms.serializers import Serializer, Serializers
+from activeclient.jms.serializers import Serializer, SerializersAttribute
 from activeclient.jms.stream_message import StreamMessage
 from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
 from activeclient.jms.text_message import TextMessage
@@ -48,6 +48,9 @@ class Session:
     A context manager: leaving it closes it, and so rolls back an open transaction.
     """
 
+    serializers = SerializersAttribute()
+    """By which the objects of its object messages become bytes and back; those of the connection, unless set here."""
+
     def __init__(self, connection: Connection, mode: AcknowledgeMode, core: ClientSession, known: Known) -> None:
         self._connection = connection
         self._mode = mode
@@ -55,7 +58,7 @@ class Session:
         """The core session below: for what JMS does not have."""
         self.known = known
         self.connection_tag = connection.tag
-        self._serializers = connection.serializers
+        self.serializers = connection.serializers
         self.close_timeout = core.settings.on_message_close_timeout / 1000
         self.recovered = False
         """Did the running listener, or its failure, recover the session?"""
@@ -136,15 +139,6 @@ class Session:
 
     # --- messages -------------------------------------------------------------------------------------------------
 
-    @property
-    def serializers(self) -> Serializers:
-        """By which objects of its object messages become bytes and back; those of the connection, unless set here."""
-        return self._serializers
-
-    @serializers.setter
-    def serializers(self, value: Serializers | Iterable[Serializer]) -> None:
-        self._serializers = Serializers.of(value)
-
     def create_message(self, body: object = None, *, properties: Mapping[str, object] | None = None) -> Message:
         """A message without a body; or of the kind that `send` would make of `body`.
 
@@ -199,7 +193,7 @@ class Session:
             MessageFormatError: The serializer does not take the object.
         """
         self.check_open()
-        return ObjectMessage(value, serializer=serializer, serializers=self._serializers, properties=properties)
+        return ObjectMessage(value, serializer=serializer, serializers=self.serializers, properties=properties)
 
     # --- producers, consumers, browsers ---------------------------------------------------------------------------
 

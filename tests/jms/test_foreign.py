@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 
-from activeclient.destination import Destination, Queue, TemporaryTopic
+from activeclient.destination import Queue, TemporaryTopic
 from activeclient.errors import InvalidDestinationError, MessageFormatError
 from activeclient.jms.bytes_message import BytesMessage
 from activeclient.jms.foreign import ForeignMessage, is_foreign, tell_sender
@@ -16,24 +14,7 @@ from activeclient.jms.message import Message
 from activeclient.jms.modes import DeliveryMode
 from activeclient.jms.stream_message import StreamMessage
 from activeclient.jms.text_message import TextMessage
-
-
-@dataclass
-class Theirs:
-    """A message of another library."""
-
-    body: object = None
-    properties: dict[str, object] = field(default_factory=dict)
-    jms_type: str | None = None
-    jms_correlation_id: str | bytes | None = None
-    jms_reply_to: Destination | None = None
-    jms_destination: Destination | None = None
-    jms_message_id: str | None = "theirs"
-    jms_timestamp: int = 1
-    jms_expiration: int = 2
-    jms_priority: int = 9
-    jms_delivery_mode: DeliveryMode = DeliveryMode.NON_PERSISTENT
-    jms_delivery_time: int = 3
+from tests.jms.theirs import Theirs
 
 
 @pytest.mark.parametrize(
