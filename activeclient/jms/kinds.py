@@ -7,7 +7,7 @@ raw body; nothing that comes is ever executed or deserialized into objects of fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import BinaryIO, cast, overload
+from typing import BinaryIO, cast
 
 from activeclient.destination import Destination
 from activeclient.errors import MessageFormatError
@@ -53,22 +53,6 @@ def message_of(body: object) -> Message:
     return new_message(body)
 
 
-@overload
-def new_message(body: None = None, *, properties: Mapping[str, object] | None = None) -> Message: ...
-@overload
-def new_message(body: str, *, properties: Mapping[str, object] | None = None) -> TextMessage: ...
-@overload
-def new_message(
-    body: bytes | bytearray | memoryview | BinaryIO, *, properties: Mapping[str, object] | None = None
-) -> BytesMessage: ...
-@overload
-def new_message(body: Mapping[str, object], *, properties: Mapping[str, object] | None = None) -> MapMessage: ...
-@overload
-def new_message(
-    body: list[object] | tuple[object, ...], *, properties: Mapping[str, object] | None = None
-) -> StreamMessage: ...
-@overload
-def new_message(body: object, *, properties: Mapping[str, object] | None = None) -> Message: ...
 def new_message(body: object = None, *, properties: Mapping[str, object] | None = None) -> Message:
     """A message with this body: text, bytes or a binary file, a mapping, a list or a tuple (a stream), or None.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -24,32 +24,23 @@ from activeclient.errors import (
 )
 from activeclient.jms.addressing import Known, subscription_packet, usable
 from activeclient.jms.browser import QueueBrowser
-from activeclient.jms.bytes_message import BytesMessage
 from activeclient.jms.consumer import MessageConsumer
-from activeclient.jms.kinds import new_message
-from activeclient.jms.map_message import MapMessage
 from activeclient.jms.message import Message
+from activeclient.jms.message_factory import MessageFactory
 from activeclient.jms.modes import AcknowledgeMode
-from activeclient.jms.object_message import ObjectMessage
 from activeclient.jms.producer import MessageProducer
 from activeclient.jms.selector import core_filter, without_own
-from activeclient.jms.serializers import Serializer, SerializersAttribute
-from activeclient.jms.stream_message import StreamMessage
 from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
-from activeclient.jms.text_message import TextMessage
 
 if TYPE_CHECKING:
     from activeclient.jms.connection import Connection
 
 
-class Session:
+class Session(MessageFactory):
     """A session of a connection. For one thread at a time, `close` excepted. Made by `Connection.create_session`.
 
     A context manager: leaving it closes it, and so rolls back an open transaction.
     """
-
-    serializers = SerializersAttribute()
-    """By which the objects of its object messages become bytes and back; those of the connection, unless set here."""
 
     def __init__(self, connection: Connection, mode: AcknowledgeMode, core: ClientSession, known: Known) -> None:
         self._connection = connection
@@ -136,64 +127,6 @@ class Session:
         """A topic that lives as long as the connection; others may publish to it."""
         self.check_open()
         return self._connection.new_temporary_topic()
-
-    # --- messages -------------------------------------------------------------------------------------------------
-
-    def create_message(self, body: object = None, *, properties: Mapping[str, object] | None = None) -> Message:
-        """A message without a body; or of the kind that `send` would make of `body`.
-
-        Raises:
-            MessageFormatError: No message has such a body.
-        """
-        self.check_open()
-        return new_message(body, properties=properties)
-
-    def create_text_message(
-        self, text: str | None = None, *, properties: Mapping[str, object] | None = None
-    ) -> TextMessage:
-        """A message with a text."""
-        self.check_open()
-        return TextMessage(text, properties=properties)
-
-    def create_bytes_message(
-        self, data: bytes = b"", *, properties: Mapping[str, object] | None = None
-    ) -> BytesMessage:
-        """A message with bytes."""
-        self.check_open()
-        return BytesMessage(data, properties=properties)
-
-    def create_map_message(
-        self, values: Mapping[str, object] | None = None, *, properties: Mapping[str, object] | None = None
-    ) -> MapMessage:
-        """A message with values by name."""
-        self.check_open()
-        return MapMessage(values, properties=properties)
-
-    def create_stream_message(
-        self, values: Iterable[object] = (), *, properties: Mapping[str, object] | None = None
-    ) -> StreamMessage:
-        """A message with values one after the other."""
-        self.check_open()
-        return StreamMessage(values, properties=properties)
-
-    def create_object_message(
-        self,
-        value: object = None,
-        *,
-        serializer: Serializer | None = None,
-        properties: Mapping[str, object] | None = None,
-    ) -> ObjectMessage:
-        """A message with an object.
-
-        Args:
-            serializer: For this message alone; without it the first of `serializers`, and that is JSON unless the
-                application named another.
-
-        Raises:
-            MessageFormatError: The serializer does not take the object.
-        """
-        self.check_open()
-        return ObjectMessage(value, serializer=serializer, serializers=self.serializers, properties=properties)
 
     # --- producers, consumers, browsers ---------------------------------------------------------------------------
 
