@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from activeclient.cli.output import Output
 from activeclient.jms.bytes_message import BytesMessage
-from activeclient.jms.message import Message, TextMessage
+from activeclient.jms.message import Message
+from activeclient.jms.text_message import TextMessage
 
 
 def record(message: Message) -> dict[str, object]:

@@ -9,7 +9,8 @@ import pytest
 from activeclient.cli.messages import body_of, record, show
 from activeclient.cli.output import Output
 from activeclient.jms.bytes_message import BytesMessage
-from activeclient.jms.message import Message, TextMessage
+from activeclient.jms.message import Message
+from activeclient.jms.text_message import TextMessage
 
 
 def printed(message: Message, capsys: pytest.CaptureFixture[str], **how: bool) -> str:
