@@ -24,7 +24,6 @@ from activeclient.errors import (
     ActiveClientError,
     ClosedError,
     IllegalStateError,
-    JMSError,
     TransactionRolledBackError,
 )
 from activeclient.wire.message import BYTES, CoreMessage
@@ -244,15 +243,7 @@ class ClientSession(XAResource):
         )
         for key, value in (attributes or {}).items():
             setattr(packet, key, value)
-        with self.pump.lock:
-            engine = self.engine
-            engine.check_open()
-            request = engine.submit(engine.request_of(packet))
-            try:
-                self.calls.outcome(request)
-            except JMSError as error:
-                if not (error.code == 101 and request.recreated):
-                    raise  # 101 after a recreation: the first try took effect
+        self.request(packet)
 
     def create_shared_queue(
         self,
