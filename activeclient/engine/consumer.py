@@ -300,6 +300,27 @@ class Consumer:
             self.taken.append((message.message_id, fingerprint, None if stream is None else message))
         return message
 
+    def put_back(self, message: CoreMessage) -> None:
+        """The application could not use what it took last: it is the next one again, as if nobody had taken it.
+
+        What an earlier generation delivered comes again by itself.
+        """
+        message_id = message.message_id
+        if self.absorbing.pop(message_id, None) is not None:
+            return
+        held = [entry for entry in self.taken if entry[0] == message_id]
+        if self.closed or not held:
+            return
+        self.taken.remove(held[0])
+        message.origin = self.origin
+        size = message.frame_size if message.stream is None else message.stream.header_size
+        self.held += size
+        if self.window > 0:
+            self.credits -= size  # it will be consumed a second time
+        if message is self.taken_large:
+            self.taken_large = None
+        self.buffer.appendleft(message)
+
     def _leave_large(self) -> None:
         """The application went on: what it did not read of the last streaming body is dropped."""
         message, self.taken_large = self.taken_large, None
@@ -383,6 +404,11 @@ class Consumer:
 
         `told`: the application will hear whether the acknowledgement took effect, and counts on it.
         """
+        if not self.session.tracks_taken:
+            # The server has acknowledged it already, and would take this for an error.
+            if message is self.taken_large:
+                self._leave_large()
+            return False
         origin = message.origin
         if origin is not self.origin:
             if not isinstance(origin, Origin) or origin.consumer is not self or origin.epoch != self.session.epoch:

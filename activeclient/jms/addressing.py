@@ -14,7 +14,7 @@ from activeclient.client.session import ROUTING, ClientSession
 from activeclient.destination import ANYCAST, Destination, Queue, Topic
 from activeclient.errors import InvalidDestinationError, JMSError
 from activeclient.wire import versions
-from activeclient.wire.packets import BindingQueryResponseV5, CreateAddress, CreateQueueV2
+from activeclient.wire.packets import BindingQueryResponseV5, CreateAddress, CreateQueueV2, CreateSharedQueueV2
 
 ADDRESS_EXISTS = 107
 QUEUE_EXISTS = 101
@@ -107,7 +107,7 @@ class Known:
             max_consumers=defaults.default_max_consumers,
             purge_on_no_consumers=defaults.default_purge_on_no_consumers,
         )
-        _apply(packet, destination)
+        apply_attributes(packet, destination)
         _unless(QUEUE_EXISTS, lambda: core.request(packet))
 
     def _remember(self, destination: Destination) -> None:
@@ -127,21 +127,6 @@ def _unless(code: int, call: Callable[[], object]) -> None:
     except JMSError as error:
         if error.code != code:
             raise
-
-
-def subscription_packet(destination: Topic, queue: str, filter_string: str | None) -> CreateQueueV2:
-    """The queue of a subscription that ends with its consumer."""
-    packet = CreateQueueV2(
-        address=destination.address,
-        queue_name=queue,
-        filter_string=filter_string,
-        requires_response=True,
-        routing_type=ROUTING["MULTICAST"],
-    )
-    _apply(packet, destination)
-    packet.durable = False
-    packet.temporary = True
-    return packet
 
 
 def _whole(text: str) -> int:
@@ -181,7 +166,12 @@ _ATTRIBUTES: dict[str, Callable[[str], object]] = {
 """Attribute to the reader of its text; the field of CREATE_QUEUE_V2 has the same name."""
 
 
-def _apply(packet: CreateQueueV2, destination: Destination) -> None:
+def apply_attributes(packet: CreateQueueV2 | CreateSharedQueueV2, destination: Destination) -> None:
+    """Write what stands behind the name of `destination` into the request that makes its queue.
+
+    Raises:
+        InvalidDestinationError: A value is not of its attribute's type.
+    """
     for key, text in destination.parameters.items():
         read = _ATTRIBUTES.get(key)
         if read is None:

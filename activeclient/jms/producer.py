@@ -193,6 +193,10 @@ class MessageProducer:
         handler = None if on_complete is None else self._handler(given, on_complete)
         try:
             self._core.send(core, handler, address=to.address if self._destination is None else None, timeout=limit)
+        except BaseException:
+            if handler is not None:
+                self._session.completions.withdraw()
+            raise
         finally:
             if duplicate_id is not None:
                 core.properties.pop(DUPLICATE_ID_NAME, None)
@@ -202,19 +206,7 @@ class MessageProducer:
 
     def send_async(self, message: object, destination: Destination | None = None, **options: object) -> Future[Message]:
         """Send as `send` with `on_complete`; the future has the message when the broker has it, or the error."""
-        from concurrent.futures import Future
-
-        future: Future[Message] = Future()
-        future.set_running_or_notify_cancel()
-
-        def ended(sent: Message, error: ActiveClientError | None) -> None:
-            if error is None:
-                future.set_result(sent)
-            else:
-                future.set_exception(error)
-
-        self.send(message, destination, on_complete=ended, **options)  # type: ignore[arg-type]
-        return future
+        return outcome_of(lambda told: self.send(message, destination, on_complete=told, **options))  # type: ignore[arg-type]
 
     def _target(self, destination: Destination | None) -> Destination:
         own = self._destination
@@ -270,10 +262,10 @@ class MessageProducer:
     def _handler(
         self, message: Message, on_complete: OnComplete | CompletionListener
     ) -> Callable[[CoreMessage, ActiveClientError | None], object]:
-        session = self._session
+        completions = self._session.completions
 
         def told(_: CoreMessage, error: ActiveClientError | None) -> None:
-            with session.completing():
+            with completions.told():
                 if callable(on_complete):
                     on_complete(message, error)
                 elif error is None:
@@ -283,6 +275,7 @@ class MessageProducer:
 
         if not callable(on_complete) and not hasattr(on_complete, "on_completion"):
             raise TypeError("on_complete must be callable, or have on_completion and on_exception")
+        completions.begin()
         return told
 
     # --- closing --------------------------------------------------------------------------------------------------
@@ -298,12 +291,14 @@ class MessageProducer:
         return self._core.is_closed
 
     def close(self) -> None:
-        """Close the producer; what it has sent is not affected.
+        """Close the producer; what it has sent is not affected. Waits for the completion listeners of its session.
 
         Raises:
             IllegalStateError: Called by a completion listener of its session.
         """
-        self._session.check_not_completing("close a producer")
+        self._session.completions.check_not_inside("close a producer")
+        if not self.is_closed:
+            self._session.wait_for_completions()
         self._core.close()
 
     def __enter__(self) -> Self:
@@ -314,6 +309,23 @@ class MessageProducer:
 
     def __repr__(self) -> str:
         return f"<MessageProducer {self._destination or 'anonymous'}{' closed' if self.is_closed else ''}>"
+
+
+def outcome_of(send: Callable[[OnComplete], object]) -> Future[Message]:
+    """The outcome of an asynchronous send, which `send` begins with the completion listener that it is given."""
+    from concurrent.futures import Future
+
+    future: Future[Message] = Future()
+    future.set_running_or_notify_cancel()
+
+    def ended(sent: Message, error: ActiveClientError | None) -> None:
+        if error is None:
+            future.set_result(sent)
+        else:
+            future.set_exception(error)
+
+    send(ended)
+    return future
 
 
 _mode = delivery_mode
