@@ -19,6 +19,7 @@ from activeclient.wire.message import CoreMessage, forced_delivery_sequence
 from activeclient.wire.packets import (
     ConsumerClose,
     CreateConsumer,
+    CreateSharedQueueV2,
     FlowToken,
     ForceDelivery,
     QueueQueryResponseV3,
@@ -87,6 +88,7 @@ class Consumer:
         "priority",
         "queue",
         "queue_info",
+        "queue_packet",
         "refreshing",
         "session",
         "taken",
@@ -121,6 +123,8 @@ class Consumer:
         """Held bytes beyond which the next delivery proves that the server heeds no credits."""
         self.origin = Origin(self, session.epoch)
         self.queue_info: QueueQueryResponseV3 | None = None
+        self.queue_packet: CreateSharedQueueV2 | None = None
+        """What makes its queue anew when that ends with its last consumer: the server does not tell so of a queue."""
         self.credits = 0
         """Bytes consumed and not yet granted again."""
         self.asking = False

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from activeclient.client.session import ROUTING, ClientSession
 from activeclient.destination import ANYCAST, Destination, Queue, Topic
 from activeclient.errors import InvalidDestinationError, JMSError
+from activeclient.jms.temporary import OwnTemporary
 from activeclient.wire import versions
 from activeclient.wire.packets import BindingQueryResponseV5, CreateAddress, CreateQueueV2, CreateSharedQueueV2
 
@@ -26,13 +27,15 @@ def usable(destination: object, what: str) -> Destination:
     """`destination`, if it is a queue or a topic.
 
     Raises:
-        InvalidDestinationError: None, or of unknown kind.
+        InvalidDestinationError: None, of unknown kind, or a temporary one that was deleted.
     """
     if not isinstance(destination, Destination) or destination.routing_type is None:
         raise InvalidDestinationError(
             f"{what} needs a queue or a topic, not {destination!r}"
             + ("; choose with as_queue() or as_topic()" if isinstance(destination, Destination) else "")
         )
+    if isinstance(destination, OwnTemporary) and destination.is_deleted:
+        raise InvalidDestinationError(f"{destination} was deleted")
     return destination
 
 
@@ -57,7 +60,7 @@ class Known:
         Raises:
             InvalidDestinationError: It does not exist and must not be created, or has the other kind.
         """
-        if destination in self._known or destination.temporary:
+        if destination in self._known or usable(destination, "a send").temporary:
             return
         topic = isinstance(destination, Topic)
         address = destination.address
@@ -91,8 +94,11 @@ class Known:
     ) -> None:
         found = core.query_queue(destination.name if destination.queue_name else queue)
         if found.exists:
-            if isinstance(destination, Queue) and destination.queue_name is None and found.routing_type != ANYCAST:
+            receives = known is None  # who sends only has asked for the address's kinds already
+            if receives and _is_plain_queue(destination) and found.routing_type != ANYCAST:
                 raise InvalidDestinationError(f"{destination}: a topic's subscription has this name (MULTICAST)")
+            if destination.queue_name is not None and found.address != destination.address:
+                raise InvalidDestinationError(f"{destination}: this queue belongs to address {found.address!r}")
             return
         if not found.auto_create_queues or destination.temporary:
             raise InvalidDestinationError(f"{destination} does not exist, and the broker creates none", code=100)
@@ -114,6 +120,10 @@ class Known:
         if len(self._known) >= MAX_KNOWN:
             self._known.clear()
         self._known.add(destination)
+
+
+def _is_plain_queue(destination: Destination) -> bool:
+    return isinstance(destination, Queue) and destination.queue_name is None
 
 
 def _create_address(core: ClientSession, address: str, *, topic: bool) -> None:

@@ -278,6 +278,7 @@ class Connection:
             raise IllegalStateError(f"{destination} has consumers")
         self._initial.delete_queue(destination.address)
         self._temporaries.discard(destination)
+        self._known.forget()  # so that producers of this destination look again
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -327,6 +328,7 @@ class Connection:
                 session.check_may_close("close")
             self._closed = True
             self._sessions.clear()
+            self._temporaries.clear()
         self._exception_listener = None
         self.factory.close()
         for session in sessions:

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from activeclient.destination import Destination, Topic
 from activeclient.engine.session import State
-from activeclient.errors import ActiveClientError, ClosedError, InvalidDestinationError, UnsupportedOperationError
+from activeclient.errors import (
+    ActiveClientError,
+    ClosedError,
+    IllegalStateError,
+    InvalidDestinationError,
+    UnsupportedOperationError,
+)
 from activeclient.jms.addressing import usable
 from activeclient.jms.foreign import is_foreign, tell_sender
 from activeclient.jms.kinds import message_of
@@ -58,6 +64,7 @@ class MessageProducer:
         self._core = session.core.create_producer(None if destination is None else destination.address)
         self._core.stamps = False
         self._engine = session.core.engine
+        self._in_branches = self._engine.config.xa
         self._ids = UserIds()
         if destination is not None:
             self._core.add_to_bare(self._marks(destination))
@@ -166,11 +173,16 @@ class MessageProducer:
             OutcomeUnknown: The broker may have it: send again only with its `duplicate_id`.
             InvalidDestinationError: No destination, or one that does not exist and is not created.
             UnsupportedOperationError: The producer has another destination.
+            IllegalStateError: The session is an XA session, and outside of a branch.
             JMSError: The broker refused it.
             CallTimeout, OutageTimeout: It was not sent and will not be.
         """
         if self._engine.state is _CLOSED or self._core.closed:
             self._check_open()
+        if self._in_branches and self._engine.branch is None:
+            raise IllegalStateError(
+                "outside of a branch a message of an XA session would be lost; see XAResource.start"
+            )
         given = message_of(message)
         to = self._destination
         if destination is not None or to is None or self._known_in != self._session.known.generation:

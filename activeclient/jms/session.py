@@ -36,6 +36,7 @@ from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
 
 if TYPE_CHECKING:
     from activeclient.jms.connection import Connection
+    from activeclient.wire.packets import CreateSharedQueueV2
 
 
 class Session(MessageFactory):
@@ -231,8 +232,9 @@ class Session(MessageFactory):
     ) -> MessageConsumer:
         to, queue = self._subscription(topic, name, durable=durable)
         wanted = self._filter(selector, no_local=False)
-        subscriptions.for_shared(self.core, to, queue, wanted, durable=durable, replace=replace)
-        return self._consumer(queue, None, to, selector, no_local=False, window=window)
+        packet = subscriptions.for_shared(self.core, to, queue, wanted, durable=durable, replace=replace)
+        made_by = None if durable else packet
+        return self._consumer(queue, None, to, selector, no_local=False, window=window, made_by=made_by)
 
     def _subscription(self, topic: Topic, name: str, *, durable: bool) -> tuple[Topic, str]:
         self.check_open()
@@ -256,9 +258,12 @@ class Session(MessageFactory):
         no_local: bool,
         window: int | None,
         ends: bool = False,
+        made_by: CreateSharedQueueV2 | None = None,
     ) -> MessageConsumer:
         try:
-            core = self.core.create_consumer(queue, filter_string, window_size=window, priority=to.consumer_priority)
+            core = self.core.create_consumer(
+                queue, filter_string, window_size=window, priority=to.consumer_priority, queue_packet=made_by
+            )
         except BaseException:
             if ends and not self.core.is_closed:
                 self.core.delete_queue(queue)

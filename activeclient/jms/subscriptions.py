@@ -86,8 +86,8 @@ def for_durable(core: ClientSession, topic: Topic, queue: str, filter_string: st
 
 def for_shared(
     core: ClientSession, topic: Topic, queue: str, filter_string: str | None, *, durable: bool, replace: bool
-) -> None:
-    """See that the queue of a shared subscription exists, as it is wanted.
+) -> CreateSharedQueueV2:
+    """See that the queue of a shared subscription exists, as it is wanted; returns what makes it.
 
     Raises:
         IllegalStateError: It has another topic or selector, and consumers; or it must not be replaced.
@@ -115,6 +115,7 @@ def for_shared(
         if error.code == ANOTHER_SHARED_QUEUE:  # made since we asked
             raise IllegalStateError(f"subscription {queue!r}: {error}", code=error.code) from error
         raise
+    return packet
 
 
 def unsubscribe(core: ClientSession, queue: str, name: str) -> None:

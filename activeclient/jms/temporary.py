@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from activeclient.jms.connection import Connection
 
 
-class _Owned(Destination):
+class OwnTemporary(Destination):
     """What the connection that made a temporary destination can do with it."""
 
     __slots__ = ()
@@ -30,6 +30,11 @@ class _Owned(Destination):
     def _owner(self) -> Connection:
         owner: Connection = object.__getattribute__(self, "_connection")
         return owner
+
+    @property
+    def is_deleted(self) -> bool:
+        """Was it deleted, itself or with its connection?"""
+        return not self._owner.owns(self)
 
     def delete(self) -> None:
         """Delete it.
@@ -48,17 +53,17 @@ class _Owned(Destination):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self._owner.owns(self):
+        if not self.is_deleted:
             self.delete()
 
 
-class OwnTemporaryQueue(_Owned, TemporaryQueue):
+class OwnTemporaryQueue(OwnTemporary, TemporaryQueue):
     """A temporary queue of this connection. A context manager: leaving it deletes it."""
 
     __slots__ = ("_connection",)
 
 
-class OwnTemporaryTopic(_Owned, TemporaryTopic):
+class OwnTemporaryTopic(OwnTemporary, TemporaryTopic):
     """A temporary topic of this connection. A context manager: leaving it deletes it."""
 
     __slots__ = ("_connection",)
