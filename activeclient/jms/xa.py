@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import functools
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ class XAResource:
 
     def __init__(self, core: ClientSession) -> None:
         self._core = core
+        self._timeout = 0
 
     def start(self, xid: Xid, *, join: bool = False, resume: bool = False) -> None:
         """Work for a branch from now on.
@@ -60,6 +62,8 @@ class XAResource:
             self._core.xa_resume(xid)
         else:
             self._core.xa_start(xid)
+            if self._timeout:
+                self._core.xa_set_timeout(self._timeout)  # the broker takes it for the branch that is open
 
     def end(self, xid: Xid, *, failed: bool = False, suspend: bool = False) -> None:
         """Stop working for a branch.
@@ -112,11 +116,12 @@ class XAResource:
     @property
     def transaction_timeout(self) -> int:
         """Seconds after which the broker rolls a branch back that is not prepared."""
-        return self._core.xa_get_timeout()
+        return self._timeout or self._core.xa_get_timeout()
 
-    def set_transaction_timeout(self, timeout: Duration) -> bool:
-        """Set it, in whole seconds, 0 for the broker's default; did the broker accept it?"""
-        return self._core.xa_set_timeout(round(in_seconds("transaction_timeout", timeout)))
+    def set_transaction_timeout(self, timeout: Duration) -> None:
+        """Set it for the branches that are started later: at least a second; 0 for the broker's default."""
+        seconds = in_seconds("transaction_timeout", timeout)
+        self._timeout = max(1, round(seconds)) if seconds else 0
 
     def is_same_rm(self, other: object) -> bool:
         """Do both work on the same connection, so that one branch is enough?"""
@@ -134,7 +139,7 @@ def new_xid() -> Xid:
 class XASession(Session):
     """A session whose sends and receipts belong to branches. Made by `XAConnection.create_xa_session`."""
 
-    @property
+    @functools.cached_property
     def xa_resource(self) -> XAResource:
         """For the transaction manager."""
         return XAResource(self.core)
