@@ -99,7 +99,7 @@ class BrokerManagement:
                 return self._result(what, reply)
 
     def _result(self, what: dict[str, str], reply: CoreMessage) -> Result:
-        values = _decoded(text_of(reply.body))
+        values = decoded(text_of(reply.body))
         result = values[0] if isinstance(values, list) and values else None
         if not reply.properties.get(SUCCEEDED):
             raise JMSError(f"{_named(what)}: {result}")
@@ -126,17 +126,17 @@ def _named(what: dict[str, str]) -> str:
     return " ".join(what.values())
 
 
-def _decoded(value: object, depth: int = 0) -> Result:
+def decoded(value: object, depth: int = 0) -> Result:
     """Texts that hold a JSON list or object become that; other texts stay texts."""
     if isinstance(value, str):
         if depth > MAX_NESTING or value[:1] not in ("[", "{"):
             return value
         try:
-            return _decoded(json.loads(value), depth + 1)
-        except ValueError:
+            return decoded(json.loads(value), depth + 1)
+        except (ValueError, RecursionError):
             return value
     if isinstance(value, list):
-        return [_decoded(each, depth) for each in value]
+        return [decoded(each, depth) for each in value]
     if isinstance(value, dict):
-        return {str(key): _decoded(each, depth) for key, each in value.items()}
+        return {str(key): decoded(each, depth) for key, each in value.items()}
     return value if value is None or isinstance(value, bool | int | float) else str(value)

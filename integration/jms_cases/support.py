@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from activeclient import Connection, Destination, JMSConsumer, Message, MessageConsumer, TextMessage
-from integration.cases.support import eventually
+from integration.cases.support import eventually as eventually
 
 SOON = 12.0
 """Seconds after which what should have come is missing; a busy machine needs some."""

@@ -32,7 +32,7 @@ def xa(xa_factory: ActiveMQXAConnectionFactory) -> Iterator[XAConnection]:
 
 
 @pytest.fixture
-def session(xa: XAConnection) -> XASession:  # type: ignore[override]
+def session(xa: XAConnection) -> XASession:
     return xa.create_xa_session()
 
 
