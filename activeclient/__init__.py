@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from activeclient import errors, events
     from activeclient.client.listeners import ConnectionFailure, FailoverEventType, Recovery
     from activeclient.client.locator import ServerLocator
+    from activeclient.client.management import Management
     from activeclient.destination import Destination, Queue, TemporaryQueue, TemporaryTopic, Topic
     from activeclient.jms.browser import QueueBrowser
     from activeclient.jms.bytes_message import BytesMessage
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from activeclient.jms.context_consumer import JMSConsumer
     from activeclient.jms.context_producer import JMSProducer
     from activeclient.jms.foreign import ForeignMessage
-    from activeclient.jms.management import BrokerManagement
     from activeclient.jms.map_message import MapMessage
     from activeclient.jms.message import Message
     from activeclient.jms.metadata import ConnectionMetaData
@@ -44,7 +44,6 @@ __all__ = [
     "AcknowledgeMode",
     "ActiveMQConnectionFactory",
     "ActiveMQXAConnectionFactory",
-    "BrokerManagement",
     "BytesMessage",
     "CompletionListener",
     "Connection",
@@ -57,6 +56,7 @@ __all__ = [
     "JMSConsumer",
     "JMSContext",
     "JMSProducer",
+    "Management",
     "MapMessage",
     "Message",
     "MessageConsumer",
@@ -90,7 +90,7 @@ _HOMES = {
     "AcknowledgeMode": "jms.modes",
     "ActiveMQConnectionFactory": "jms.connection_factory",
     "ActiveMQXAConnectionFactory": "jms.xa",
-    "BrokerManagement": "jms.management",
+    "Management": "client.management",
     "BytesMessage": "jms.bytes_message",
     "CompletionListener": "jms.producer",
     "Connection": "jms.connection",

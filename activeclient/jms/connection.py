@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from activeclient.client.listeners import ConnectionFailure, EventListener
+from activeclient.client.management import Management
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.destination import Destination
 from activeclient.errors import ClosedError, IllegalStateError, InvalidClientIDError, JMSError
@@ -24,6 +25,7 @@ from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.serializers import SerializersAttribute
 from activeclient.jms.session import Session
 from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
+from activeclient.jms.times import Duration, in_seconds
 
 if TYPE_CHECKING:
     from activeclient.client.session import ClientSession
@@ -231,10 +233,18 @@ class Connection:
                 core.start()
         return session
 
-    def core_session(self) -> ClientSession:
-        """A session of the core API with this connection's user: for what JMS does not have."""
+    def management(self, *, timeout: Duration = 10.0) -> Management:
+        """The broker's management, with this connection's user; a context manager. The connection need not be started.
+
+        Args:
+            timeout: Seconds to wait for each answer.
+
+        Raises:
+            JMSSecurityError: No permission to make a temporary queue for the answers.
+        """
         self._check_open()
-        return self.factory.create_session(self._user, self._password, client_id=self._client_id, ack_batch_size=0)
+        limit = in_seconds("timeout", timeout)
+        return Management(self.factory, self._user, self._password, timeout=limit)
 
     def forget_session(self, session: Session) -> None:
         """A session was closed (called by it)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from activeclient.jms.consumer import MessageConsumer
     from activeclient.jms.message import Message
     from activeclient.jms.metadata import ConnectionMetaData
+    from activeclient.jms.serializers import Serializer, Serializers
     from activeclient.jms.session import Session
     from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
 
@@ -99,6 +100,15 @@ class JMSContext(MessageFactory):
 
     def _new_session(self) -> Session:
         return self.connection.create_session(self._mode)
+
+    @property
+    def serializers(self) -> Serializers:
+        """By which the objects of its object messages become bytes and back; those of the connection, unless set."""
+        return self.session.serializers
+
+    @serializers.setter
+    def serializers(self, value: Serializers | Iterable[Serializer]) -> None:
+        self.session.serializers = value
 
     @property
     def session_mode(self) -> AcknowledgeMode:

@@ -11,7 +11,6 @@ import pytest
 from activeclient import (
     ActiveMQConnectionFactory,
     ActiveMQXAConnectionFactory,
-    BrokerManagement,
     Connection,
     JMSContext,
     Queue,
@@ -72,7 +71,7 @@ def name(factory: ActiveMQConnectionFactory) -> Iterator[str]:
     """A name for an address, which is removed with all that is bound to it."""
     made = f"jms-{uuid.uuid4().hex[:12]}"
     yield made
-    with factory.create_connection() as cleaner, BrokerManagement(cleaner) as management, contextlib.suppress(JMSError):
+    with factory.create_connection() as cleaner, cleaner.management() as management, contextlib.suppress(JMSError):
         management.invoke("broker", "deleteAddress", made, True)
 
 

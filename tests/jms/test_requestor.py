@@ -6,8 +6,8 @@ import pytest
 
 from activeclient.destination import Queue, TemporaryQueue, TemporaryTopic, Topic
 from activeclient.errors import IllegalStateError
-from activeclient.jms.message import TextMessage
 from activeclient.jms.requestor import Requestor
+from activeclient.jms.text_message import TextMessage
 
 
 class Reply(TextMessage):

@@ -11,7 +11,6 @@ from activeclient import (
     AcknowledgeMode,
     ActiveMQConnectionFactory,
     ActiveMQXAConnectionFactory,
-    BrokerManagement,
     BytesMessage,
     Connection,
     ConnectionFailure,
@@ -20,6 +19,7 @@ from activeclient import (
     JMSConsumer,
     JMSContext,
     JMSProducer,
+    Management,
     Message,
     MessageConsumer,
     MessageProducer,
@@ -36,7 +36,7 @@ from activeclient import (
     Xid,
     connect,
 )
-from activeclient.jms.management import Result
+from activeclient.client.management import Json
 from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
 from activeclient.jms.xa import Vote
 from activeclient.wire.properties import PropertyValue
@@ -114,8 +114,8 @@ def _distributed(factory: ActiveMQXAConnectionFactory) -> None:
 def _helpers(connection: Connection, session: Session, queue: Queue) -> None:
     with Requestor(session, queue) as requestor:
         assert_type(requestor.request("x", timeout=1), Message | None)
-    with BrokerManagement(connection) as management:
-        assert_type(management.attribute("broker", "Version"), Result)
+    with assert_type(connection.management(timeout=5), Management) as management:
+        assert_type(management.attribute("broker", "Version"), Json)
 
     @connection.on_exception
     def told(error: ConnectionFailure) -> None:
