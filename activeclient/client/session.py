@@ -327,6 +327,7 @@ class ClientSession(XAResource):
         browse_only: bool = False,
         window_size: int | None = None,
         priority: int = 0,
+        queue_packet: CreateSharedQueueV2 | None = None,
     ) -> ClientConsumer:
         """A consumer of a queue.
 
@@ -334,6 +335,7 @@ class ClientSession(XAResource):
             filter: Only messages that match, in the core filter language.
             browse_only: Look at messages without taking them.
             window_size: Bytes of prefetch instead of consumerWindowSize.
+            queue_packet: What made the queue, if that ends with its last consumer: repeated when the session is lost.
 
         Raises:
             InvalidDestinationError: No such queue.
@@ -352,6 +354,7 @@ class ClientSession(XAResource):
                 browse_only=browse_only,
                 priority=priority,
             )
+            consumer.queue_packet = queue_packet
 
             def created(request: Request) -> None:
                 if request.error is None:

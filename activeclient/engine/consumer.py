@@ -19,6 +19,7 @@ from activeclient.wire.message import CoreMessage, forced_delivery_sequence
 from activeclient.wire.packets import (
     ConsumerClose,
     CreateConsumer,
+    CreateSharedQueueV2,
     FlowToken,
     ForceDelivery,
     QueueQueryResponseV3,
@@ -87,6 +88,7 @@ class Consumer:
         "priority",
         "queue",
         "queue_info",
+        "queue_packet",
         "refreshing",
         "session",
         "taken",
@@ -121,6 +123,8 @@ class Consumer:
         """Held bytes beyond which the next delivery proves that the server heeds no credits."""
         self.origin = Origin(self, session.epoch)
         self.queue_info: QueueQueryResponseV3 | None = None
+        self.queue_packet: CreateSharedQueueV2 | None = None
+        """What makes its queue anew when that ends with its last consumer: the server does not tell so of a queue."""
         self.credits = 0
         """Bytes consumed and not yet granted again."""
         self.asking = False
@@ -300,6 +304,27 @@ class Consumer:
             self.taken.append((message.message_id, fingerprint, None if stream is None else message))
         return message
 
+    def put_back(self, message: CoreMessage) -> None:
+        """The application could not use what it took last: it is the next one again, as if nobody had taken it.
+
+        What an earlier generation delivered comes again by itself.
+        """
+        message_id = message.message_id
+        if self.absorbing.pop(message_id, None) is not None:
+            return
+        held = [entry for entry in self.taken if entry[0] == message_id]
+        if self.closed or not held:
+            return
+        self.taken.remove(held[0])
+        message.origin = self.origin
+        size = message.frame_size if message.stream is None else message.stream.header_size
+        self.held += size
+        if self.window > 0:
+            self.credits -= size  # it will be consumed a second time
+        if message is self.taken_large:
+            self.taken_large = None
+        self.buffer.appendleft(message)
+
     def _leave_large(self) -> None:
         """The application went on: what it did not read of the last streaming body is dropped."""
         message, self.taken_large = self.taken_large, None
@@ -383,6 +408,11 @@ class Consumer:
 
         `told`: the application will hear whether the acknowledgement took effect, and counts on it.
         """
+        if not self.session.tracks_taken:
+            # The server has acknowledged it already, and would take this for an error.
+            if message is self.taken_large:
+                self._leave_large()
+            return False
         origin = message.origin
         if origin is not self.origin:
             if not isinstance(origin, Origin) or origin.consumer is not self or origin.epoch != self.session.epoch:

@@ -65,7 +65,7 @@ class Session:
         self.reattachable = config.window >= 1
         self.tracks_taken = not config.pre_acknowledge
         self.transacted_sends = not config.auto_commit_sends
-        self.transacted_acks = not config.auto_commit_acks
+        self.transacted_acks = not (config.auto_commit_acks or config.pre_acknowledge)
         self.buffer: CommandBuffer[bytes, Pending] = CommandBuffer(
             config.window if config.window >= 1 else IN_FLIGHT_LIMIT, len
         )
