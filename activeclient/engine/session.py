@@ -389,6 +389,8 @@ class Session:
             self.life.remember(last)
             return
         self.settle_up_to(last)
+        if self.life.replaying:
+            self.life.confirmed()
 
     def settle_up_to(self, last: int) -> None:
         """Every command up to `last` took effect: it leaves the buffer, and who waits for it is told.
