@@ -26,7 +26,7 @@ class CommandBuffer(Generic[F, T]):
         weigh: The weight of one frame; `len` for bytes.
     """
 
-    __slots__ = ("_entries", "_weigh", "first", "limit", "transmitted", "used")
+    __slots__ = ("_weigh", "first", "limit", "pairs", "transmitted", "used")
 
     def __init__(self, limit: int, weigh: Callable[[F], int]) -> None:
         self.limit = limit
@@ -36,16 +36,17 @@ class CommandBuffer(Generic[F, T]):
         self.transmitted = 0
         """Ids below this one were handed to a link at least once: the peer may have them."""
         self._weigh = weigh
-        self._entries: deque[F | T | None] = deque()
+        self.pairs: deque[F | T | None] = deque()
         """Frame, settle, frame, settle ...: no object for a pair, which the garbage collector would have to mind.
 
-        Both of a pair are added, and taken out, by one call that no interrupt can come into.
+        Both of a pair are added, and taken out, by one call that no interrupt can come into. Others only append, and
+        count in `used` what they append (hot path).
         """
 
     @property
     def next_id(self) -> int:
         """The id that the next command will get."""
-        return self.first + (len(self._entries) >> 1)
+        return self.first + (len(self.pairs) >> 1)
 
     @property
     def full(self) -> bool:
@@ -53,11 +54,11 @@ class CommandBuffer(Generic[F, T]):
         return self.used >= self.limit
 
     def __len__(self) -> int:
-        return len(self._entries) >> 1
+        return len(self.pairs) >> 1
 
     def append(self, frame: F, settle: T | None) -> None:
         """Add a command; it takes the next id (hot path)."""
-        self._entries.extend((frame, settle))
+        self.pairs.extend((frame, settle))
         self.used += self._weigh(frame)
 
     def confirm(self, last: int) -> list[T]:
@@ -68,7 +69,7 @@ class CommandBuffer(Generic[F, T]):
                 differently, and replaying by its count would lose or repeat.
         """
         count = last + 1 - self.first
-        entries = self._entries
+        entries = self.pairs
         if not 0 <= count <= len(entries) >> 1:
             raise ReattachDiverged(
                 f"the server confirms command {last}; sent were {self.next_id - 1}, confirmed {self.first - 1} before"
@@ -82,8 +83,8 @@ class CommandBuffer(Generic[F, T]):
         """Take out the oldest command that matches: the peer refused it and never counts it, later ids move down."""
         for position, (frame, settle) in enumerate(self._pairs()):
             if matches(frame, settle):
-                del self._entries[2 * position]
-                del self._entries[2 * position]
+                del self.pairs[2 * position]
+                del self.pairs[2 * position]
                 self.used -= self._weigh(frame)
                 if self.first + position < self.transmitted:
                     self.transmitted -= 1
@@ -96,14 +97,14 @@ class CommandBuffer(Generic[F, T]):
 
     def frames(self) -> list[F]:
         """Every unconfirmed frame, oldest first, byte for byte as first sent: what a replay writes."""
-        return cast("list[F]", list(self._entries)[::2])
+        return cast("list[F]", list(self.pairs)[::2])
 
     def entries(self) -> list[tuple[F, T | None]]:
         """Every unconfirmed entry, oldest first."""
         return list(self._pairs())
 
     def _pairs(self) -> Iterator[tuple[F, T | None]]:
-        both = cast("Iterator[Any]", iter(self._entries))
+        both = cast("Iterator[Any]", iter(self.pairs))
         return zip(both, both, strict=True)
 
     def mark_transmitted(self) -> None:
@@ -114,7 +115,7 @@ class CommandBuffer(Generic[F, T]):
         """Begin a new count at 0, for a new session; return what was in the buffer and how much of it was sent."""
         left = self.entries()
         sent = min(len(left), max(0, self.transmitted - self.first))
-        self._entries.clear()
+        self.pairs.clear()
         self.used = 0
         self.first = 0
         self.transmitted = 0

@@ -208,7 +208,9 @@ class Session:
         if self.transacted_sends:
             self.transaction.sent(frame)
         if self.windowed:
-            self.buffer.append(frame, token)
+            buffer = self.buffer
+            buffer.pairs.extend((frame, token))
+            buffer.used += size
         elif token is not None:
             self.awaiting[token.correlation_id] = (frame, token)
             self.awaiting_bytes += size
