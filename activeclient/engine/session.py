@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "SessionConfig", "State"]
 
+ATTACHED = State.ATTACHED
 CONFIRMED = struct.Struct(">ibqi")
 IN_FLIGHT_LIMIT = 1 << 20
 """Bytes of sends that may wait for their answer when there is no command buffer (window -1): one default window."""
@@ -214,7 +215,7 @@ class Session:
         elif token is not None:
             self.awaiting[token.correlation_id] = (frame, token)
             self.awaiting_bytes += size
-        if self.state is State.ATTACHED:
+        if self.state is ATTACHED:
             client = self.client
             client.outbox.append(frame)
             client.pending_bytes += size
