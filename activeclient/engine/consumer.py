@@ -15,7 +15,7 @@ from activeclient.engine.acknowledged import Acknowledged
 from activeclient.engine.large_message import InboundBody
 from activeclient.errors import ActiveClientError, LargeMessageError, RemoteProtocolError
 from activeclient.events import LargeMessageDamaged, StaleAcknowledgement
-from activeclient.wire.message import CoreMessage, forced_delivery_sequence
+from activeclient.wire.message import CoreMessage, ReceivedMessage, forced_delivery_sequence, received
 from activeclient.wire.packets import (
     ConsumerClose,
     CreateConsumer,
@@ -162,7 +162,7 @@ class Consumer:
         """SESS_RECEIVE_MSG came (hot path)."""
         if self.ignoring:
             return
-        message = CoreMessage.received(frame)
+        message = received(frame)
         if frame[-4:] == b"\0\0\0\0":  # delivery count 0: the marker of a forced delivery
             sequence = forced_delivery_sequence(message)
             if sequence is not None:
@@ -186,7 +186,7 @@ class Consumer:
         if self.has_listener:
             self.session.work_ready()
 
-    def deliver_large(self, message: CoreMessage, body: InboundBody) -> None:
+    def deliver_large(self, message: ReceivedMessage, body: InboundBody) -> None:
         """SESS_RECEIVE_LARGE_MSG came: the pieces follow."""
         if self.ignoring:
             return
@@ -260,7 +260,7 @@ class Consumer:
         acknowledged.add(message.message_id, message.fingerprint)
         self.session.command(self._ack_frame(KIND_INDIVIDUAL, message.message_id), acknowledged.sent())
 
-    def _absorb(self, message: CoreMessage, body: InboundBody | None) -> bool:
+    def _absorb(self, message: ReceivedMessage, body: InboundBody | None) -> bool:
         """A renewed consumer delivers what the application holds already: keep it from being seen twice."""
         held = self.absorbing.pop(message.message_id, None)
         if held is None:

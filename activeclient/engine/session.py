@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "SessionConfig", "State"]
 
+ATTACHED = State.ATTACHED
 CONFIRMED = struct.Struct(">ibqi")
 IN_FLIGHT_LIMIT = 1 << 20
 """Bytes of sends that may wait for their answer when there is no command buffer (window -1): one default window."""
@@ -208,11 +209,13 @@ class Session:
         if self.transacted_sends:
             self.transaction.sent(frame)
         if self.windowed:
-            self.buffer.append(frame, token)
+            buffer = self.buffer
+            buffer.pairs.extend((frame, token))
+            buffer.used += size
         elif token is not None:
             self.awaiting[token.correlation_id] = (frame, token)
             self.awaiting_bytes += size
-        if self.state is State.ATTACHED:
+        if self.state is ATTACHED:
             client = self.client
             client.outbox.append(frame)
             client.pending_bytes += size
