@@ -39,7 +39,7 @@ class JavaPeer:
 
     def __init__(self) -> None:
         command, self.version = java_command("jms-peer", SOURCES, "JmsPeer")
-        self._errors = tempfile.TemporaryFile("w+")
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
             [command[0], *_OPTIONS, *command[1:]],
             stdin=subprocess.PIPE,

@@ -5,11 +5,22 @@ Law: it uses nothing that an application could not; what it tells is what the ge
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
-from activeclient import ActiveMQConnectionFactory, BytesMessage, Connection, Message, Session, TextMessage
+from activeclient import (
+    ActiveMQConnectionFactory,
+    BytesMessage,
+    Connection,
+    MapMessage,
+    Message,
+    ObjectMessage,
+    Session,
+    StreamMessage,
+    TextMessage,
+)
 from activeclient.destination import Destination, parse_destination
 from activeclient.errors import ActiveClientError
+from activeclient.jms.named_values import NamedValues
 from integration.interchange.notation import Description, Dump, Value, told, value_of
 
 
@@ -22,7 +33,7 @@ class OurPeer:
 
     name = "ours"
 
-    def __init__(self, url: str, **settings: object) -> None:
+    def __init__(self, url: str, **settings: Any) -> None:
         factory = ActiveMQConnectionFactory(url, **settings)
         self.connection: Connection = factory.create_connection()
         self.connection.start()
@@ -75,7 +86,7 @@ def message_of(described: Description) -> Message:
     """The message that is described."""
     message = _with_body(described)
     for name, value in described.get("properties", []):
-        _set_property(message, name, value)
+        _set(message.properties, name, value)
     if "correlation_id" in described:
         message.jms_correlation_id = value_of(described["correlation_id"])  # type: ignore[assignment]
     if "reply_to" in described:
@@ -93,26 +104,32 @@ def _with_body(described: Description) -> Message:
         case "bytes":
             message = BytesMessage()
             for value in body or ():
-                _write(message, value)
+                kind = "utf" if value[0] == "string" else value[0]
+                getattr(message, f"write_{kind}")(value_of(value))
             return message
+        case "map":
+            entries = MapMessage()
+            for name, value in body or ():
+                _set(entries, name, value)
+            return entries
+        case "stream":
+            stream = StreamMessage()
+            for value in body or ():
+                kind = "string" if value[0] == "null" else value[0]
+                getattr(stream, f"write_{kind}")(value_of(value))
+            return stream
+        case "object":
+            made = ObjectMessage()
+            made.raw = value_of(body)  # type: ignore[arg-type, assignment]
+            return made
         case "message":
             return Message()
     raise ValueError(f"no such type: {described['type']}")
 
 
-def _write(message: BytesMessage, value: Value) -> None:
-    kind, plain = value[0], value_of(value)
-    getattr(message, "write_utf" if kind == "string" else f"write_{kind}")(plain)
-
-
-def _set_property(message: Message, name: str, value: Value) -> None:
-    kind, plain = value[0], value_of(value)
-    if kind in ("null", "string"):
-        message.properties.set_string(name, plain)  # type: ignore[arg-type]
-    elif kind in ("bytes", "char"):
-        message.properties[name] = plain
-    else:
-        getattr(message.properties, f"set_{kind}")(name, plain)
+def _set(values: NamedValues, name: str, value: Value) -> None:
+    kind = "string" if value[0] == "null" else value[0]
+    getattr(values, f"set_{kind}")(name, value_of(value))
 
 
 # --- from a message to its dump ---------------------------------------------------------------------------------------
@@ -154,10 +171,14 @@ def _body(message: Message) -> tuple[str, object]:
             return "text", told(message.text)
         case BytesMessage():
             return "bytes", told(message.data)
+        case MapMessage():
+            return "map", {name: told(value) for name, value in message.items()}
+        case StreamMessage():
+            return "stream", [told(value) for value in message]
+        case ObjectMessage():
+            return "object", told(message.raw)
     return "message", told(None)
 
 
 def _told_destination(destination: Destination | None) -> str | None:
     return None if destination is None else str(destination)
-
-

@@ -1,4 +1,7 @@
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.ObjectInputStream;
 import java.io.ObjectOutputStream;
 import java.io.Serializable;
 import java.security.MessageDigest;
@@ -101,7 +104,7 @@ final class Described {
                 }
                 return stream;
             case "object":
-                return session.createObjectMessage((Serializable) value(Json.list(body)));
+                return session.createObjectMessage(deserialized((byte[]) value(Json.list(body))));
             default:
                 return session.createMessage();
         }
@@ -215,21 +218,32 @@ final class Described {
             }
         } else if (message instanceof ObjectMessage) {
             dump.put("type", "object");
-            dump.put("body", object(((ObjectMessage) message).getObject()));
+            dump.put("body", serialized(((ObjectMessage) message).getObject()));
         } else {
             dump.put("type", "message");
             dump.put("body", told((Object) null));
         }
     }
 
-    /** The bytes of its serialisation: what a client that does not deserialise sees. */
-    private static Object object(Serializable value) throws Exception {
-        if (value == null) {
+    /** The object of its serialization, as it is told: clients that deserialize nothing see the bytes. */
+    private static Serializable deserialized(byte[] bytes) throws JMSException {
+        if (bytes == null) {
+            return null;
+        }
+        try (ObjectInputStream in = new ObjectInputStream(new ByteArrayInputStream(bytes))) {
+            return (Serializable) in.readObject();
+        } catch (IOException | ClassNotFoundException failure) {
+            throw new JMSException(failure.toString());
+        }
+    }
+
+    private static List<String> serialized(Serializable object) throws IOException, JMSException {
+        if (object == null) {
             return told((Object) null);
         }
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         try (ObjectOutputStream out = new ObjectOutputStream(bytes)) {
-            out.writeObject(value);
+            out.writeObject(object);
         }
         return told(bytes.toByteArray());
     }
