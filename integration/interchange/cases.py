@@ -98,6 +98,7 @@ def _bodies() -> dict[str, Description]:
     for name, value in writable.items():
         found[f"bytes-{name}"] = {"type": "bytes", "body": [value]}
     found["bytes-of-everything"] = {"type": "bytes", "body": list(writable.values())}
+    found["bytes-none"] = {"type": "bytes", "body": []}
     found["map-empty"] = {"type": "map", "body": []}
     found["stream-empty"] = {"type": "stream", "body": []}
     for name, value in ANYTHING.items():
