@@ -110,6 +110,6 @@ def test_hundreds_of_random_messages_in_one_batch(java: JavaPeer, artemis: Broke
 
 
 def test_the_differences_are_documented() -> None:
-    text = (ROOT / "docs" / "jms.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "interchange.md").read_text(encoding="utf-8")
     for name in DIFFERENCES:
-        assert name in text, f"docs/jms.md must name the difference {name!r}"
+        assert name in text, f"docs/interchange.md must name the difference {name!r}"

@@ -20,7 +20,7 @@ DIFFERENCES: Final = {
     "empty BytesMessage": "Java's client sends four zero bytes, ours nothing; neither mends what comes",
     "errors": "what both refuse they refuse with their own classes and texts",
 }
-"""Deliberate differences between our client and Java's, with their reasons; `docs/jms.md` has them too."""
+"""Deliberate differences between our client and Java's, with their reasons; `docs/interchange.md` has them too."""
 
 _ID: Final = re.compile(r"ID:[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _TRANSPORT: Final = {"_AMQ_LARGE_SIZE", "_AMQ_LARGE_COMPRESSED"}
