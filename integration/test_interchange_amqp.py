@@ -137,7 +137,10 @@ def test_we_see_the_message_of_an_amqp_client_as_java(from_amqp: Dumps, name: st
     of_java, of_ours = (from_amqp[who].get(name) for who in SENDERS)
     assert of_java is not None, "not even Java got it"
     assert of_ours is not None, "it never came"
-    assert normal(of_ours) == normal(of_java)
+    left, right = normal(of_ours), normal(of_java)
+    # Java's `receive` writes it into a message that came without: that is how its JMSDestination knows its kind.
+    del right["core_properties"]["_AMQ_ROUTING_TYPE"]
+    assert left == right
 
 
 @pytest.mark.parametrize(

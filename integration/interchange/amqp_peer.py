@@ -16,7 +16,7 @@ from proton.utils import BlockingConnection
 from integration.interchange.notation import Dump
 
 PATIENCE = 30.0
-_PLAIN = ("id", "user_id", "address", "subject", "reply_to", "correlation_id", "content_type", "content_encoding")
+_PLAIN = ("id", "user_id", "address", "subject", "reply_to", "correlation_id", "content_type", "group_id")
 _NUMBERS = (
     "priority",
     "durable",
