@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from activeclient import ServerLocator
+from activeclient.errors import InvalidDestinationError
 from integration.artemis import Broker
 from integration.conftest import missing
 from integration.interchange.compare import normal
@@ -69,7 +70,10 @@ class Peers:
         source = f"queue://{queue}"
         if who == "ours":
             return self.ours.receive(source, count)
-        return self.java.receive(self.java.consumer(self._session, source), count)
+        consumer = self.java.consumer(self._session, source)
+        got = self.java.receive(consumer, count)
+        self.java.request("close_consumer", consumer=consumer)
+        return got
 
     def close(self) -> None:
         """Close everything but the Java process."""
@@ -167,6 +171,13 @@ def test_an_amqp_client_sees_types_and_values(to_amqp: Dumps) -> None:
     assert seen["property-double-third"]["properties"]["value"] == ["float", "3fd5555555555555"]
     assert seen["correlation-bytes"]["correlation_id"] == ["bytes", "00ff7f80"]
     assert seen["reply-to-queue"]["reply_to"] == ["str", "the.answers"]
+
+
+def test_a_message_that_the_broker_cannot_convert_ends_the_consumer_with_an_error(peers: Peers) -> None:
+    queue = peers.queue()
+    peers.amqp.send(queue, [proton.Message(body="t", properties={"value": uuid.uuid4()})])
+    with pytest.raises(InvalidDestinationError, match="failed to deliver"):
+        peers.ours.receive(f"queue://{queue}", 1)
 
 
 def _comparable(dump: Dump | None, described: Any) -> Dump | None:

@@ -57,13 +57,16 @@ _VALUES: dict[str, Any] = {
 }
 
 
+# A body that is a number, or another single value that JMS has no message for, becomes bytes of the message's own
+# header, other ones for each delivery (2.44.0): nothing to compare.
 _JMS = ("none", "true", "byte", "short", "int", "long", "float", "double", "infinity", "nan", "text", "empty-text")
 """What JMS has too. Of anything else in a map or a list, and of a timestamp or a UUID among the properties, the broker
 (2.44.0) makes nothing: it logs AMQ222151 and removes the consumer, Java's as well as ours."""
 
 
 def _from_amqp() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {f"body-{name}": {"body": value} for name, value in _VALUES.items()}
+    bodies = ("none", "text", "empty-text", "bytes", "no-bytes")
+    found: dict[str, dict[str, Any]] = {f"body-{name}": {"body": _VALUES[name]} for name in bodies}
     found["body-data"] = {"body": b"\x00\xff", "inferred": True}
     found["body-large-data"] = {"body": bytes(range(256)) * 4096, "inferred": True}
     found["body-large-text"] = {"body": "h\u00e9 \U0001f600" * 200_000}

@@ -6,6 +6,7 @@ Law: everything is compared unless `DIFFERENCES` names it; nothing is left out b
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any, Final
 
 from integration.interchange.exchange import ROUTES, Seen
@@ -95,7 +96,7 @@ def normal(dump: Dump) -> Dump:
     timestamp = int(found["timestamp"])
     for name in ("expiration", "delivery_time"):
         value = int(found[name])
-        found[name] = _rounded(value - timestamp) if value and timestamp else bool(value)
+        found[name] = _About(value - timestamp) if value and timestamp else bool(value)
     found["timestamp"] = timestamp > 0
     found["message_id"] = None if found["message_id"] is None else _ID.fullmatch(found["message_id"]) is not None
     found["destination"] = found["destination"].partition("://")[0]
@@ -112,9 +113,16 @@ def _timely(dump: Dump) -> Dump:
     return {**dump, "delivery_time": dump["timestamp"] if dump["delivery_time"] == "0" else dump["delivery_time"]}
 
 
-def _rounded(milliseconds: int) -> int:
-    """Timestamp and expiration come from one look at the clock in one client, from two in another."""
-    return (milliseconds + SLOW // 2) // SLOW
+@dataclass(frozen=True, eq=False)
+class _About:
+    """Milliseconds since the send, by clocks that are looked at one after the other."""
+
+    milliseconds: int
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _About) and abs(self.milliseconds - other.milliseconds) < SLOW
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def _plain(value: Any) -> Any:
