@@ -12,12 +12,11 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from activeclient import ServerLocator
 from integration.artemis import Broker
 from integration.conftest import missing
 from integration.interchange.cases import CASES, LARGE, MIDDLING, REFUSED
 from integration.interchange.compare import DIFFERENCES, mismatches
-from integration.interchange.exchange import LOGIN, ROUTES, Exchange, Seen
+from integration.interchange.exchange import ROUTES, Exchange, Seen, remove_queues
 from integration.interchange.java_peer import JavaPeer
 from integration.interchange.notation import Description
 from integration.interchange.strategies import descriptions
@@ -45,11 +44,7 @@ def exchanged(java: JavaPeer, artemis: Broker, batch: dict[str, Description], **
     try:
         return exchange.of(batch)
     finally:
-        with ServerLocator(artemis.url(), **LOGIN) as locator, locator.create_session_factory() as factory:
-            cleaner = factory.create_session()
-            for queue in exchange.used:
-                if cleaner.query_queue(queue.removeprefix("queue://")).exists:
-                    cleaner.delete_queue(queue.removeprefix("queue://"))
+        remove_queues(artemis.url(), exchange.used)
 
 
 def of_case(results: Results, name: str) -> dict[str, Seen]:

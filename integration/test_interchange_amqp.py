@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 
-from activeclient import ServerLocator
 from activeclient.errors import InvalidDestinationError
 from integration.artemis import Broker
 from integration.conftest import missing
 from integration.interchange.compare import normal
-from integration.interchange.exchange import LOGIN
+from integration.interchange.exchange import LOGIN, remove_queues
 from integration.interchange.java_peer import JavaPeer
 from integration.interchange.notation import Dump
 from integration.interchange.our_peer import OurPeer
@@ -80,10 +79,7 @@ class Peers:
         self.amqp.close()
         self.ours.close()
         self.java.request("close", connection=self._java_connection)
-        with ServerLocator(self._url, **LOGIN) as locator, locator.create_session_factory() as factory:
-            cleaner = factory.create_session()
-            for name in self._queues:
-                cleaner.delete_queue(name)
+        remove_queues(self._url, self._queues)
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,12 @@ sent one with its message id. The one that is sent without an id is the one that
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from activeclient import ServerLocator
 from integration.interchange.java_peer import JavaPeer
 from integration.interchange.notation import Description, Dump
 from integration.interchange.our_peer import OurPeer
@@ -50,8 +52,9 @@ class Exchange:
             session = self.java.session(made)
             for route in ROUTES:
                 sender, _, receiver = route.partition("-")
-                queue = f"queue://interchange.{uuid.uuid4()}"
-                self.used.append(queue)
+                name = f"interchange.{uuid.uuid4()}"
+                self.used.append(name)
+                queue = f"queue://{name}"
                 messages = list(batch.values())
                 sent = self.java.send(session, queue, messages) if sender == "java" else ours.send(queue, messages)
                 count = sum("error" not in headers for headers in sent)
@@ -76,3 +79,15 @@ def paired(names: list[str], sent: list[Dump], got: list[Dump]) -> dict[str, See
         name: Seen(headers, None if "error" in headers else by_id.get(headers["message_id"]))
         for name, headers in zip(names, sent, strict=True)
     }
+
+
+def remove_queues(url: str, names: Iterable[str], patience: float = 10.0) -> None:
+    """Delete those that exist, each when its last consumer is gone: a client that has closed may still be attached."""
+    deadline = time.monotonic() + patience
+    with ServerLocator(url, **LOGIN) as locator, locator.create_session_factory() as factory:
+        cleaner = factory.create_session()
+        for name in names:
+            while (found := cleaner.query_queue(name)).exists and found.consumer_count and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if found.exists:
+                cleaner.delete_queue(name)
