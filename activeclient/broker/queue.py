@@ -172,6 +172,7 @@ class Queue(Delivery):
         """Take the place of the waiting value of the same key; false when none waits."""
         values = self._last_values
         assert values is not None
+        ref.last_value = None
         given = ref.message.properties.get(self.configuration.last_value_key or LAST_VALUE)
         if given is None:
             return False

@@ -5,6 +5,7 @@ import pytest
 from activeclient.broker.configuration import AddressSettings
 from activeclient.destination import MULTICAST
 from activeclient.errors import ResourceAllocationError
+from activeclient.wire.properties import Byte
 from tests.broker.office import START_MS, Equals, Office
 
 
@@ -311,7 +312,7 @@ def test_a_message_that_used_up_its_attempts_goes_to_the_dead_letters_with_its_o
     office = Office(settings=AddressSettings(dead_letter_address="DLQ", max_delivery_attempts=3))
     queue = office.queue()
     office.queue("DLQ")
-    office.send("a", _AMQ_ROUTING_TYPE=1)
+    office.send("a", _AMQ_ROUTING_TYPE=Byte(1))
     taker = office.consume(room=1)
     for _ in range(3):
         taker.give_back()
