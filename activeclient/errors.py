@@ -122,7 +122,14 @@ class InvalidDestinationError(JMSError):
 
 
 class InvalidSelectorError(JMSError):
-    """The broker, or our own grammar, refuses the selector (InvalidSelectorException; server code 103)."""
+    """The broker, or our own grammar, refuses the selector (InvalidSelectorException; server code 103).
+
+    Our grammar says where: `offset` counts characters from 0, `line` and `column` from 1. None when the broker said it.
+    """
+
+    offset: int | None = None
+    line: int | None = None
+    column: int | None = None
 
 
 class JMSSecurityError(JMSError):

@@ -178,10 +178,23 @@ class LargeMessageDamaged(Event):
 
 @dataclass(frozen=True, slots=True)
 class AddressBlocked(Event):
-    """A sender waits for producer credits of `address`."""
+    """A sender has waited a second for producer credits of `address`, which is full, or whose broker is stuck.
+
+    Told once, until `AddressUnblocked`. A sender meets it with flow control only (`producerWindowSize` is not -1).
+    """
 
     channel_id: int
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressUnblocked(Event):
+    """The broker gave credits for an address that was blocked."""
+
+    channel_id: int
+    address: str
+    seconds: float
+    """Since `AddressBlocked`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,23 +11,21 @@ of `Settings`, and `Settings` can be handed to whoever asks for a group.
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import logging
-import math
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple, TypeVar, cast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from activeclient.errors import ConfigError
+from activeclient.foreign_keys import KNOWN_UNUSED, UNSUPPORTED, log_once, tolerated
+from activeclient.parameter import LONG, MASK, Group, Parameter, Value, declared, param, seconds
 
 __all__ = [
-    "KNOWN_UNUSED",
+    "MASK",
     "PROFILES",
-    "UNSUPPORTED",
+    "Conflict",
     "HeartbeatSettings",
     "JMSSettings",
-    "Parameter",
     "ReconnectSettings",
     "SecuritySettings",
     "Settings",
@@ -40,225 +38,9 @@ __all__ = [
     "seconds",
 ]
 
-_log = logging.getLogger("activeclient.settings")
-
-T = TypeVar("T")
-Value = bool | int | float | str | tuple[str, ...] | None
-
-INT: Final = 2**31 - 1
-"""Java's largest int: sizes and counts."""
-LONG: Final = 2**63 - 1
-"""Java's largest long: milliseconds."""
-FOREVER: Final = 1e9
-"""Seconds (31 years). Longer times are cut to it: lock and socket time-outs overflow beyond."""
-MAX_TEXT: Final = 65536
-"""Characters of a text value."""
-MASK: Final = "***"
-
-
-def seconds(milliseconds: float) -> float | None:
-    """A setting in milliseconds as the engine wants it: seconds, or None for a negative value (off, or for ever)."""
-    return None if milliseconds < 0 else min(milliseconds / 1000, FOREVER)
-
-
-# --- declaring ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """One setting as declared; what documentation and command line are made from."""
-
-    key: str
-    """The name in URLs and `jndi.properties`, case-sensitive."""
-    attribute: str = ""
-    """The name as attribute and keyword argument."""
-    group: str = ""
-    """The class that declares it."""
-    kind: str
-    """bool, int, float, text or list (comma-separated)."""
-    default: Value
-    unit: str = ""
-    rule: str
-    """What a value must be, in words."""
-    doc: str
-    aliases: tuple[str, ...] = ()
-    secret: bool = False
-    check: Callable[[Value], bool] = field(repr=False)
-    convert: Callable[[str], Value] | None = field(default=None, repr=False)
-
-    def parse(self, text: str) -> Value:
-        """The value that `text` means.
-
-        Raises:
-            ConfigError: The text is not of this kind; nothing is guessed. The text of a secret is not shown.
-        """
-        if self.convert is not None:
-            return self.convert(text)
-        match self.kind:
-            case "bool":
-                value = _BOOLEANS.get(text.strip().lower())
-                if value is None:
-                    raise self.error(text, "must be true or false")
-                return value
-            case "int":
-                if not _INT.fullmatch(text):
-                    raise self.error(text, f"must be a whole number{self._of_unit()}, without unit or fraction")
-                return int(text)
-            case "float":
-                if not _FLOAT.fullmatch(text):
-                    raise self.error(text, f"must be a number{self._of_unit()}")
-                return float(text)
-            case "list":
-                return tuple(part.strip() for part in text.split(",") if part.strip())
-            case _:
-                return text or None
-
-    def checked(self, value: object) -> Value:
-        """`value` itself when type and rule hold, an int widened to float where a float is asked for."""
-        if value is None and self.default is None:
-            return None
-        match self.kind, value:
-            case "float", bool():
-                raise self.error(value, "must be a number")
-            case "float", int() | float() if math.isfinite(value) and abs(value) <= LONG:
-                value = float(value)
-            case "int", bool():
-                raise self.error(value, "must be a whole number")
-            case ("bool", bool()) | ("int", int()):
-                pass
-            case "text", str():
-                if len(value) > MAX_TEXT or "\0" in value:
-                    raise self.error(None, f"must be at most {MAX_TEXT} characters without NUL")
-            case "list", tuple() | list() if all(isinstance(part, str) for part in value):
-                value = tuple(value)
-            case _:
-                raise self.error(value, f"must be {_KINDS[self.kind]}")
-        accepted = cast("Value", value)
-        if not self.check(accepted):
-            raise self.error(accepted, f"must be {self.rule}")
-        return accepted
-
-    def error(self, value: object, rule: str) -> ConfigError:
-        """The error for a bad value; of a secret only the rule is told."""
-        if self.secret:
-            return ConfigError(self.key, None, rule)
-        shown = value if not isinstance(value, str) or len(value) <= 100 else value[:100] + "..."
-        return ConfigError(self.key, shown, rule)
-
-    def _of_unit(self) -> str:
-        return f" of {_UNITS.get(self.unit, self.unit)}" if self.unit else ""
-
-
-_BOOLEANS: Final = dict.fromkeys(("true", "yes", "y", "on", "1"), True) | dict.fromkeys(
-    ("false", "no", "n", "off", "0"), False
-)
-_INT: Final = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
-_FLOAT: Final = re.compile(r"[+-]?([0-9]{1,19}(\.[0-9]{0,30})?|\.[0-9]{1,30})([eE][+-]?[0-9]{1,2})?", re.ASCII)
-_KINDS: Final = {
-    "bool": "true or false",
-    "int": "a whole number",
-    "float": "a number",
-    "text": "text",
-    "list": "a list of texts",
-}
-_UNITS: Final = {"ms": "milliseconds"}
-
-
-def param(
-    default: T,
-    key: str,
-    doc: str,
-    *,
-    kind: str = "",
-    unit: str = "",
-    check: Callable[[T], bool] | None = None,
-    must: str = "",
-    low: int | None = None,
-    off: int | None = None,
-    high: int | None = None,
-    choices: tuple[str, ...] = (),
-    aliases: tuple[str, ...] = (),
-    secret: bool = False,
-    convert: Callable[[str], Value] | None = None,
-) -> T:
-    """Declare a setting: a dataclass field that carries everything known about it.
-
-    Args:
-        low: The smallest number allowed.
-        off: One more number allowed below `low` (-1: off, unlimited, for ever).
-        high: The largest number allowed; Java's largest int, or long for milliseconds, unless given.
-        check: A rule that numbers and choices cannot express; `must` says it in words.
-    """
-    kinds: tuple[tuple[type, str], ...] = ((bool, "bool"), (int, "int"), (float, "float"), (tuple, "list"))
-    kind = kind or next((name for type_, name in kinds if isinstance(default, type_)), "text")
-    rule = must
-    test = cast("Callable[[Value], bool] | None", check)
-    if kind in ("int", "float") and test is None:
-        top = high if high is not None else LONG if unit == "ms" else INT
-        bottom = low if low is not None else -top - 1
-
-        def within(value: Value) -> bool:
-            return value == off if off is not None and value == off else bottom <= cast("float", value) <= top
-
-        test = within
-        limit = "" if top in (INT, LONG) else f" and <= {top}"
-        rule = rule or (f"{'' if off is None else f'{off} or '}>= {bottom}{limit}")
-    if choices:
-        test = choices.__contains__
-        rule = "one of " + ", ".join(choices)
-    declared = Parameter(
-        key=key,
-        kind=kind,
-        default=cast("Value", default),
-        unit=unit,
-        rule=rule or _KINDS[kind],
-        doc=doc,
-        aliases=aliases,
-        secret=secret,
-        check=test or (lambda _: True),
-        convert=convert,
-    )
-    return field(default=default, metadata={"parameter": declared})
-
-
-class _Group:
-    """Checks each declared field when an object is made; shows what differs from the defaults, secrets masked."""
-
-    def __post_init__(self) -> None:
-        for parameter in _declared(type(self)):
-            value: object = getattr(self, parameter.attribute)
-            checked = parameter.checked(value)
-            if checked is not value:
-                object.__setattr__(self, parameter.attribute, checked)
-
-    def __repr__(self) -> str:
-        parts = (
-            f"{p.attribute}={MASK if p.secret else repr(value)}"
-            for p in _declared(type(self))
-            if (value := getattr(self, p.attribute)) != p.default
-        )
-        return f"{type(self).__name__}({', '.join(parts)})"
-
-
-_collected: dict[type, tuple[Parameter, ...]] = {}
-
-
-def _declared(group: type) -> tuple[Parameter, ...]:
-    """The parameters of a settings class, its bases included, in the order of declaration."""
-    if group not in _collected:
-        owners = {name: owner.__name__ for owner in reversed(group.__mro__) for name in inspect.get_annotations(owner)}
-        _collected[group] = tuple(
-            dataclasses.replace(f.metadata["parameter"], attribute=f.name, group=owners[f.name])
-            for f in dataclasses.fields(group)
-        )
-    return _collected[group]
-
-
-# --- the settings ---------------------------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class ReconnectSettings(_Group):
+class ReconnectSettings(Group):
     """How a lost connection is won back, and how long calls wait for it."""
 
     retry_interval: int = param(
@@ -324,7 +106,7 @@ class ReconnectSettings(_Group):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class HeartbeatSettings(_Group):
+class HeartbeatSettings(Group):
     """How a silent connection is found out."""
 
     client_failure_check_period: int = param(
@@ -346,7 +128,7 @@ class HeartbeatSettings(_Group):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class WindowSettings(_Group):
+class WindowSettings(Group):
     """What may be under way: unconfirmed commands, credits, batches, large messages."""
 
     confirmation_window_size: int = param(
@@ -441,7 +223,7 @@ def _policy(text: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class TopologySettings(_Group):
+class TopologySettings(Group):
     """Which broker of several."""
 
     ha: bool = param(False, "ha", "Learn the broker's backup and use it after a failure.", aliases=("HA",))
@@ -460,7 +242,7 @@ class TopologySettings(_Group):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class TransportSettings(_Group):
+class TransportSettings(Group):
     """Sockets and frames."""
 
     connect_timeout: int = param(
@@ -521,7 +303,7 @@ def _store_type(text: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class TLSSettings(_Group):
+class TLSSettings(Group):
     """Encryption, whom we trust, and who we are."""
 
     ssl_enabled: bool = param(False, "sslEnabled", "Connect with TLS.")
@@ -576,7 +358,7 @@ def _is_plain(password: str | None) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class SecuritySettings(_Group):
+class SecuritySettings(Group):
     """Who we say we are to the broker."""
 
     user: str | None = param(None, "user", "User name of connections that are made without one.")
@@ -591,7 +373,7 @@ class SecuritySettings(_Group):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class JMSSettings(_Group):
+class JMSSettings(Group):
     """What the connection factory does in JMS's terms."""
 
     client_id: str | None = param(None, "clientID", "Client id of every connection.")
@@ -621,6 +403,15 @@ PROFILES: Final[Mapping[str, Mapping[str, Value]]] = {
 }
 """Profile to the settings that it changes. `artemis` is the manual's defaults. `reliable`: sessions are reattached,
 attempts never end, messages carry duplicate ids; a first connect that fails still fails at once."""
+
+
+class Conflict(NamedTuple):
+    """Settings that do not go together."""
+
+    text: str
+    """Which, and what is done about it."""
+    instead: Mapping[str, Value]
+    """Attributes and values that settle it."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -714,39 +505,55 @@ class Settings(
             parameter = _BY_KEY.get(key)
             if parameter is not None:
                 changes[parameter.attribute] = parameter.parse(text)
-            elif not _tolerated(key, text):
+            elif not tolerated(key, text):
                 raise ConfigError(key[:100], None, _unknown(key, {**_BY_KEY, **KNOWN_UNUSED, **UNSUPPORTED}))
         made = (base if base is not None else cls()).replace(**changes)
         for warning in made.warnings():
-            _warn_once(warning)
+            log_once(logging.WARNING, warning)
         return made
 
     def warnings(self) -> tuple[str, ...]:
-        """Combinations that are allowed and not what anybody wants, each with what is done about it."""
-        found: list[str] = []
+        """The texts of `conflicts`."""
+        return tuple(conflict.text for conflict in self.conflicts())
+
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """Combinations that are allowed and not what anybody wants, each with what settles it."""
+        found: list[Conflict] = []
+
+        def tell(text: str, **instead: Value) -> None:
+            found.append(Conflict(text, instead))
+
         if self.client_failure_check_period >= self.connection_ttl > 0:
-            found.append(
+            period = self.connection_ttl // 2 or 1
+            tell(
                 f"clientFailureCheckPeriod={self.client_failure_check_period} is not shorter than"
                 f" connectionTTL={self.connection_ttl}: the server would end healthy idle connections;"
-                f" pinging every {self.connection_ttl // 2 or 1} ms instead"
+                f" pinging every {period} ms instead",
+                client_failure_check_period=period,
             )
         if self.retry_interval > self.max_retry_interval:
-            found.append(
+            tell(
                 f"retryInterval={self.retry_interval} is longer than maxRetryInterval={self.max_retry_interval}:"
-                " every pause is the shorter one"
+                " every pause is the shorter one",
+                max_retry_interval=self.retry_interval,
             )
         if self.confirmation_window_size == 0:
-            found.append("confirmationWindowSize=0: the server does not keep such sessions at a cut; use 1 or more")
+            tell(
+                "confirmationWindowSize=0: the server does not keep such sessions at a cut; use 1 or more",
+                confirmation_window_size=PROFILES["reliable"]["confirmation_window_size"],
+            )
         if self.write_buffer_low_water_mark > self.write_buffer_high_water_mark:
-            found.append(
+            tell(
                 f"writeBufferLowWaterMark={self.write_buffer_low_water_mark} is above"
-                f" writeBufferHighWaterMark={self.write_buffer_high_water_mark}: the lower one is used for both"
+                f" writeBufferHighWaterMark={self.write_buffer_high_water_mark}: the lower one is used for both",
+                write_buffer_low_water_mark=self.write_buffer_high_water_mark,
             )
         if not self.ssl_enabled and (self.trust_store_path or self.key_store_path or self.trust_all):
-            found.append("TLS settings without sslEnabled=true: the connection is not encrypted")
+            tell("TLS settings without sslEnabled=true: the connection is not encrypted", ssl_enabled=True)
         if self.confirmation_window_size > 0 and self.reconnect_attempts == 0 and self.failover_attempts == 0:
-            found.append(
-                "confirmationWindowSize has no use with reconnectAttempts=0: the first cut ends the connection"
+            tell(
+                "confirmationWindowSize has no use with reconnectAttempts=0: the first cut ends the connection",
+                reconnect_attempts=-1,
             )
         return tuple(found)
 
@@ -775,125 +582,12 @@ def parameters() -> Iterator[Parameter]:
 def _in_groups() -> tuple[Parameter, ...]:
     order = [base.__name__ for base in Settings.__bases__]
     order.insert(0, Settings.__name__)
-    return tuple(sorted(_declared(Settings), key=lambda p: order.index(p.group)))
+    return tuple(sorted(declared(Settings), key=lambda p: order.index(p.group)))
 
 
 _PARAMETERS: Final = _in_groups()
 _BY_ATTRIBUTE: Final[Mapping[str, Parameter]] = {p.attribute: p for p in _PARAMETERS}
 _BY_KEY: Final[Mapping[str, Parameter]] = {key: p for p in _PARAMETERS for key in (p.key, *p.aliases)}
-
-
-# --- keys without a declaration -------------------------------------------------------------------------------------
-
-
-class Refusal(NamedTuple):
-    """Why a parameter of Artemis cannot be switched on here."""
-
-    harmless: tuple[str, ...]
-    """Texts, in lower case, that leave it switched off."""
-    reason: str
-
-
-_POOLS: Final = "Java thread pools"
-_NETTY: Final = "internals of Netty"
-_NEVER: Final = "this client never deserializes Java objects"
-_ACCEPTOR: Final = "a setting of the broker's acceptors"
-_DISCOVERY: Final = "discovery by multicast is not supported; list the hosts"
-
-KNOWN_UNUSED: Final[Mapping[str, str]] = {
-    "failoverOnInitialConnection": "without effect in Artemis too",
-    "initialMessagePacketSize": "size of a Java buffer",
-    "ignoreJTA": "Java EE only",
-    "protocolManagerFactoryStr": "HornetQ compatibility of the Java client",
-    "useGlobalPools": _POOLS,
-    "threadPoolMaxSize": _POOLS,
-    "scheduledThreadPoolMaxSize": _POOLS,
-    "flowControlThreadPoolMaxSize": _POOLS,
-    "deserializationAllowList": _NEVER,
-    "deserializationDenyList": _NEVER,
-    "deserializationWhiteList": _NEVER,
-    "deserializationBlackList": _NEVER,
-    "host": "host and port come from the URL",
-    "port": "host and port come from the URL",
-    "handshake-timeout": "the broker's limit; ours is handshakeTimeout",
-    "useNio": _NETTY,
-    "useEpoll": _NETTY,
-    "useKQueue": _NETTY,
-    "useGlobalWorkerPool": _NETTY,
-    "useNioGlobalWorkerPool": _NETTY,
-    "nioRemotingThreads": _NETTY,
-    "remotingThreads": _NETTY,
-    "batchDelay": _NETTY,
-    "activemqServerName": "a name in Java's management",
-    "sslProvider": "Python has one TLS provider, OpenSSL",
-    "forceSSLParameters": "no Java system properties are read, so the URL's always count",
-    "keyStoreProvider": "a Java security provider",
-    "trustStoreProvider": "a Java security provider",
-    "httpClientIdleTime": "HTTP tunnels are not supported",
-    "httpClientIdleScanPeriod": "HTTP tunnels are not supported",
-    "httpRequiresSessionId": "HTTP tunnels are not supported",
-    "httpUpgradeEndpoint": "HTTP tunnels are not supported",
-    "servletPath": "HTTP tunnels are not supported",
-    "socksHost": "SOCKS proxies are not supported",
-    "socksPort": "SOCKS proxies are not supported",
-    "socksVersion": "SOCKS proxies are not supported",
-    "socksUsername": "SOCKS proxies are not supported",
-    "socksPassword": "SOCKS proxies are not supported",
-    "socksRemoteDNS": "SOCKS proxies are not supported",
-    "groupAddress": _DISCOVERY,
-    "groupPort": _DISCOVERY,
-    "localBindAddress": _DISCOVERY,
-    "localBindPort": _DISCOVERY,
-    "refreshTimeout": _DISCOVERY,
-    "discoveryInitialWaitTimeout": _DISCOVERY,
-    "stoppingTimeout": _DISCOVERY,
-    "protocols": _ACCEPTOR,
-    "directDeliver": _ACCEPTOR,
-    "backlog": _ACCEPTOR,
-    "needClientAuth": _ACCEPTOR,
-    "wantClientAuth": _ACCEPTOR,
-    "router": _ACCEPTOR,
-    "connectionsAllowed": _ACCEPTOR,
-    "securityDomain": _ACCEPTOR,
-}
-"""Keys that Artemis knows and that change nothing here, with the reason: accepted, so that a Java user's URL works."""
-
-_OFF: Final = ("false", "no", "n", "off", "0")
-
-UNSUPPORTED: Final[Mapping[str, Refusal]] = {
-    "httpEnabled": Refusal(_OFF, "HTTP tunnels are not supported"),
-    "httpUpgradeEnabled": Refusal(_OFF, "HTTP tunnels are not supported"),
-    "useServlet": Refusal(_OFF, "HTTP tunnels are not supported"),
-    "socksEnabled": Refusal(_OFF, "SOCKS proxies are not supported"),
-    "trustManagerFactoryPlugin": Refusal(("",), "is a Java class; trust is decided by the trust store"),
-    "ocspResponderURL": Refusal(("",), "OCSP is not supported; use crlPath"),
-    "crcOptions": Refusal(("",), "Java's revocation options are not supported; use crlPath"),
-    "passwordCodec": Refusal(("",), "is a Java class; give a plain password"),
-    "activemq.usemaskedpassword": Refusal(_OFF, "masked passwords are not supported"),
-    "activemq.passwordcodec": Refusal(("",), "is a Java class; give a plain password"),
-    "incomingInterceptorList": Refusal(("",), "interceptors are Java classes and not supported"),
-    "outgoingInterceptorList": Refusal(("",), "interceptors are Java classes and not supported"),
-}
-"""Keys that Artemis knows and that would change what happens: an error when switched on, else accepted."""
-
-_UNUSED_PREFIXES: Final = {"nettyHttpHeader.": "HTTP tunnels are not supported"}
-
-
-def _tolerated(key: str, text: str) -> bool:
-    """Whether a key without declaration may stand; logs once that it changes nothing."""
-    refusal = UNSUPPORTED.get(key)
-    if refusal is not None:
-        if text.strip().lower() not in refusal.harmless:
-            raise ConfigError(key, None, refusal.reason)
-        return True
-    reason = KNOWN_UNUSED.get(key)
-    if reason is None:
-        prefix = next((prefix for prefix in _UNUSED_PREFIXES if key.startswith(prefix)), None)
-        if prefix is None:
-            return False
-        key, reason = prefix + "*", _UNUSED_PREFIXES[prefix]
-    _log_once(logging.INFO, f"{key} changes nothing here: {reason}")
-    return True
 
 
 def _unknown(name: str, known: Mapping[str, object]) -> str:
@@ -911,23 +605,6 @@ def _unknown(name: str, known: Mapping[str, object]) -> str:
 
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return f"unknown parameter; did you mean {by_lower[near[0]]}?" if near else "unknown parameter"
-
-
-_logged: set[str] = set()
-_LOGGED_LIMIT: Final = 1000
-"""Texts remembered as logged; numbers in warnings make them open-ended. When full, everything is forgotten."""
-
-
-def _log_once(level: int, text: str) -> None:
-    if text not in _logged:
-        if len(_logged) >= _LOGGED_LIMIT:
-            _logged.clear()
-        _logged.add(text)
-        _log.log(level, "%s", text)
-
-
-def _warn_once(text: str) -> None:
-    _log_once(logging.WARNING, text)
 
 
 # --- explaining -----------------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ import statistics
 import threading
 import time
 
-from activeclient.drivers.threads import CancelToken, Pump
+from activeclient.drivers.ports import CancelToken
+from activeclient.drivers.threads import Pump
 from activeclient.drivers.transport import open_transport
 from activeclient.events import Endpoint
 from tests.drivers.fakes import LineEngine

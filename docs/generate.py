@@ -13,7 +13,9 @@ from pathlib import Path
 import activeclient.settings as settings
 import activeclient.wire.packets  # noqa: F401 - it fills the registry
 from activeclient.engine.link import link_diagram
-from activeclient.settings import KNOWN_UNUSED, PROFILES, UNSUPPORTED, Parameter, parameters
+from activeclient.foreign_keys import KNOWN_UNUSED, UNSUPPORTED
+from activeclient.parameter import Parameter
+from activeclient.settings import PROFILES, parameters
 from activeclient.wire.packet import REGISTRY, Packet
 from activeclient.wire.versions import NEWEST
 

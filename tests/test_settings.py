@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activeclient import settings as module
+from activeclient import foreign_keys
 from activeclient.errors import ConfigError
+from activeclient.foreign_keys import KNOWN_UNUSED, UNSUPPORTED
+from activeclient.parameter import FOREVER, Parameter, Value
 from activeclient.settings import (
-    KNOWN_UNUSED,
     PROFILES,
-    UNSUPPORTED,
     ReconnectSettings,
     Settings,
     TLSSettings,
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(autouse=True)
 def _nothing_logged_before() -> None:
-    module._logged.clear()
+    foreign_keys._logged.clear()
 
 
 def test_the_defaults_are_those_of_the_manual() -> None:
@@ -46,7 +46,7 @@ def test_the_defaults_are_those_of_the_manual() -> None:
 
 
 @pytest.mark.parametrize("parameter", tuple(parameters()), ids=lambda p: p.key)
-def test_every_default_obeys_its_own_rule_and_survives_as_text(parameter: module.Parameter) -> None:
+def test_every_default_obeys_its_own_rule_and_survives_as_text(parameter: Parameter) -> None:
     assert parameter.checked(parameter.default) == parameter.default
     if isinstance(parameter.default, bool | int | float):
         assert getattr(Settings.from_parameters({parameter.key: str(parameter.default)}), parameter.attribute) == (
@@ -240,8 +240,10 @@ def test_effective_values_are_in_relation_to_each_other() -> None:
         ({"confirmation_window_size": 5}, "has no use with reconnectAttempts=0"),
     ],
 )
-def test_doubtful_combinations_are_warned_of(changes: dict[str, module.Value], part: str) -> None:
+def test_doubtful_combinations_are_warned_of(changes: dict[str, Value], part: str) -> None:
     assert [part in warning for warning in Settings().replace(**changes).warnings()] == [True]
+    (conflict,) = Settings().replace(**changes).conflicts()
+    assert Settings().replace(**{**changes, **conflict.instead}).conflicts() == ()
 
 
 def test_neither_the_defaults_nor_the_profiles_are_doubtful() -> None:
@@ -275,7 +277,7 @@ def test_milliseconds_become_seconds_and_negative_ones_nothing() -> None:
     assert seconds(1500) == 1.5
     assert seconds(0) == 0
     assert seconds(-1) is None
-    assert seconds(2**63 - 1) == module.FOREVER
+    assert seconds(2**63 - 1) == FOREVER
 
 
 @given(

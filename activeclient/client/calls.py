@@ -21,6 +21,9 @@ NEVER = 365 * 86400.0
 ROOM_PATIENCE = 0.0005
 """Seconds to let confirmations gather while the buffer is full: it takes many times that to empty half of it."""
 
+Notice = tuple[float, Callable[[], None]]
+"""After how many seconds to call what."""
+
 
 class Calls:
     """The clock of one session's calls.
@@ -39,9 +42,17 @@ class Calls:
         self.failover_timeout = failover_timeout if failover_timeout >= 0 else NEVER
 
     def wait_for(
-        self, ready: Callable[[], bool], timeout: float | None = None, patience: float = 0.0
+        self,
+        ready: Callable[[], bool],
+        timeout: float | None = None,
+        patience: float = 0.0,
+        *,
+        notice: Notice | None = None,
     ) -> ActiveClientError | None:
-        """Wait with the lock held; None when `ready()` holds, else the error that says which limit was reached."""
+        """Wait with the lock held; None when `ready()` holds, else the error that says which limit was reached.
+
+        `notice`: what to call, once, when the session was usable for so many seconds of the wait.
+        """
         session = self.session
         pump = self.pump
         last = started = time.monotonic()
@@ -73,6 +84,14 @@ class Calls:
                 error = CallTimeout(f"not done within {timeout:g} s")
             if left <= 0:
                 return error
+            if notice is not None and usable:
+                due = notice[0] - connected
+                if due <= 0:
+                    notice[1]()
+                    notice = None
+                    pump.process(now)
+                else:
+                    left = min(left, due)
             pump.wait(
                 lambda was=usable: ready() or session.closing or _answerable(session) is not was,  # type: ignore[misc]
                 min(left, NEVER),

@@ -38,6 +38,8 @@ CREDIT_PATIENCE = 0.0001
 """Seconds to let answers gather while waiting for credits: less than a round trip under load."""
 BLOCKED_SECONDS = 0.1
 """A grant that takes longer comes from an address that is full, not from a broker that is busy."""
+BLOCKED_NOTICE = 1.0
+"""Seconds without credits, the session usable, after which `AddressBlocked` is told."""
 ATTACHED = State.ATTACHED
 MAX_TEMPLATES = 64
 """Of one producer: an anonymous one may send to any number of addresses."""
@@ -212,7 +214,12 @@ class ClientProducer:
             known.ran_dry()
         if not granted():
             began = monotonic()
-            error = self._calls.wait_for(lambda: granted() or engine.error is not None, timeout, CREDIT_PATIENCE)
+            error = self._calls.wait_for(
+                lambda: granted() or engine.error is not None,
+                timeout,
+                CREDIT_PATIENCE,
+                notice=(BLOCKED_NOTICE, lambda: engine.address_blocked(address)),
+            )
             engine.check_open()
             if monotonic() - began > BLOCKED_SECONDS and address in engine.pools:
                 engine.pools[address].blocked()

@@ -6,17 +6,17 @@ time for each session, never under the lock; nothing here knows whether the sess
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
+from activeclient.client.callbacks import Callbacks
 from activeclient.client.calls import NEVER, Calls
 from activeclient.client.consumer import ClientConsumer
 from activeclient.client.producer import ClientProducer
+from activeclient.client.xa_resource import XAResource
 from activeclient.drivers import dispatch
-from activeclient.drivers.dispatch import Serial
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.requests import Request
 from activeclient.engine.session import Session, State
@@ -26,9 +26,7 @@ from activeclient.errors import (
     IllegalStateError,
     JMSError,
     TransactionRolledBackError,
-    XAError,
 )
-from activeclient.wire.fields import Xid
 from activeclient.wire.message import BYTES, CoreMessage
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
@@ -46,80 +44,18 @@ from activeclient.wire.packets import (
     SessionStart,
     SessionStop,
     UniqueAddMetadata,
-    XACommit,
-    XAEnd,
-    XAForget,
-    XAGetTimeout,
-    XAGetTimeoutResponse,
-    XAIndoubtXids,
-    XAIndoubtXidsResponse,
-    XAJoin,
-    XAPrepare,
-    XAResponse,
-    XAResume,
-    XARollback,
-    XASetTimeout,
-    XASetTimeoutResponse,
-    XAStart,
-    XASuspend,
 )
 
 if TYPE_CHECKING:
     from activeclient.client.session_factory import ClientSessionFactory
 
-logger = logging.getLogger("activeclient.callbacks")
 RoutingType = Literal["ANYCAST", "MULTICAST"]
 ROUTING: dict[str, int] = {"MULTICAST": 0, "ANYCAST": 1}
-XAER_RMERR, XAER_NOTA, XAER_RMFAIL = -3, -4, -7
 SendHandler = Callable[[CoreMessage, ActiveClientError | None], object]
 """Called as `handler(message, error)`: error is None when the broker has the message."""
 
 
-class Callbacks(Serial):
-    """Runs the completion handlers and message listeners of one session."""
-
-    __slots__ = ("_session",)
-
-    def __init__(self, session: ClientSession) -> None:
-        super().__init__()
-        self._session = session
-
-    def run(self) -> None:
-        facade = self._session
-        engine = facade.engine
-        pump = facade.pump
-        while True:
-            with pump.lock:
-                tokens = list(engine.work)
-                engine.work.clear()
-                call = None if tokens else facade.next_for_listener()
-                if call is None and not tokens:
-                    engine.work_announced = False
-                    facade.forget_if_idle()
-                    return
-                if pump_pending(facade):
-                    pump.after_submit()
-            for token in tokens:
-                self._guarded(token.run)
-            if call is not None:
-                self._guarded(call)
-
-    def _guarded(self, call: Callable[[], None]) -> None:
-        try:
-            call()
-        except Exception as error:
-            facade = self._session
-            logger.exception("a callback of session %s raised", facade.engine.name)
-            facade.callback_errors += 1
-            facade.last_callback_error = error
-
-
-def pump_pending(session: ClientSession) -> bool:
-    """Are there bytes to write?"""
-    return session.engine.client.pending_bytes > 0
-
-
-class ClientSession:
+class ClientSession(XAResource):
     """A session (ClientSession). Thread-safe, but one thread at a time is the natural use, as in JMS.
 
     Made by `ClientSessionFactory.create_session`. A context manager: leaving it closes it.
@@ -225,11 +161,11 @@ class ClientSession:
 
     def _closed(self, request: Request) -> None:
         """The server has closed the session (called amid its answer)."""
-        self.engine.fail(ClosedError("the session is closed"), self.engine.client.now)
+        self.engine.life.end(ClosedError("the session is closed"), self.engine.client.now)
         self.forget_if_idle()
 
     def _ended(self) -> None:
-        self.engine.fail(ClosedError("the session is closed"), time.monotonic())
+        self.engine.life.end(ClosedError("the session is closed"), time.monotonic())
         self._consumers.clear()
         if not self.pump.closed:
             self.pump.process()  # the last completions find their session
@@ -502,103 +438,6 @@ class ClientSession:
         if was_started:
             engine.command(engine.encode(SessionStart()))
             self.pump.process()
-
-    def _flush_acknowledgements(self) -> None:
-        for consumer in self.engine.consumers.values():
-            consumer.flush_acknowledgements()
-
-    # --- XA -------------------------------------------------------------------------------------------------------
-
-    def _xa(self, packet: Packet) -> int:
-        with self.pump.lock:
-            return self._xa_locked(packet)
-
-    def _xa_locked(self, packet: Packet) -> int:
-        engine = self.engine
-        engine.check_open()
-        self._flush_acknowledgements()
-        request = engine.submit(engine.request_of(packet))
-        try:
-            self.calls.outcome(request)
-        except XAError:
-            raise
-        except JMSError as error:
-            # The server has two ways to refuse: a branch that is marked rollback-only comes back as a plain error.
-            raise XAError(str(error), xa_code=XAER_RMERR, code=error.code) from error
-        answer = request.result
-        if not isinstance(answer, XAResponse):
-            raise XAError("the branch's outcome was lost with the connection", xa_code=XAER_RMFAIL)
-        if answer.error:
-            repeated = isinstance(packet, XACommit) and not packet.one_phase and request.recreated
-            if repeated and answer.response_code == XAER_NOTA:
-                return 0  # a prepared branch that is gone: the first try, whose answer was lost, committed it
-            raise XAError(answer.message or f"XA error {answer.response_code}", xa_code=answer.response_code)
-        return answer.response_code
-
-    def _xa_work(self, packet: Packet, branch: Xid | None) -> None:
-        # From now on the session works in `branch`: a recreation has to say so, or to keep it from being committed.
-        with self.pump.lock:
-            self._xa_locked(packet)
-            self.engine.branch = branch
-            self.engine.transaction.reset()
-
-    def xa_start(self, xid: Xid) -> None:
-        """Begin a branch."""
-        self._xa_work(XAStart(xid), xid)
-
-    def xa_join(self, xid: Xid) -> None:
-        """Join a branch."""
-        self._xa_work(XAJoin(xid), xid)
-
-    def xa_resume(self, xid: Xid) -> None:
-        """Resume a suspended branch."""
-        self._xa_work(XAResume(xid), xid)
-
-    def xa_suspend(self) -> None:
-        """Suspend the branch."""
-        self._xa_work(XASuspend(), None)
-
-    def xa_end(self, xid: Xid, *, failed: bool = False) -> None:
-        """End the work of this session in a branch.
-
-        A branch whose session was lost before this call can be ended, and is then refused by `xa_prepare` and
-        `xa_commit`.
-        """
-        self._xa_work(XAEnd(xid, failed), None)
-
-    def xa_prepare(self, xid: Xid) -> int:
-        """Prepare a branch; 0 XA_OK, 3 XA_RDONLY."""
-        return self._xa(XAPrepare(xid))
-
-    def xa_commit(self, xid: Xid, *, one_phase: bool = False) -> None:
-        """Commit a branch."""
-        self._xa(XACommit(xid, one_phase))
-
-    def xa_rollback(self, xid: Xid) -> None:
-        """Roll a branch back."""
-        self._xa(XARollback(xid))
-
-    def xa_forget(self, xid: Xid) -> None:
-        """Forget a heuristically completed branch."""
-        self._xa(XAForget(xid))
-
-    def xa_recover(self) -> list[Xid]:
-        """Branches that are prepared and in doubt."""
-        answer = self.request(XAIndoubtXids())
-        assert isinstance(answer, XAIndoubtXidsResponse)
-        return list(answer.xids)
-
-    def xa_set_timeout(self, seconds: int) -> bool:
-        """Set the transaction timeout."""
-        answer = self.request(XASetTimeout(seconds))
-        assert isinstance(answer, XASetTimeoutResponse)
-        return answer.ok
-
-    def xa_get_timeout(self) -> int:
-        """The transaction timeout in seconds."""
-        answer = self.request(XAGetTimeout())
-        assert isinstance(answer, XAGetTimeoutResponse)
-        return answer.timeout_seconds
 
     # --- else -----------------------------------------------------------------------------------------------------
 

@@ -191,7 +191,7 @@ class ClientSessionFactory:
                 self._give_back(session)
                 raise
             if error is not None:
-                session.fail(error, time.monotonic())
+                session.life.end(error, time.monotonic())
                 pump.process()
             if creation.error is not None:
                 self._sessions.pop(session, None)
@@ -201,7 +201,7 @@ class ClientSessionFactory:
     def _give_back(self, session: Session) -> None:
         self._sessions.pop(session, None)
         if not self.pump.closed:
-            session.fail(ClosedError("the creation of the session was interrupted"), time.monotonic())
+            session.life.end(ClosedError("the creation of the session was interrupted"), time.monotonic())
 
     def forget(self, session: Session) -> None:
         """A session was closed (called by it, lock held)."""

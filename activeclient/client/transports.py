@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from activeclient.drivers.threads import CancelToken, Opener, Transport
+from activeclient.drivers.ports import CancelToken, Opener, Transport
 from activeclient.drivers.transport import open_transport
 from activeclient.errors import ConfigError
 from activeclient.events import Endpoint

@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import threading
 import time
 import weakref
 from collections.abc import Callable
-from math import ceil, inf
-from typing import Protocol
+from math import inf
 
 from activeclient.drivers import dispatch, keeper
 from activeclient.drivers.outbox import CONGESTED_BYTES, FLUSH_BYTES, Outbox
-from activeclient.drivers.wake import Waker
+from activeclient.drivers.poller import MAX_SECONDS, Poller
+from activeclient.drivers.ports import CancelToken, Opener, Transport
 from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, ConnectionLost, ForkedError
-from activeclient.events import Abort, Connect, Endpoint, Event
+from activeclient.events import Abort, Connect, Event
 from activeclient.ports import Engine
 
 logger = logging.getLogger("activeclient.pump")
@@ -33,78 +32,8 @@ TAKEOVER_SECONDS = 0.03
 READ_BYTES = 256 * 1024
 """Most bytes taken by one read."""
 
-_MAX_POLL = 3600.0
+
 _ONCE = (True,)
-
-
-class Transport(Protocol):
-    """A stream of bytes that never blocks. Methods are called with the pump's lock held, `fileno` apart."""
-
-    @property
-    def stuck(self) -> int:
-        """Bytes taken by `send` that the system has not taken yet."""
-
-    @property
-    def wants_write(self) -> bool:
-        """Shall `on_writable` be called when the descriptor is writable?"""
-
-    @property
-    def pending(self) -> bool:
-        """Are there bytes that `recv` gives although the descriptor is not readable?"""
-
-    def fileno(self) -> int:
-        """What to poll."""
-
-    def recv(self, buffer: memoryview) -> bytes | None:
-        """Bytes through `buffer`, None when there are none now, b"" at the end of the stream.
-
-        Raises:
-            ConnectionLost: The stream broke.
-        """
-
-    def send(self, chunks: list[bytes]) -> None:
-        """Write in order what can be written now and keep the rest. Raises ConnectionLost."""
-
-    def on_writable(self) -> None:
-        """Go on with the rest. Raises ConnectionLost."""
-
-    def close(self) -> None:
-        """End the stream, at once; a second time does nothing."""
-
-    def abandon(self) -> None:
-        """In a child process: give the descriptor back so that the peer notices nothing."""
-
-
-class CancelToken:
-    """Ends the opening of a transport from another thread."""
-
-    __slots__ = ("_action", "_lock", "cancelled")
-
-    def __init__(self) -> None:
-        self.cancelled = False
-        self._action: Callable[[], None] | None = None
-        self._lock = threading.Lock()
-
-    def cancel(self) -> None:
-        """Call the action, if there is one; later ones are called as they are set."""
-        with self._lock:
-            self.cancelled = True
-            action, self._action = self._action, None
-        if action is not None:
-            action()
-
-    def on_cancel(self, action: Callable[[], None] | None) -> None:
-        """What ends the step that is running now; None: nothing is."""
-        with self._lock:
-            if not self.cancelled:
-                self._action = action
-                return
-        if action is not None:
-            action()
-
-
-Opener = Callable[[Endpoint, float, CancelToken], Transport]
-"""Opens a transport within the given seconds, or raises an ActiveClientError; runs on a thread that may block."""
 
 
 class _Waiter:
@@ -179,12 +108,8 @@ class Pump:
         self._waiters: list[_Waiter] = []
         self._leader: Callable[[], bool] | None = None
         """The condition of the thread that reads."""
-        self._polling = 0
-        """The mask that the leader polls for, outside the lock; 0 when it does not."""
-        self._poller: select.poll | None = None
-        self._poller_mask = keeper.IN
-        self._waker: Waker | None = None
-        self._woken = False
+        self._poller = Poller()
+        """Where the leader sleeps."""
         self._watched = 0
         """The mask that the keeper watches the transport for."""
         self._missed = False
@@ -248,7 +173,7 @@ class Pump:
                         waiter.released = True
                         waiter.gate.release()
                 if self._leader is None:
-                    self._close_waker()
+                    self._poller.close()
                 if self._started:
                     self._keeper.remove(self)
                     self._dispatcher.leave()
@@ -292,8 +217,8 @@ class Pump:
     def notify(self) -> None:
         """The engine changed by something else than input: release whose condition holds now (lock held)."""
         leader = self._leader
-        if leader is not None and self._polling and not self._woken and _holds(leader):
-            self._wake()
+        if leader is not None and self._poller.asleep and _holds(leader):
+            self._poller.wake()
         for waiter in self._waiters:
             if not waiter.released and _holds(waiter.ready):
                 waiter.released = True
@@ -332,12 +257,12 @@ class Pump:
                 transport = self._transport
                 if transport is None or self._closed:
                     return
-                left = _MAX_POLL
+                left = MAX_SECONDS
                 if deadline is not None:
                     left = deadline - self._clock()
                     if left <= 0:
                         return
-                if transport.pending or self._poll(transport, left, patience):
+                if transport.pending or self._poller.sleep(self.lock, transport, left, patience):
                     if transport is not self._transport:
                         continue
                     self._read(transport)
@@ -346,54 +271,7 @@ class Pump:
         finally:
             self._leader = None
             if self._closed:
-                self._close_waker()
-
-    def _poll(self, transport: Transport, left: float, patience: float) -> bool:
-        """Sleep, the lock released, until the transport is ready, somebody wakes us, or `left` seconds are over."""
-        mask = keeper.IN | keeper.OUT if transport.wants_write else keeper.IN
-        poller = self._poller
-        if poller is None:
-            if self._waker is None:
-                self._waker = Waker()
-            poller = self._poller = select.poll()
-            poller.register(self._waker.fileno(), keeper.IN)
-            poller.register(transport.fileno(), mask)
-        elif mask != self._poller_mask:
-            poller.register(transport.fileno(), mask)
-        self._poller_mask = mask
-        self._polling = mask
-        lock = self.lock
-        got: list[bool] = []
-        raised: BaseException | None = None
-        found: list[tuple[int, int]] = []
-        try:
-            lock.release()
-            found = poller.poll(ceil(min(left, _MAX_POLL) * 1000))
-            if patience and found:
-                time.sleep(min(patience, left))
-        finally:
-            while not got:  # as in _park
-                try:
-                    got.extend(map(lock.acquire, _ONCE))
-                except BaseException as exc:
-                    raised = exc
-            self._polling = 0
-            if self._woken:
-                self._woken = False
-                if self._waker is not None:
-                    self._waker.drain()
-            if raised is not None:
-                raise raised
-        if not found or transport is not self._transport:
-            return False
-        if mask & keeper.OUT:
-            return True
-        return len(found) > 1 or found[0][0] == transport.fileno()
-
-    def _wake(self) -> None:
-        if self._polling and not self._woken and self._waker is not None:
-            self._woken = True
-            self._waker.wake()
+                self._poller.close()
 
     def _pass_on(self) -> None:
         """Nobody leads: let a parked waiter do it, or after a while the keeper."""
@@ -412,12 +290,6 @@ class Pump:
         elif not self._watched and self._idle_due == inf:
             self._idle_due = self._clock() + TAKEOVER_SECONDS
             self._arm(self._idle_due)
-
-    def _close_waker(self) -> None:
-        waker, self._waker = self._waker, None
-        self._poller = None
-        if waker is not None:
-            waker.close()
 
     # --- writing ------------------------------------------------------------------------------------------------
 
@@ -487,8 +359,8 @@ class Pump:
         """Somebody must wait for room."""
         if self._leader is None:
             self._watch()
-        elif self._polling and not self._polling & keeper.OUT:
-            self._wake()
+        else:
+            self._poller.wake_unless_writing()
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -618,9 +490,8 @@ class Pump:
         self._outbox.clear()
         if transport is None:
             return
-        self._poller = None
         self._watched = 0
-        self._wake()
+        self._poller.forget()
         self._keeper.forget(transport.fileno())
         transport.close()
 
@@ -768,7 +639,7 @@ def _after_fork_in_child() -> None:
         transport, pump._transport = pump._transport, None
         if transport is not None:
             transport.abandon()
-        pump._close_waker()
+        pump._poller.close()
         pump._waiters.clear()
         pump._leader = None
         pump._token = None

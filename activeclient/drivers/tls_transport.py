@@ -9,7 +9,7 @@ import contextlib
 import socket
 import ssl
 
-from activeclient.drivers.threads import CancelToken
+from activeclient.drivers.ports import CancelToken
 from activeclient.drivers.transport import SocketTransport, shut_down
 from activeclient.errors import ConnectFailed, ConnectionLost, TLSFailed
 from activeclient.events import Endpoint

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from activeclient.drivers.threads import CancelToken, Transport
+from activeclient.drivers.ports import CancelToken, Transport
 from activeclient.errors import ConnectFailed, ConnectionLost, TLSFailed
 from activeclient.events import Endpoint
 

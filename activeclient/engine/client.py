@@ -1,23 +1,22 @@
 """One connection to a broker with all its sessions: composes link, heartbeat and sessions; implements `ports.Engine`.
 
-Law of this file: no method raises for what the peer did; a peer that breaks a rule loses its link, and the link is won
-back like any other. Frames are taken in order and whole; a length beyond the limit is refused before it is waited for.
+Law of this file: no method that a driver calls raises for what the peer did; a peer that breaks a rule loses its link,
+and the link is won back like any other. An outage is told once, from its beginning to its end.
 """
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cachetools import LRUCache
-
-from activeclient.engine.failover import MAX_NODES, EndpointList
+from activeclient.engine.failover import EndpointList
 from activeclient.engine.heartbeat import Heartbeat
+from activeclient.engine.inbox import Inbox
 from activeclient.engine.link import Link
 from activeclient.engine.link import State as LinkState
 from activeclient.engine.session import Session, SessionConfig, State
+from activeclient.engine.topology import Topology, endpoint_of
 from activeclient.errors import (
     ActiveClientError,
     ClosedError,
@@ -40,12 +39,10 @@ from activeclient.events import (
     Event,
     GaveUp,
     Reconnected,
-    TopologyChanged,
 )
 from activeclient.wire import versions
-from activeclient.wire.fields import TransportConfiguration
-from activeclient.wire.frames import MAGIC, MAX_FRAME_SIZE, what_it_is
-from activeclient.wire.packet import Packet, decode, encode
+from activeclient.wire.frames import FIRST_SESSION_CHANNEL, MAGIC, MAX_FRAME_SIZE
+from activeclient.wire.packet import Packet, encode
 from activeclient.wire.packets import (
     ClusterTopology,
     ClusterTopologyV2,
@@ -59,15 +56,7 @@ from activeclient.wire.packets import (
     SubscribeTopologyV2,
 )
 
-HEADER = struct.Struct(">ibq")
-INT_AT = struct.Struct(">i").unpack_from
-LONG_AT = struct.Struct(">q").unpack_from
-FIRST_SESSION_CHANNEL = 10
-RECEIVE, CONFIRMED, NULL_RESPONSE = 75, 22, 21
 TTL_NEVER = -1
-MAX_HOST = 255
-PARTS = 8
-"""Pieces of one frame that are kept as they came."""
 DIVERGENCES = 3
 """Impossible confirmations on one link that are answered by a new session; after that the link itself is given up."""
 
@@ -80,12 +69,6 @@ class ClientConfig:
     check_period: float | None = 30.0
     max_frame_size: int = MAX_FRAME_SIZE
     version: int = versions.NEWEST
-
-
-PLACEHOLDER_NODE = "00000000-0000-0000-0000-000000000000"
-"""Of whom Artemis 2.57 tells before a login: no member, with `localhost:61616` as a backup that must never be tried."""
-PLACEHOLDER = "PRE_AUTH_CONNECTOR"
-"""The name of that backup's connector (CoreProtocolManager)."""
 
 
 class ClientEngine:
@@ -116,11 +99,7 @@ class ClientEngine:
         self.closed = False
         self._next_channel = FIRST_SESSION_CHANNEL
         self._control: deque[Callable[[Packet, float], None]] = deque()
-        self._rest = b""
-        self._parts: list[bytes | bytearray] = []
-        """The beginning of a frame; the last place gathers, so that a trickle of bytes takes no more than its size."""
-        self._need = 0
-        self._have = 0
+        self.inbox = Inbox(self)
         self._outage: tuple[ActiveClientError, float, Endpoint | None] | None = None
         self._reattached = 0
         self._recreated = 0
@@ -128,8 +107,8 @@ class ClientEngine:
         self._ever_connected = False
         self._ponged = False
         self._progress_before = 0
-        self._topology: LRUCache[str, TopologyChanged] = LRUCache(MAX_NODES)
-        self._lives = 0
+        self.topology = Topology(endpoints, self.events)
+        self.lives = 0
         """Links lost so far: what a handler did to the link shows in it."""
         self._divergences = 0
 
@@ -154,22 +133,14 @@ class ClientEngine:
         ping = encode(Ping(TTL_NEVER if ttl is None else int(ttl * 1000)), 0, self.version)
         self.write(MAGIC + ping + encode(SubscribeTopologyV2(False, self.version), 0, self.version))
         for session in list(self.sessions.values()):
-            session.link_made(now)
+            session.life.link_made(now)
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Bytes from the server (hot path)."""
         self.now = now
         self.heartbeat.last_received = now
-        if self._need:
-            self._gather(data)
-            self._have += len(data)
-            if self._have < self._need:
-                return
-            data = b"".join(self._parts)
-            self._parts.clear()
-            self._need = 0
         try:
-            self._take_frames(data, now)
+            self.inbox.take(data, now)
         except RemoteProtocolError as error:
             self.abort(error, now)
 
@@ -233,7 +204,7 @@ class ClientEngine:
         self.closed = True
         self.link.close(now)
         for session in list(self.sessions.values()):
-            session.fail(ClosedError("the connection was closed"), now)
+            session.life.end(ClosedError("the connection was closed"), now)
         self._reset_link_state()
         self.events.append(Abort(None))
         self.events.append(Closed())
@@ -246,9 +217,9 @@ class ClientEngine:
         session = Session(self, self._take_channel(), config, now)
         self.sessions[session.channel_id] = session
         if self.gave_up is not None or self.closed:
-            session.fail(self.gave_up or ClosedError("the connection is closed"), now)
+            session.life.end(self.gave_up or ClosedError("the connection is closed"), now)
         elif self.link.state in (LinkState.UP, LinkState.HANDSHAKING):
-            session.link_made(now)
+            session.life.link_made(now)
         return session
 
     def write(self, frame: bytes) -> None:
@@ -303,6 +274,17 @@ class ClientEngine:
             session.recovery is not None and not session.recovery.gate_passed for session in self.sessions.values()
         )
 
+    def session_diverged(self, session: Session, error: ReattachDiverged, now: float) -> None:
+        """The counts of a session cannot both be true: it is made anew.
+
+        Raises:
+            RemoteProtocolError: This happens on one link again and again.
+        """
+        self._divergences += 1
+        if self._divergences > DIVERGENCES:
+            raise RemoteProtocolError(f"the server keeps confirming what cannot be: {error}")
+        session.life.diverged(error, now)
+
     def session_ready(self, now: float) -> None:
         """A new session became usable, or could not be made."""
         self._check_established(now)
@@ -318,156 +300,20 @@ class ClientEngine:
         self._in_doubt.extend(in_doubt)
         self._check_established(now)
 
-    # --- inside ---------------------------------------------------------------------------------------------------
+    # --- for the inbox --------------------------------------------------------------------------------------------
 
-    def _take_channel(self) -> int:
-        channel = self._next_channel
-        self._next_channel += 1
-        return channel
-
-    def _knows(self, channel: int) -> bool:
+    def knows(self, channel: int) -> bool:
         """Is, or was, this a channel of ours? What is left over on one that was is ignored."""
         return 0 <= channel <= 1 or FIRST_SESSION_CHANNEL <= channel < self._next_channel
 
-    def _unknown(self, channel: int, kind: int, data: bytes) -> RemoteProtocolError:
-        what = what_it_is(data)
-        return RemoteProtocolError(f"a frame for channel {channel}, which was never opened; {what}", kind=kind)
-
-    def _gather(self, data: bytes) -> None:
-        parts = self._parts
-        if len(parts) < PARTS:
-            parts.append(data)
-        elif isinstance(parts[-1], bytearray):
-            parts[-1] += data
-        else:
-            parts.append(bytearray(data))
-
-    def _take_frames(self, data: bytes, now: float) -> None:
-        rest = self._rest
-        if rest:
-            data = rest + data
-            self._rest = b""
-        unpack = HEADER.unpack_from
-        limit = self.config.max_frame_size
-        sessions = self.sessions
-        pos, end = 0, len(data)
-        session: Session | None = None
-        current_channel = -1
-        confirmed = -1
-        taken = taken_bytes = 0
-        lives = self._lives
-        while end - pos >= 13:
-            size, kind, channel = unpack(data, pos)
-            if not 9 <= size <= limit:
-                if session is not None:
-                    self._account(session, confirmed, taken, taken_bytes, now)
-                raise RemoteProtocolError(
-                    f"a frame of {size} bytes (allowed are 9 to {limit}); {what_it_is(data[pos : pos + 16])}",
-                    offset=pos,
-                    data=data[pos : pos + 32],
-                )
-            after = pos + 4 + size
-            if after > end:
-                if not self._knows(channel):  # not worth waiting for
-                    if session is not None:
-                        self._account(session, confirmed, taken, taken_bytes, now)
-                    raise self._unknown(channel, kind, data[pos : pos + 16])
-                self._need = after - pos
-                break
-            if channel != current_channel:
-                if session is not None:
-                    self._account(session, confirmed, taken, taken_bytes, now)
-                    confirmed = -1
-                    taken = taken_bytes = 0
-                session = sessions.get(channel)
-                current_channel = channel
-            if session is not None:
-                if kind == RECEIVE:
-                    try:
-                        if size < 29:
-                            raise RemoteProtocolError("a delivery too short to be one", kind=kind)
-                        consumer = session.consumers.get(LONG_AT(data, after - 12)[0])
-                        if consumer is not None:
-                            consumer.deliver(data[pos:after])
-                    except RemoteProtocolError:
-                        # What came before it was taken: a replay of that would be delivered twice.
-                        self._account(session, confirmed, taken, taken_bytes, now)
-                        raise
-                    taken += 1
-                    taken_bytes += size + 4
-                elif kind == CONFIRMED:
-                    if size < 13:
-                        self._account(session, confirmed, taken, taken_bytes, now)
-                        raise RemoteProtocolError("a confirmation without a command", offset=pos, kind=kind)
-                    confirmed = INT_AT(data, pos + 13)[0]
-                else:
-                    if kind != NULL_RESPONSE:
-                        try:
-                            packet = decode(data[pos:after], self.version)
-                        except RemoteProtocolError:
-                            self._account(session, confirmed, taken, taken_bytes, now)
-                            raise
-                    taken += 1
-                    taken_bytes += size + 4
-                    if kind == NULL_RESPONSE and session.windowed and size >= 17 and LONG_AT(data, pos + 13)[0] >= 0:
-                        pos = after  # the confirmation has said it, or will
-                        continue
-                    self._account(session, confirmed, taken, taken_bytes, now)
-                    confirmed = -1
-                    taken = taken_bytes = 0
-                    if sessions.get(channel) is not session:
-                        pass  # its confirmation was impossible, it has left this channel: so has what follows
-                    elif kind == NULL_RESPONSE:
-                        session.null_answered(LONG_AT(data, pos + 13)[0] if size >= 17 else -1)
-                    else:
-                        session.handle(packet, size + 4)
-                    if self._lives != lives:
-                        return  # the link is gone, and with it the rest
-                    if sessions.get(channel) is not session:
-                        session = None
-                        current_channel = -1
-            elif 0 <= channel <= 1:
-                self._handle_connection(decode(data[pos:after], self.version), channel, now)
-                if self._lives != lives:
-                    return
-                current_channel = -1
-            elif not self._knows(channel):
-                raise self._unknown(channel, kind, data[pos : pos + 16])
-            pos = after
-        if session is not None:
-            self._account(session, confirmed, taken, taken_bytes, now)
-        if pos < end:
-            rest = data[pos:] if pos else data
-            if self._need:
-                self._gather(rest)
-                self._have = len(rest)
-            else:
-                self._rest = rest
-
-    def _account(self, session: Session, confirmed: int, taken: int, taken_bytes: int, now: float) -> None:
-        """What a run of frames of one session amounts to: the last confirmation, and what was received."""
-        if taken:
-            session.count_received(taken_bytes, taken)
-        if confirmed < 0 or not session.windowed or session.state in (State.CLOSED, State.RECREATING):
-            return
-        try:
-            session.confirmed(confirmed)
-        except ReattachDiverged as error:
-            self._diverged(session, error, now)
-
-    def _diverged(self, session: Session, error: ReattachDiverged, now: float) -> None:
-        self._divergences += 1
-        if self._divergences > DIVERGENCES:
-            raise RemoteProtocolError(f"the server keeps confirming what cannot be: {error}")
-        session.diverged(error, now)
-
-    def _handle_connection(self, packet: Packet, channel: int, now: float) -> None:
+    def handle_connection(self, packet: Packet, channel: int, now: float) -> None:
+        """A packet of channel 0 or 1."""
         if isinstance(packet, Ping):
             if not self._ponged:
                 self._ponged = True
                 self._check_established(now)
         elif isinstance(packet, (ClusterTopology, ClusterTopologyV2, ClusterTopologyV3, ClusterTopologyV4)):
-            self._on_topology(packet)
+            self.topology.told(packet)
         elif isinstance(packet, (Disconnect, DisconnectV2, DisconnectV3)):
             self._on_disconnect(packet, now)
         elif isinstance(packet, DisconnectConsumerKill):
@@ -475,31 +321,19 @@ class ClientEngine:
         elif channel == 1:
             if not self._control:
                 raise RemoteProtocolError(f"{type(packet).__name__} answers nothing", kind=packet.KIND)
-            answer = self._control.popleft()
-            try:
-                answer(packet, now)
-            except ReattachDiverged as error:
-                owner = getattr(answer, "__self__", None)
-                if not isinstance(owner, Session):
-                    raise
-                self._diverged(owner, error, now)
+            self._control.popleft()(packet, now)
 
-    def _on_topology(self, packet: ClusterTopology | ClusterTopologyV2 | ClusterTopologyV3 | ClusterTopologyV4) -> None:
-        if packet.node_id == PLACEHOLDER_NODE:
-            return
-        if packet.exit:
-            change = TopologyChanged(packet.node_id, None, None, True)
-        else:
-            change = TopologyChanged(packet.node_id, _endpoint(packet.primary), _endpoint(packet.backup))
-        self.endpoints.learn(change.node_id, change.primary, change.backup, change.left)
-        if self._topology.get(change.node_id) != change:  # each connection is told all of it again
-            self._topology[change.node_id] = change
-            self.events.append(change)
+    # --- inside ---------------------------------------------------------------------------------------------------
+
+    def _take_channel(self) -> int:
+        channel = self._next_channel
+        self._next_channel += 1
+        return channel
 
     def _on_disconnect(self, packet: Disconnect | DisconnectV2 | DisconnectV3, now: float) -> None:
         reason = "the broker is going away"
         if isinstance(packet, DisconnectV3):
-            target = _endpoint(packet.target_connector)
+            target = endpoint_of(packet.target_connector)
             if packet.reason in (0, 1) and target is not None:
                 self.endpoints.redirect(target)
                 reason = f"the broker sends us to {target}"
@@ -517,17 +351,15 @@ class ClientEngine:
         self.outbox = []
         self.pending_bytes = 0
         self._control.clear()
-        self._rest = b""
-        self._parts.clear()
-        self._need = 0
-        self._lives += 1
+        self.inbox.clear()
+        self.lives += 1
 
     def _transport_gone(self, reason: ActiveClientError, now: float) -> None:
         self.last_error = reason
         self._reset_link_state()
         self._divergences = 0
         for session in list(self.sessions.values()):
-            session.link_lost(now)
+            session.life.link_lost(now)
 
     def _lost(self, reason: ActiveClientError, now: float) -> None:
         was_up = self.link.state is LinkState.UP
@@ -577,7 +409,7 @@ class ClientEngine:
             self.gave_up = error
             in_doubt = list(self._in_doubt)
             for session in list(self.sessions.values()):
-                in_doubt.extend(session.fail(error, self.now))
+                in_doubt.extend(session.life.end(error, self.now))
             self._reset_link_state()
             self.events.append(Abort(error))
             self.events.append(GaveUp(error, self.link.attempts, tuple(in_doubt)))
@@ -618,16 +450,3 @@ class ClientEngine:
             )
         else:
             self.events.append(Connected(endpoint, self.server_version))
-
-
-def _endpoint(connector: TransportConfiguration | None) -> Endpoint | None:
-    """Where a connector of the topology listens; None for one that is not reached over TCP."""
-    if connector is None or connector.name == PLACEHOLDER:
-        return None
-    host, port = connector.params.get("host"), connector.params.get("port")
-    if not isinstance(host, str) or not 0 < len(host) <= MAX_HOST or not host.isprintable() or " " in host:
-        return None
-    text = str(port)
-    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) <= 65535):
-        return None
-    return Endpoint(host=host, port=int(text))

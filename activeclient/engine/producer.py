@@ -20,7 +20,7 @@ MAX_WINDOW = 1 << 20
 class CreditPool:
     """Credits of one session for one address; bytes of whole frames."""
 
-    __slots__ = ("address", "asked", "balance", "configured", "failing", "window")
+    __slots__ = ("address", "asked", "balance", "blocked_at", "configured", "failing", "window")
 
     def __init__(self, address: str, window: int) -> None:
         self.address = address
@@ -29,6 +29,8 @@ class CreditPool:
         self.balance = 0
         self.asked = 0
         self.failing = False
+        self.blocked_at: float | None = None
+        """Since when listeners know that senders wait; None when none do."""
 
     def wanted(self, need: int = 0) -> int:
         """Credits to ask the server for now, so that `need` bytes can be sent; 0 for none. Counts them as asked for.

@@ -14,6 +14,26 @@ from typing import TYPE_CHECKING, Any
 from activeclient.errors import ActiveClientError
 from activeclient.events import SendFailed
 from activeclient.wire.packet import Packet
+from activeclient.wire.packets import (
+    BindingQuery,
+    BindingQueryResponse,
+    BindingQueryResponseV2,
+    BindingQueryResponseV3,
+    BindingQueryResponseV4,
+    BindingQueryResponseV5,
+    CreateConsumer,
+    QueueQuery,
+    QueueQueryResponse,
+    QueueQueryResponseV2,
+    QueueQueryResponseV3,
+    XAGetTimeout,
+    XAGetTimeoutResponse,
+    XAIndoubtXids,
+    XAIndoubtXidsResponse,
+    XAResponse,
+    XASetTimeout,
+    XASetTimeoutResponse,
+)
 
 if TYPE_CHECKING:
     from activeclient.engine.session import Session
@@ -88,6 +108,33 @@ class UnattendedToken(SendToken):
 
 NULL: tuple[int, ...] = (21,)
 """Reply kinds of a request that is answered by NULL_RESPONSE."""
+QUEUE_REPLIES = (QueueQueryResponse.KIND, QueueQueryResponseV2.KIND, QueueQueryResponseV3.KIND)
+BINDING_REPLIES = (
+    BindingQueryResponse.KIND,
+    BindingQueryResponseV2.KIND,
+    BindingQueryResponseV3.KIND,
+    BindingQueryResponseV4.KIND,
+    BindingQueryResponseV5.KIND,
+)
+REPLIES: dict[type[Packet], tuple[int, ...]] = {
+    QueueQuery: QUEUE_REPLIES,
+    CreateConsumer: QUEUE_REPLIES,
+    BindingQuery: BINDING_REPLIES,
+    XAIndoubtXids: (XAIndoubtXidsResponse.KIND,),
+    XAGetTimeout: (XAGetTimeoutResponse.KIND,),
+    XASetTimeout: (XASetTimeoutResponse.KIND,),
+}
+"""What answers a packet when it is not NULL_RESPONSE; XA verbs: `XAResponse`."""
+REPEATABLE = (QueueQuery, BindingQuery, XAIndoubtXids, XAGetTimeout, XASetTimeout)
+"""Requests that change nothing: when the server counted one and threw its answer away, it is sent again."""
+
+
+def replies_to(packet: Packet) -> tuple[int, ...]:
+    """The packet kinds that answer `packet`."""
+    reply = REPLIES.get(type(packet))
+    if reply is None:
+        reply = (XAResponse.KIND,) if 50 < packet.KIND < 61 else NULL
+    return reply
 
 
 class Request(Pending):

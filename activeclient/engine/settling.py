@@ -15,6 +15,8 @@ either, keeps the same order, and repeats the name. (It marks a transaction as f
 
 from __future__ import annotations
 
+FENCE_KEY = "activeclient-fence"
+"""The key of a fence of metadata; what a named fence begins with."""
 MAX_FENCES = 4096
 """More answers than this cannot be outstanding honestly, not even after ten cuts of reattachments in a row: the session
 is given up for a new one."""

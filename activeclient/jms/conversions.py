@@ -7,15 +7,23 @@ MessageFormatError; one that it has never loses a bit. `None` is a text and an o
 
 from __future__ import annotations
 
-import re
 from typing import NoReturn
 
 from activeclient.errors import MessageFormatError
-from activeclient.wire.properties import Byte, Char, Float32, Int, PropertyValue, Short
-
-_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
-_DECIMAL = re.compile(r"[+-]?(NaN|Infinity|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?)")
-_LONG_LOW, _LONG_HIGH = -(2**63), 2**63 - 1
+from activeclient.values import (
+    LONG_HIGH,
+    LONG_LOW,
+    Byte,
+    Char,
+    Float32,
+    Int,
+    PropertyValue,
+    Short,
+    decimal_number,
+    java_text,
+    single_precision,
+    whole_number,
+)
 
 
 def _refuse(name: str, value: object, wanted: str) -> NoReturn:
@@ -66,9 +74,9 @@ def to_boolean(name: str, value: PropertyValue) -> bool:
 def _to_whole(name: str, value: PropertyValue, wanted: str, kinds: tuple[type, ...], low: int, high: int) -> int:
     if isinstance(value, kinds) and not isinstance(value, bool):
         return int(value)  # type: ignore[arg-type]
-    if isinstance(value, str) and not isinstance(value, Char) and _WHOLE.fullmatch(value):
-        number = int(value)
-        if low <= number <= high:
+    if isinstance(value, str) and not isinstance(value, Char):
+        number = whole_number(value)
+        if number is not None and low <= number <= high:
             return number
     _refuse(name, value, wanted)
 
@@ -90,15 +98,14 @@ def to_int(name: str, value: PropertyValue) -> int:
 
 def to_long(name: str, value: PropertyValue) -> int:
     """From byte, short, int, long and text."""
-    return _to_whole(name, value, "long", (int,), _LONG_LOW, _LONG_HIGH)
+    return _to_whole(name, value, "long", (int,), LONG_LOW, LONG_HIGH)
 
 
 def _from_text(name: str, value: str, wanted: str) -> float:
-    # Java allows blanks around and the suffix of a literal (Double.parseDouble).
-    text = value.strip(" \t\r\n")
-    if not _DECIMAL.fullmatch(text):
+    number = decimal_number(value)
+    if number is None:
         _refuse(name, value, wanted)
-    return float(text if text.endswith(("NaN", "Infinity")) else text.rstrip("dDfF"))
+    return number
 
 
 def to_float(name: str, value: PropertyValue) -> float:
@@ -106,11 +113,7 @@ def to_float(name: str, value: PropertyValue) -> float:
     if isinstance(value, Float32):
         return float(value)
     if isinstance(value, str) and not isinstance(value, Char):
-        number = _from_text(name, value, "float")
-        try:
-            return float(Float32(number))
-        except MessageFormatError:  # beyond its range: infinite, as Float.parseFloat has it
-            return float("inf") if number > 0 else float("-inf")
+        return float(single_precision(_from_text(name, value, "float")))
     _refuse(name, value, "float")
 
 
@@ -127,53 +130,23 @@ def to_string(name: str, value: PropertyValue) -> str | None:
     """From everything but bytes, in the form that Java gives it."""
     if value is None:
         return None
-    if isinstance(value, str):
+    if isinstance(value, bytes):
+        _refuse(name, value, "String")
+    return java_text(value)
+
+
+def to_char(name: str, value: PropertyValue) -> str:
+    """From char alone."""
+    if isinstance(value, Char):
         return str(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(int(value))
-    if isinstance(value, float):
-        return _java_decimal(value)
-    _refuse(name, value, "String")
+    _refuse(name, value, "char")
 
 
-def _java_decimal(value: float) -> str:
-    """Double.toString: at least one digit on each side of the point, an exponent outside 0.001 to 10,000,000."""
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "Infinity" if value > 0 else "-Infinity"
-    digits, exponent = _shortest(value)
-    sign = "-" if str(float(value)).startswith("-") else ""
-    if digits == "0":
-        return f"{sign}0.0"
-    if -3 <= exponent < 7:
-        if exponent < 0:
-            return f"{sign}0.{'0' * (-exponent - 1)}{digits}"
-        padded = digits.ljust(exponent + 2, "0")
-        return f"{sign}{padded[: exponent + 1]}.{padded[exponent + 1 :]}"
-    return f"{sign}{digits[0]}.{digits[1:] or '0'}E{exponent}"
-
-
-def _shortest(value: float) -> tuple[str, int]:
-    """The fewest digits that mean the value, and the power of ten of the first one."""
-    if isinstance(value, Float32):
-        text = next(
-            (text for text in (f"{float(value):.{n}e}" for n in range(9)) if _single(float(text)) == value),
-            f"{float(value):.9e}",
-        )
-    else:
-        text = next(text for text in (f"{value:.{n}e}" for n in range(18)) if float(text) == value)
-    mantissa, _, exponent = text.partition("e")
-    return mantissa.lstrip("-").replace(".", "").rstrip("0") or "0", int(exponent)
-
-
-def _single(value: float) -> float:
-    try:
-        return Float32(value)
-    except MessageFormatError:  # rounding up the largest float
-        return float("inf")
+def to_bytes(name: str, value: PropertyValue) -> bytes | None:
+    """From bytes alone."""
+    if value is None or isinstance(value, bytes):
+        return value
+    _refuse(name, value, "byte[]")
 
 
 def property_value(name: str, value: object) -> PropertyValue:
@@ -188,7 +161,7 @@ def property_value(name: str, value: object) -> PropertyValue:
         number = int(value)
         if Int.LOW <= number <= Int.HIGH:
             return Int(number)
-        if _LONG_LOW <= number <= _LONG_HIGH:
+        if LONG_LOW <= number <= LONG_HIGH:
             return number
         raise MessageFormatError(f"{name}: {number} does not fit 64 bits")
     if isinstance(value, float):

@@ -1,42 +1,26 @@
-"""Selectors in JMS's names to filters in the broker's.
+"""What a consumer asks the broker to filter by: its selector, and noLocal.
 
-Law of this file: only whole identifiers outside quotes are renamed, and the two literals of JMSDeliveryMode wherever
-they stand: the same as Artemis' own client does (SelectorTranslator), so both clients match the same messages.
+Law of this file: whatever is no selector is refused here, before anything is sent.
 """
 
 from __future__ import annotations
 
-import re
-
 from activeclient.errors import InvalidSelectorError
 from activeclient.jms.properties import CONNECTION_ID
-
-_NAMES = {
-    "JMSDeliveryMode": "AMQDurable",
-    "JMSPriority": "AMQPriority",
-    "JMSTimestamp": "AMQTimestamp",
-    "JMSMessageID": "AMQUserID",
-    "JMSExpiration": "AMQExpiration",
-    "JMSXGroupID": "AMQGroupID",
-    "'PERSISTENT'": "'DURABLE'",
-    "'NON_PERSISTENT'": "'NON_DURABLE'",
-}
-_TOKEN = re.compile(r"'(?:[^']|'')*'|[\w$]+")
+from activeclient.selector import to_core, with_condition
 
 
 def core_filter(selector: str | None) -> str | None:
     """The broker's filter for a selector; None when it is absent or blank: every message.
 
     Raises:
-        InvalidSelectorError: It is no text. The rest is checked by the broker.
+        InvalidSelectorError: It is no text, or no selector; `offset`, `line` and `column` say where.
     """
     if selector is None:
         return None
     if not isinstance(selector, str):
         raise InvalidSelectorError(f"a selector must be a text, not a {type(selector).__name__}")
-    if not selector.strip():
-        return None
-    return _TOKEN.sub(lambda match: _NAMES.get(match[0], match[0]), selector)
+    return to_core(selector) if selector.strip() else None
 
 
 def without_own(filter_string: str | None, connection_id: str) -> str:
@@ -45,5 +29,4 @@ def without_own(filter_string: str | None, connection_id: str) -> str:
     Messages of clients that do not tag theirs pass; Artemis' Java client drops them.
     """
     quoted = connection_id.replace("'", "''")
-    own = f"({CONNECTION_ID} <> '{quoted}' OR {CONNECTION_ID} IS NULL)"
-    return own if filter_string is None else f"({filter_string}) AND {own}"
+    return with_condition(f"{CONNECTION_ID} <> '{quoted}' OR {CONNECTION_ID} IS NULL", filter_string)

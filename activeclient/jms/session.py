@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -24,9 +24,9 @@ from activeclient.errors import (
 )
 from activeclient.jms.addressing import Known, subscription_packet, usable
 from activeclient.jms.browser import QueueBrowser
-from activeclient.jms.bytes_message import BytesMessage
 from activeclient.jms.consumer import MessageConsumer
-from activeclient.jms.message import Message, TextMessage
+from activeclient.jms.message import Message
+from activeclient.jms.message_factory import MessageFactory
 from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.producer import MessageProducer
 from activeclient.jms.selector import core_filter, without_own
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from activeclient.jms.connection import Connection
 
 
-class Session:
+class Session(MessageFactory):
     """A session of a connection. For one thread at a time, `close` excepted. Made by `Connection.create_session`.
 
     A context manager: leaving it closes it, and so rolls back an open transaction.
@@ -49,6 +49,7 @@ class Session:
         """The core session below: for what JMS does not have."""
         self.known = known
         self.connection_tag = connection.tag
+        self.serializers = connection.serializers
         self.close_timeout = core.settings.on_message_close_timeout / 1000
         self.recovered = False
         """Did the running listener, or its failure, recover the session?"""
@@ -127,27 +128,6 @@ class Session:
         self.check_open()
         return self._connection.new_temporary_topic()
 
-    # --- messages -------------------------------------------------------------------------------------------------
-
-    def create_message(self, *, properties: Mapping[str, object] | None = None) -> Message:
-        """A message without a body."""
-        self.check_open()
-        return Message(properties=properties)
-
-    def create_text_message(
-        self, text: str | None = None, *, properties: Mapping[str, object] | None = None
-    ) -> TextMessage:
-        """A message with a text."""
-        self.check_open()
-        return TextMessage(text, properties=properties)
-
-    def create_bytes_message(
-        self, data: bytes = b"", *, properties: Mapping[str, object] | None = None
-    ) -> BytesMessage:
-        """A message with bytes."""
-        self.check_open()
-        return BytesMessage(data, properties=properties)
-
     # --- producers, consumers, browsers ---------------------------------------------------------------------------
 
     def create_producer(self, destination: Destination | None = None) -> MessageProducer:
@@ -179,15 +159,15 @@ class Session:
         Raises:
             InvalidDestinationError: None, or it does not exist and the broker creates none; another connection's
                 temporary one.
-            InvalidSelectorError: The broker does not understand the selector.
+            InvalidSelectorError: It is no selector: nothing was sent, and `offset`, `line`, `column` say where. Or the
+                broker refuses it.
         """
         self.check_open()
+        wanted = core_filter(selector)
         to = usable(destination, "a consumer")
         if to.temporary and not self._connection.owns(to):
             raise InvalidDestinationError(f"{to}: only the connection that made it may consume from it")
-        filter_string = core_filter(selector)
-        if no_local:
-            filter_string = without_own(filter_string, self.connection_tag)
+        filter_string = without_own(wanted, self.connection_tag) if no_local else wanted
         subscription: str | None = None
         if isinstance(to, Topic) and to.queue_name is None:
             subscription = str(uuid.uuid4())
@@ -205,7 +185,7 @@ class Session:
                 self.core.delete_queue(subscription)
             raise
         consumer = MessageConsumer(
-            self, core, to, selector if core_filter(selector) else None, no_local=no_local, subscription=subscription
+            self, core, to, selector if wanted else None, no_local=no_local, subscription=subscription
         )
         self._consumers.add(consumer)
         return consumer
@@ -229,12 +209,14 @@ class Session:
 
         Raises:
             InvalidDestinationError: It does not exist and the broker creates none.
+            InvalidSelectorError: It is no selector: nothing was sent, and `offset`, `line`, `column` say where.
         """
         self.check_open()
+        wanted = core_filter(selector)
         if not isinstance(queue, Queue):
             raise InvalidDestinationError(f"only queues can be browsed, not {queue!r}")
         self.known.for_receiving(self.core, queue, queue.queue_name or queue.address)
-        browser = QueueBrowser(self, queue, selector, core_filter(selector))
+        browser = QueueBrowser(self, queue, selector, wanted)
         self._browsers.add(browser)
         return browser
 
@@ -250,7 +232,7 @@ class Session:
             self._acknowledge_one(message)
 
     def _acknowledge_one(self, message: Message) -> None:
-        core = message.core
+        core = message.delivered
         owner = core.origin.consumer.owner
         if owner.is_closed or not owner.holds(core):
             raise TransactionRolledBackError(

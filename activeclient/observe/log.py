@@ -10,6 +10,7 @@ import logging
 
 from activeclient.events import (
     AddressBlocked,
+    AddressUnblocked,
     Closed,
     ConnectAttemptFailed,
     Connected,
@@ -90,6 +91,8 @@ def log_event(connection: str, event: Event) -> None:
         case LargeMessageDamaged():
             session.info("%s: a large message was damaged by a replay and is delivered anew", connection)
         case AddressBlocked():
-            session.warning("%s: address %r gives no producer credits", connection, event.address)
+            session.warning("%s: address %r gives no producer credits: senders wait", connection, event.address)
+        case AddressUnblocked():
+            session.info("%s: address %r gives credits again after %.1f s", connection, event.address, event.seconds)
         case _:
             pass

@@ -1,9 +1,8 @@
 """Typed properties: the name-value pairs of messages and the entries of map bodies.
 
 Law of this file: a value keeps its wire type and its bits on the way through Python and back: a Java byte stays a byte,
-a NaN keeps its payload, half a surrogate pair stays half. Where Python has one type for several of Java's, the
-subclasses here (`Byte`, `Short`, `Int`, `Float32`, `Char`) say which is meant; a plain int is a long, a plain float a
-double. Source: TypedProperties and DataConstants of Artemis.
+a NaN keeps its payload, half a surrogate pair stays half. The types are those of `activeclient.values`, importable from
+here as well. Source: TypedProperties and DataConstants of Artemis.
 """
 
 from __future__ import annotations
@@ -12,13 +11,17 @@ import struct
 from codecs import utf_16_le_decode
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, ClassVar, Final, SupportsFloat, SupportsIndex
+from typing import Any, Final
 
 from activeclient.errors import ActiveClientError, MessageFormatError, RemoteProtocolError
+from activeclient.values import Byte as Byte
+from activeclient.values import Char as Char
+from activeclient.values import Float32 as Float32
+from activeclient.values import Int as Int
+from activeclient.values import PropertyValue as PropertyValue
+from activeclient.values import Short as Short
+from activeclient.values import float_bits, from_float_bits
 from activeclient.wire.fields import read_bytes, read_nullable_string, write_nullable_string, write_simple
-
-PropertyValue = bool | int | float | str | bytes | None
-"""What a property can be; the subclasses of int, float and str in this file choose the narrower wire types."""
 
 NULL, BOOLEAN, BYTE, BYTES, SHORT, INT, LONG, FLOAT, DOUBLE, STRING, CHAR = 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 """Wire types; 1 is not used."""
@@ -31,68 +34,6 @@ NAME_CACHE_SIZE: Final = 512
 """Encoded names that are remembered: programs use few, over and over."""
 
 
-class _Ranged(int):
-    """An int that fits a Java type."""
-
-    __slots__ = ()
-    LOW: ClassVar[int]
-    HIGH: ClassVar[int]
-
-    def __new__(cls, value: SupportsIndex = 0) -> _Ranged:
-        number = value.__index__()
-        if not cls.LOW <= number <= cls.HIGH:
-            raise MessageFormatError(f"{number} does not fit {cls.__name__}: {cls.LOW} to {cls.HIGH}")
-        return super().__new__(cls, number)
-
-
-class Byte(_Ranged):
-    """A Java byte: -128 to 127."""
-
-    __slots__ = ()
-    LOW = -0x80
-    HIGH = 0x7F
-
-
-class Short(_Ranged):
-    """A Java short: 16 bits, signed."""
-
-    __slots__ = ()
-    LOW = -0x8000
-    HIGH = 0x7FFF
-
-
-class Int(_Ranged):
-    """A Java int: 32 bits, signed."""
-
-    __slots__ = ()
-    LOW = -0x80000000
-    HIGH = 0x7FFFFFFF
-
-
-class Float32(float):
-    """A Java float: rounded to single precision when it is made. A NaN keeps what of its payload fits."""
-
-    __slots__ = ()
-
-    def __new__(cls, value: SupportsFloat = 0.0) -> Float32:
-        number = float(value)
-        try:
-            return super().__new__(cls, _from_float_bits(_float_bits(number)))
-        except OverflowError:
-            raise MessageFormatError(f"{number!r} is too large for Float32") from None
-
-
-class Char(str):
-    """A Java char: one UTF-16 unit, so no character beyond U+FFFF."""
-
-    __slots__ = ()
-
-    def __new__(cls, value: str = "\0") -> Char:
-        if len(value) != 1 or value > "\uffff":
-            raise MessageFormatError(f"{value!r} is not one UTF-16 unit, as Char must be")
-        return super().__new__(cls, value)
-
-
 _LENGTH: Final = struct.Struct(">i")
 _BYTE: Final = struct.Struct(">bb")
 _SHORT: Final = struct.Struct(">bh")
@@ -100,34 +41,13 @@ _INT: Final = struct.Struct(">bi")
 _LONG: Final = struct.Struct(">bq")
 _FLOAT_BITS: Final = struct.Struct(">bI")
 _DOUBLE: Final = struct.Struct(">bd")
-_CHAR: Final = struct.Struct(">bH")
-_F32: Final = struct.Struct(">f")
 _F64: Final = struct.Struct(">d")
 _U32: Final = struct.Struct(">I")
-_U64: Final = struct.Struct(">Q")
+_CHAR: Final = struct.Struct(">bH")
 _i16 = struct.Struct(">h").unpack_from
 _u16 = struct.Struct(">H").unpack_from
 _i32 = _LENGTH.unpack_from
 _i64 = struct.Struct(">q").unpack_from
-
-
-def _float_bits(value: float) -> int:
-    """The bits of `value` as a Java float. The processor would make a signalling NaN quiet, so NaNs go by hand."""
-    if value == value:  # false for a NaN alone
-        bits: int = _U32.unpack(_F32.pack(value))[0]
-        return bits
-    wide: int = _U64.unpack(_F64.pack(value))[0]
-    mantissa = (wide >> 29) & 0x7FFFFF
-    return (wide >> 32) & 0x80000000 | 0x7F800000 | (mantissa or 0x400000)
-
-
-def _from_float_bits(bits: int) -> float:
-    if bits & 0x7F800000 == 0x7F800000 and bits & 0x7FFFFF:
-        wide = (bits & 0x80000000) << 32 | 0x7FF << 52 | (bits & 0x7FFFFF) << 29
-        value: float = _F64.unpack(_U64.pack(wide))[0]
-    else:
-        value = _F32.unpack(_U32.pack(bits))[0]
-    return value
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -140,7 +60,7 @@ _WRITERS: Final[dict[type, Callable[[Any], bytes]]] = {
     Short: lambda value: _SHORT.pack(SHORT, value),
     Int: lambda value: _INT.pack(INT, value),
     int: lambda value: _LONG.pack(LONG, value),
-    Float32: lambda value: _FLOAT_BITS.pack(FLOAT, _float_bits(value)),
+    Float32: lambda value: _FLOAT_BITS.pack(FLOAT, float_bits(value)),
     float: lambda value: _DOUBLE.pack(DOUBLE, value),
     str: lambda value: b"\x0a" + write_simple(value),
     Char: lambda value: _CHAR.pack(CHAR, ord(value)),
@@ -245,7 +165,7 @@ _READERS: Final[dict[int, Callable[[bytes, int], tuple[PropertyValue, int]]]] = 
     SHORT: lambda frame, pos: (Short(_i16(frame, pos)[0]), pos + 2),
     INT: lambda frame, pos: (Int(_i32(frame, pos)[0]), pos + 4),
     LONG: lambda frame, pos: (_i64(frame, pos)[0], pos + 8),
-    FLOAT: lambda frame, pos: (Float32(_from_float_bits(_U32.unpack_from(frame, pos)[0])), pos + 4),
+    FLOAT: lambda frame, pos: (Float32(from_float_bits(_U32.unpack_from(frame, pos)[0])), pos + 4),
     DOUBLE: lambda frame, pos: (_F64.unpack_from(frame, pos)[0], pos + 8),
     STRING: _read_string,
     CHAR: lambda frame, pos: (Char(chr(_u16(frame, pos)[0])), pos + 2),

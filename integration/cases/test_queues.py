@@ -15,7 +15,7 @@ from activeclient.errors import (
     Outcome,
     ResourceAllocationError,
 )
-from activeclient.events import ConsumerLost, Reconnected, SessionRecreated
+from activeclient.events import AddressBlocked, AddressUnblocked, ConsumerLost, Reconnected, SessionRecreated
 from activeclient.wire.message import CoreMessage
 from integration.artemis import Broker
 from integration.cases.support import (
@@ -271,6 +271,7 @@ def test_an_address_that_is_full_and_blocks_lets_the_sender_wait_over_a_cut(line
     sent, error = _fill(producer)
     assert isinstance(error, CallTimeout)
     assert error.outcome is Outcome.NOT_SENT
+    assert len(recorder.of(AddressBlocked)) == 1
     waiting = in_thread(lambda: producer.send(numbered(sending, sent, 2000)))
     line.cut_now()
     recorder.wait(Reconnected)
@@ -280,6 +281,7 @@ def test_an_address_that_is_full_and_blocks_lets_the_sender_wait_over_a_cut(line
     waiting.value()
     found += drain(consumer, timeout=0.5)
     assert found == list(range(sent + 1))
+    assert len(recorder.of(AddressUnblocked)) == 1
     consumer.close()
     receiving.delete_queue(address)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from activeclient.engine.session import Session, State
+from activeclient.engine.session_life import SessionLife
 from integration.artemis import Broker
 from integration.chaos.conftest import Amount
 from integration.chaos.test_resets import send_and_consume
@@ -18,24 +18,24 @@ from integration.cutter import Cutter
 
 
 def _skip_the_fence(patch: pytest.MonkeyPatch) -> None:
-    real = Session._on_reattach
+    real = SessionLife.on_reattach
 
-    def trusting(self: Session, packet: Any, now: float) -> None:
+    def trusting(self: SessionLife, packet: Any, now: float) -> None:
         real(self, packet, now)
-        if self.state is State.SETTLING:
-            self._settled()
+        if self.fence is not None:
+            self.settled()
 
-    patch.setattr(Session, "_on_reattach", trusting)
+    patch.setattr(SessionLife, "on_reattach", trusting)
 
 
 def _count_one_too_many(patch: pytest.MonkeyPatch) -> None:
-    real = Session.link_lost
+    real = SessionLife.link_lost
 
-    def miscounting(self: Session, now: float) -> None:
+    def miscounting(self: SessionLife, now: float) -> None:
         real(self, now)
-        self.received -= 1
+        self.session.received -= 1
 
-    patch.setattr(Session, "link_lost", miscounting)
+    patch.setattr(SessionLife, "link_lost", miscounting)
 
 
 @pytest.mark.parametrize("plant", [_skip_the_fence, _count_one_too_many], ids=lambda plant: plant.__name__.strip("_"))

@@ -236,7 +236,7 @@ def test_while_detached_a_full_buffer_waits_for_the_outage_and_not_longer(calls)
 
 def test_a_session_that_is_closed_meanwhile_gives_no_room(calls):
     peer = full()
-    waiting = calls(peer, (3, lambda: peer.session.fail(ClosedError("closed by another"), peer.now)))
+    waiting = calls(peer, (3, lambda: peer.session.life.end(ClosedError("closed by another"), peer.now)))
     took, error = seconds(peer, waiting.room)
     assert took == 3
     assert isinstance(error, ClosedError)
@@ -253,7 +253,24 @@ def test_what_is_withdrawn_is_not_sent_in_words_too(calls):
     peer = Peer().begin()
     peer.lose()
     token = peer.send()
-    peer.session.fail(ClosedError("closed"), peer.now)
+    peer.session.life.end(ClosedError("closed"), peer.now)
     _, error = seconds(peer, lambda: calls(peer).outcome(token))
     assert isinstance(error, NotSent)
     assert "was not sent" in str(error)
+
+
+def test_a_long_wait_is_noticed_once_by_the_clock_of_the_session(calls):
+    peer = Peer().begin()
+    noticed = []
+    waiting = calls(peer, (0.6, peer.lose), (5, peer.back), (6, lambda: None))
+    begun = peer.now
+    waiting.wait_for(lambda: False, 10, notice=(1.0, lambda: noticed.append(peer.now - begun)))
+    assert noticed == [pytest.approx(5.4)]
+
+
+def test_a_short_wait_is_not_noticed(calls):
+    peer = Peer().begin()
+    waiting = calls(peer)
+    noticed = []
+    waiting.wait_for(lambda: False, 0.9, notice=(1.0, lambda: noticed.append(1)))
+    assert noticed == []

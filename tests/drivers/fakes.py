@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable
 
 from activeclient.drivers import keeper
-from activeclient.drivers.threads import CancelToken, Pump, Transport
+from activeclient.drivers.ports import CancelToken, Transport
+from activeclient.drivers.threads import Pump
 from activeclient.drivers.transport import SocketTransport
 from activeclient.errors import ActiveClientError
 from activeclient.events import Abort, Closed, Connect, Endpoint, Event

@@ -124,11 +124,11 @@ def test_a_leader_that_times_out_passes_the_lead_on(make: Make) -> None:
             pump.wait(lambda: False, 0.1)
 
     leader = in_thread(lead)
-    until(lambda: pump._polling != 0)
+    until(lambda: pump._poller.asleep)
     follower = in_thread(follow)
     until(lambda: len(pump._waiters) == 1)
     leader.join(5)
-    until(lambda: pump._polling != 0)
+    until(lambda: pump._poller.asleep)
     peers.last.sendall(b"x\n")
     follower.join(5)
     assert results == [True]
@@ -144,7 +144,7 @@ def test_what_another_thread_changes_wakes_the_leader_and_the_parked(make: Make)
             results.append(pump.wait(lambda: bool(state), 10))
 
     threads = [in_thread(work) for _ in range(3)]
-    until(lambda: pump._polling != 0 and len(pump._waiters) == 2)
+    until(lambda: pump._poller.asleep and len(pump._waiters) == 2)
     start = time.monotonic()
     with pump.lock:
         state.append(1)
@@ -176,7 +176,7 @@ def test_a_condition_that_raises_does_so_in_its_own_thread_and_harms_nobody_else
             pump.wait(lambda: len(engine.lines) > 1, 5)
 
     first = in_thread(leader)
-    until(lambda: pump._polling != 0)
+    until(lambda: pump._poller.asleep)
     second = in_thread(work)
     until(lambda: len(pump._waiters) == 1)
     peers.last.sendall(b"x\n")
@@ -199,7 +199,7 @@ def test_close_ends_every_wait(make: Make) -> None:
                 errors.append(str(exc))
 
     threads = [in_thread(work) for _ in range(4)]
-    until(lambda: pump._polling != 0 and len(pump._waiters) == 3)
+    until(lambda: pump._poller.asleep and len(pump._waiters) == 3)
     pump.close()
     pump.close()
     for thread in threads:
@@ -239,7 +239,7 @@ def test_waiters_stay_through_a_reconnection_and_it_takes_under_a_millisecond_or
             results.append(pump.wait(lambda: bool(engine.lines), 10))
 
     threads = [in_thread(work) for _ in range(4)]
-    until(lambda: pump._polling != 0 and len(pump._waiters) == 3)
+    until(lambda: pump._poller.asleep and len(pump._waiters) == 3)
     gaps = []
     for round_ in range(2, 12):
         peers.last.close()
@@ -460,7 +460,7 @@ def test_the_keeper_never_reads_while_a_caller_does(make: Make) -> None:
             pump.wait(lambda: len(engine.lines) == 50, 10)
 
     thread = in_thread(work)
-    until(lambda: pump._polling != 0)
+    until(lambda: pump._poller.asleep)
     for number in range(1, 51):
         peers.last.sendall(b"x\n")
         until(lambda number=number: len(engine.lines) == number)  # type: ignore[misc]
@@ -531,7 +531,7 @@ def test_an_interrupt_leaves_a_usable_pump(make: Make) -> None:
                         pump.wait(lambda: bool(engine.lines), 5)
 
                 other = in_thread(lead)
-                until(lambda: pump._polling != 0)
+                until(lambda: pump._poller.asleep)
             signal.setitimer(signal.ITIMER_REAL, 0.03)
             with pump.lock:
                 with pytest.raises(KeyboardInterrupt):
@@ -703,7 +703,7 @@ def test_a_dropped_transport_wakes_its_reader_even_if_its_descriptor_says_nothin
         ended.append(time.monotonic())
 
     thread = in_thread(work)
-    until(lambda: pump._polling != 0)
+    until(lambda: pump._poller.asleep)
     start = time.monotonic()
     pump.close()
     thread.join(10)

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import trustme
 
-from activeclient.drivers.threads import CancelToken, Pump, Transport
+from activeclient.drivers.ports import CancelToken, Transport
+from activeclient.drivers.threads import Pump
 from activeclient.drivers.transport import open_transport
 from activeclient.errors import ConnectFailed, ConnectionLost, TLSFailed
 from activeclient.events import Endpoint

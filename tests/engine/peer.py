@@ -187,7 +187,7 @@ class Peer:
 
     def created(self):
         """The server makes the session that was asked for, and lets it be reattached if that is asked."""
-        probe = [p.ReattachSessionResponse(-1, True)] if self.session is not None and self.session._probing else []
+        probe = [p.ReattachSessionResponse(-1, True)] if self.session is not None and self.session.life.probing else []
         return self.say(p.CreateSessionResponse(NEWEST), *probe)
 
     def consume(self, queue="q", *, window=1000, ack_batch=0, info=None, **options):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activeclient.engine.consumer import SLACK
-from activeclient.engine.session import BARRIER_QUEUE
+from activeclient.engine.session_life import BARRIER_QUEUE
 from activeclient.errors import ConnectionLost, RemoteProtocolError
 from activeclient.events import ConsumerLost, LargeMessageDamaged, StaleAcknowledgement
 from activeclient.wire import packets as p

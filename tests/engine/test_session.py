@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from activeclient.engine.session import BARRIER_QUEUE, FENCE_KEY, SessionConfig, State
-from activeclient.engine.settling import MAX_FENCES
+from activeclient.engine.session import SessionConfig, State
+from activeclient.engine.session_life import BARRIER_QUEUE
+from activeclient.engine.settling import FENCE_KEY, MAX_FENCES
 from activeclient.errors import (
     CallTimeout,
     ClosedError,
@@ -19,6 +20,8 @@ from activeclient.errors import (
     ResourceAllocationError,
 )
 from activeclient.events import (
+    AddressBlocked,
+    AddressUnblocked,
     ConsumerLost,
     Detached,
     Reconnected,
@@ -95,7 +98,7 @@ def test_a_session_that_was_not_created_when_the_link_was_lost_is_asked_for_agai
 def test_a_reply_to_a_session_that_was_closed_meanwhile_is_ignored():
     peer = Peer().up()
     session = peer.engine.create_session(SessionConfig(), peer.now)
-    session.fail(ClosedError("closed"), peer.now)
+    session.life.end(ClosedError("closed"), peer.now)
     peer.created()
     assert session.state is State.CLOSED
     assert peer.aborts == []
@@ -235,7 +238,7 @@ def test_a_refused_request_is_withdrawn_from_the_count():
 
 def test_a_request_after_the_end_fails_with_the_reason():
     peer = Peer().begin()
-    peer.session.fail(JMSError("reason"), peer.now)
+    peer.session.life.end(JMSError("reason"), peer.now)
     request = peer.request(p.SessionStop())
     assert str(request.error) == "reason"
 
@@ -504,6 +507,42 @@ def test_an_address_that_is_full_and_fails_lets_sends_go_out():
     assert pool.allows(10**6)
 
 
+def test_an_address_without_credits_is_told_of_once_and_once_when_it_has_some():
+    peer = Peer().begin(producer_window=1000)
+    peer.session.want_credits("q", 100)
+    for _ in range(2):
+        peer.session.address_blocked("q")
+    peer.session.address_blocked("never asked for")
+    peer.serve()
+    assert peer.told(AddressBlocked) == [AddressBlocked(peer.session.channel_id, "q")]
+    peer.pass_time(3)
+    peer.say(p.ProducerCredits(500, "q"), p.ProducerCredits(500, "q"))
+    (told,) = peer.told(AddressUnblocked)
+    assert (told.address, told.seconds) == ("q", pytest.approx(3))
+    peer.session.address_blocked("q")
+    peer.say(p.ProducerFailCredits(1000, "q"))
+    assert len(peer.told(AddressBlocked)) == len(peer.told(AddressUnblocked)) == 2
+
+
+def test_an_address_is_not_called_blocked_while_the_session_is_away():
+    peer = Peer().begin(producer_window=1000)
+    peer.session.want_credits("q", 100)
+    peer.lose()
+    peer.session.address_blocked("q")
+    peer.serve()
+    assert peer.told(AddressBlocked) == []
+
+
+def test_a_blocked_address_is_unblocked_by_the_credits_of_a_new_session():
+    peer = Peer().begin(producer_window=1000)
+    peer.session.want_credits("q", 100)
+    peer.session.address_blocked("q")
+    peer.recreate()
+    peer.session.want_credits("q", 100)
+    peer.say(p.ProducerCredits(1000, "q"))
+    assert len(peer.told(AddressUnblocked)) == 1
+
+
 # --- answers that were thrown away ------------------------------------------------------------------------------------
 
 
@@ -670,9 +709,9 @@ def test_the_end_in_any_state_ends_everything_that_waits_once(state, way):
         late = peer.send(b"late", handler=lambda message, error: calls.append(error))
     consumer = None if state is not State.ATTACHED else peer.session.consumers
     if way == "session":
-        in_doubt = peer.session.fail(ClosedError("closed"), peer.now)
+        in_doubt = peer.session.life.end(ClosedError("closed"), peer.now)
         assert in_doubt == ((None, None) if state is State.ATTACHED else (None,))
-        assert peer.session.fail(ClosedError("again"), peer.now) == ()
+        assert peer.session.life.end(ClosedError("again"), peer.now) == ()
     else:
         peer.engine.close(peer.now)
     peer.serve()

@@ -104,7 +104,7 @@ class Fuzzed:
     def check(self) -> None:
         """Bounded, able to go on, and closable."""
         engine = self.engine
-        assert sum(map(len, engine._parts)) + len(engine._rest) <= LIMIT + (1 << 18)
+        assert sum(map(len, engine.inbox._parts)) + len(engine.inbox._rest) <= LIMIT + (1 << 18)
         assert engine.pending_bytes < 1 << 20
         for _ in range(10):
             self.now += 70
@@ -217,5 +217,5 @@ def test_a_frame_that_trickles_in_byte_by_byte_takes_its_size() -> None:
     began = time.monotonic()
     fuzzed.feed(frame, 1)
     assert time.monotonic() - began < 5.0
-    assert len(fuzzed.engine._parts) <= 9
+    assert len(fuzzed.engine.inbox._parts) <= 9
     fuzzed.check()

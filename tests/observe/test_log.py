@@ -12,6 +12,7 @@ from activeclient.errors import ConnectFailed, ConnectionLost, JMSError, Outcome
 from activeclient.events import (
     Abort,
     AddressBlocked,
+    AddressUnblocked,
     Closed,
     Connect,
     ConnectAttemptFailed,
@@ -57,7 +58,8 @@ LINES = [
     (ConsumerLost(10, 2, JMSError("deleted")), "session", logging.WARNING, ["consumer 2", "channel 10", "deleted"]),
     (StaleAcknowledgement(10, 2), "session", logging.INFO, ["earlier session"]),
     (LargeMessageDamaged(10, 2), "session", logging.INFO, ["large message"]),
-    (AddressBlocked(10, "addr"), "session", logging.WARNING, ["'addr'"]),
+    (AddressBlocked(10, "addr"), "session", logging.WARNING, ["'addr'", "senders wait"]),
+    (AddressUnblocked(10, "addr", 2.5), "session", logging.INFO, ["'addr'", "2.5 s"]),
 ]
 SILENT = [Connect(HERE, 1, 1.0), Abort(None), Work(None), TopologyChanged("n", HERE, None)]
 

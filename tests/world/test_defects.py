@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 
-from activeclient.engine import client, command_buffer, consumer, producer, recovery, session, transaction
+from activeclient.engine import (
+    client,
+    command_buffer,
+    consumer,
+    inbox,
+    producer,
+    recovery,
+    session,
+    session_life,
+    transaction,
+)
 from activeclient.engine.requests import Request, SendToken
 from activeclient.errors import ActiveClientError, NotSent
 from activeclient.events import Event, Reconnected
@@ -100,34 +110,39 @@ def the_replay_lacks_the_last_command(patch: Patch) -> None:
 
 @defect
 def the_first_answer_is_trusted(patch: Patch) -> None:
-    real = session.Session._on_reattach
+    real = session_life.SessionLife.on_reattach
 
-    def without_fence(self: session.Session, packet: Any, now: float) -> None:
+    def without_fence(self: session_life.SessionLife, packet: Any, now: float) -> None:
         real(self, packet, now)
         if self.fence is not None:
-            self._settled()
+            self.settled()
 
-    patch.setattr(session.Session, "_on_reattach", without_fence)
+    patch.setattr(session_life.SessionLife, "on_reattach", without_fence)
 
 
 @defect
 def confirmations_count_before_the_refusals_are_known(patch: Patch) -> None:
-    patch.setattr(session.Session, "confirmed", lambda self, last: self._confirm(last))
+    patch.setattr(session.Session, "confirmed", lambda self, last: self.settle_up_to(last))
 
 
 @defect
 def stray_answers_pass_the_fence(patch: Patch) -> None:
-    patch.setattr(session, "Fence", lambda strays, name=None, real=session.Fence: real(0))
+    patch.setattr(session_life, "Fence", lambda strays, name=None, real=session_life.Fence: real(0))
 
 
 @defect
 def rebuilding_bypasses_the_counter(patch: Patch) -> None:
-    def uncounted(self: session.Session, request: Request) -> None:
-        self.current = request
-        request.sent = True
-        self.client.write(self.encode(request.packet))
+    real = session.Session.send_request
 
-    patch.setattr(session.Session, "rebuild_with", uncounted)
+    def uncounted(self: session.Session, request: Request) -> None:
+        if self.rebuilding:
+            self.current = request
+            request.sent = True
+            self.client.write(self.encode(request.packet))
+        else:
+            real(self, request)
+
+    patch.setattr(session.Session, "send_request", uncounted)
 
 
 @defect
@@ -233,15 +248,7 @@ def the_version_is_not_told(patch: Patch) -> None:
 
 @defect
 def half_a_frame_survives_its_link(patch: Patch) -> None:
-    real = client.ClientEngine._reset_link_state
-
-    def forgetful(self: client.ClientEngine) -> None:
-        rest, parts, need, have = self._rest, list(self._parts), self._need, self._have
-        real(self)
-        self._rest, self._need, self._have = rest, need, have
-        self._parts += parts
-
-    patch.setattr(client.ClientEngine, "_reset_link_state", forgetful)
+    patch.setattr(inbox.Inbox, "clear", lambda self: None)
 
 
 @defect
@@ -307,29 +314,30 @@ def outages_are_told_twice(patch: Patch) -> None:
 
 @defect
 def what_may_be_there_is_called_unsent(patch: Patch) -> None:
-    patch.setattr(session, "OutcomeUnknown", lambda text, duplicate_id=None: NotSent(text))
+    for module in (session, session_life):
+        patch.setattr(module, "OutcomeUnknown", lambda text, duplicate_id=None: NotSent(text))
 
 
 @defect
 def closing_forgets_who_waits(patch: Patch) -> None:
-    real = session.Session.fail
+    real = session_life.SessionLife.end
 
-    def careless(self: session.Session, error: ActiveClientError, now: float) -> Any:
-        self.buffer.restart()
+    def careless(self: session_life.SessionLife, error: ActiveClientError, now: float) -> Any:
+        self.session.buffer.restart()
         return real(self, error, now)
 
-    patch.setattr(session.Session, "fail", careless)
+    patch.setattr(session_life.SessionLife, "end", careless)
 
 
 @defect
 def requests_survive_their_connection(patch: Patch) -> None:
-    real = session.Session.fail
+    real = session_life.SessionLife.end
 
-    def lenient(self: session.Session, error: ActiveClientError, now: float) -> Any:
-        self.pending.clear()
+    def lenient(self: session_life.SessionLife, error: ActiveClientError, now: float) -> Any:
+        self.session.pending.clear()
         return real(self, error, now)
 
-    patch.setattr(session.Session, "fail", lenient)
+    patch.setattr(session_life.SessionLife, "end", lenient)
 
 
 @defect
@@ -341,15 +349,16 @@ def temporary_queues_are_not_made_again(patch: Patch) -> None:
 
 @defect
 def fences_of_transactions_have_names(patch: Patch) -> None:
-    real = session.Session._fence
+    real = session_life.SessionLife.set_fence
 
-    def named(self: session.Session, strays: int, now: float) -> None:
-        kept = self.transacted_sends, self.transacted_acks
-        self.transacted_sends = self.transacted_acks = False
+    def named(self: session_life.SessionLife, strays: int, now: float) -> None:
+        of = self.session
+        kept = of.transacted_sends, of.transacted_acks
+        of.transacted_sends = of.transacted_acks = False
         real(self, strays, now)
-        self.transacted_sends, self.transacted_acks = kept
+        of.transacted_sends, of.transacted_acks = kept
 
-    patch.setattr(session.Session, "_fence", named)
+    patch.setattr(session_life.SessionLife, "set_fence", named)
 
 
 @defect
@@ -365,12 +374,12 @@ def consumers_of_deleted_queues_are_not_told(patch: Patch) -> None:
 @defect
 def a_server_that_never_reattaches_is_believed_to(patch: Patch) -> None:
     """Its sessions outlive their sockets then, and hold what was delivered to them."""
-    real = session.Session._on_probed
+    real = session_life.SessionLife.on_probed
 
-    def credulous(self: session.Session, name: str, packet: Any, now: float) -> None:
+    def credulous(self: session_life.SessionLife, name: str, packet: Any, now: float) -> None:
         real(self, name, type(packet)(-1, True), now)
 
-    patch.setattr(session.Session, "_on_probed", credulous)
+    patch.setattr(session_life.SessionLife, "on_probed", credulous)
 
 
 @defect

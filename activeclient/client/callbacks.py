@@ -1,0 +1,57 @@
+"""The completion handlers and message listeners of one session, one call at a time.
+
+Law of this file: no user code runs under the lock, nor on the thread that reads; a callback that raises is logged and
+counted, and harms none of the others.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from activeclient.drivers.dispatch import Serial
+
+if TYPE_CHECKING:
+    from activeclient.client.session import ClientSession
+
+logger = logging.getLogger("activeclient.callbacks")
+
+
+class Callbacks(Serial):
+    """Runs the completion handlers and message listeners of one session."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: ClientSession) -> None:
+        super().__init__()
+        self._session = session
+
+    def run(self) -> None:
+        facade = self._session
+        engine = facade.engine
+        pump = facade.pump
+        while True:
+            with pump.lock:
+                tokens = list(engine.work)
+                engine.work.clear()
+                call = None if tokens else facade.next_for_listener()
+                if call is None and not tokens:
+                    engine.work_announced = False
+                    facade.forget_if_idle()
+                    return
+                if engine.client.pending_bytes:
+                    pump.after_submit()
+            for token in tokens:
+                self._guarded(token.run)
+            if call is not None:
+                self._guarded(call)
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:
+            facade = self._session
+            logger.exception("a callback of session %s raised", facade.engine.name)
+            facade.callback_errors += 1
+            facade.last_callback_error = error

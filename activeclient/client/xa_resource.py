@@ -1,0 +1,141 @@
+"""The branches of distributed transactions that a session works in (XAResource).
+
+Law of this file: a branch whose session was lost with work in it is never committed: the broker is told that it failed
+before anything else is done in it; an answer that was lost is asked for again only where a second time tells the truth.
+"""
+
+from __future__ import annotations
+
+from activeclient.client.calls import Calls
+from activeclient.drivers.threads import Pump
+from activeclient.engine.session import Session
+from activeclient.errors import JMSError, XAError
+from activeclient.wire.fields import Xid
+from activeclient.wire.packet import Packet
+from activeclient.wire.packets import (
+    XACommit,
+    XAEnd,
+    XAForget,
+    XAGetTimeout,
+    XAGetTimeoutResponse,
+    XAIndoubtXids,
+    XAIndoubtXidsResponse,
+    XAJoin,
+    XAPrepare,
+    XAResponse,
+    XAResume,
+    XARollback,
+    XASetTimeout,
+    XASetTimeoutResponse,
+    XAStart,
+    XASuspend,
+)
+
+XAER_RMERR, XAER_NOTA, XAER_RMFAIL = -3, -4, -7
+
+
+class XAResource:
+    """The XA verbs of a `ClientSession`, which is one, as in Artemis."""
+
+    engine: Session
+    pump: Pump
+    calls: Calls
+
+    def request(self, packet: Packet, *, correlated: bool = False) -> Packet | None:
+        """Send a packet that is answered and wait for the answer; None for NULL_RESPONSE."""
+        raise NotImplementedError
+
+    def _flush_acknowledgements(self) -> None:
+        for consumer in self.engine.consumers.values():
+            consumer.flush_acknowledgements()
+
+    def _xa(self, packet: Packet) -> int:
+        with self.pump.lock:
+            return self._xa_locked(packet)
+
+    def _xa_locked(self, packet: Packet) -> int:
+        engine = self.engine
+        engine.check_open()
+        self._flush_acknowledgements()
+        request = engine.submit(engine.request_of(packet))
+        try:
+            self.calls.outcome(request)
+        except XAError:
+            raise
+        except JMSError as error:
+            # The server has two ways to refuse: a branch that is marked rollback-only comes back as a plain error.
+            raise XAError(str(error), xa_code=XAER_RMERR, code=error.code) from error
+        answer = request.result
+        if not isinstance(answer, XAResponse):
+            raise XAError("the branch's outcome was lost with the connection", xa_code=XAER_RMFAIL)
+        if answer.error:
+            repeated = isinstance(packet, XACommit) and not packet.one_phase and request.recreated
+            if repeated and answer.response_code == XAER_NOTA:
+                return 0  # a prepared branch that is gone: the first try, whose answer was lost, committed it
+            raise XAError(answer.message or f"XA error {answer.response_code}", xa_code=answer.response_code)
+        return answer.response_code
+
+    def _xa_work(self, packet: Packet, branch: Xid | None) -> None:
+        # From now on the session works in `branch`: a recreation has to say so, or to keep it from being committed.
+        with self.pump.lock:
+            self._xa_locked(packet)
+            self.engine.branch = branch
+            self.engine.transaction.reset()
+
+    def xa_start(self, xid: Xid) -> None:
+        """Begin a branch."""
+        self._xa_work(XAStart(xid), xid)
+
+    def xa_join(self, xid: Xid) -> None:
+        """Join a branch."""
+        self._xa_work(XAJoin(xid), xid)
+
+    def xa_resume(self, xid: Xid) -> None:
+        """Resume a suspended branch."""
+        self._xa_work(XAResume(xid), xid)
+
+    def xa_suspend(self) -> None:
+        """Suspend the branch."""
+        self._xa_work(XASuspend(), None)
+
+    def xa_end(self, xid: Xid, *, failed: bool = False) -> None:
+        """End the work of this session in a branch.
+
+        A branch whose session was lost before this call can be ended, and is then refused by `xa_prepare` and
+        `xa_commit`.
+        """
+        self._xa_work(XAEnd(xid, failed), None)
+
+    def xa_prepare(self, xid: Xid) -> int:
+        """Prepare a branch; 0 XA_OK, 3 XA_RDONLY."""
+        return self._xa(XAPrepare(xid))
+
+    def xa_commit(self, xid: Xid, *, one_phase: bool = False) -> None:
+        """Commit a branch."""
+        self._xa(XACommit(xid, one_phase))
+
+    def xa_rollback(self, xid: Xid) -> None:
+        """Roll a branch back."""
+        self._xa(XARollback(xid))
+
+    def xa_forget(self, xid: Xid) -> None:
+        """Forget a heuristically completed branch."""
+        self._xa(XAForget(xid))
+
+    def xa_recover(self) -> list[Xid]:
+        """Branches that are prepared and in doubt."""
+        answer = self.request(XAIndoubtXids())
+        assert isinstance(answer, XAIndoubtXidsResponse)
+        return list(answer.xids)
+
+    def xa_set_timeout(self, seconds: int) -> bool:
+        """Set the transaction timeout."""
+        answer = self.request(XASetTimeout(seconds))
+        assert isinstance(answer, XASetTimeoutResponse)
+        return answer.ok
+
+    def xa_get_timeout(self) -> int:
+        """The transaction timeout in seconds."""
+        answer = self.request(XAGetTimeout())
+        assert isinstance(answer, XAGetTimeoutResponse)
+        return answer.timeout_seconds

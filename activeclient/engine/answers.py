@@ -1,0 +1,156 @@
+"""What the packets of a session's channel do, but for those of the hot path: deliveries and confirmations.
+
+Law of this file: a refusal ends what it refuses and nothing else, and takes its command out of the count, for the
+server does not count it either; what a packet says of something that is gone changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from activeclient.engine.large_message import InboundBody
+from activeclient.engine.requests import Pending
+from activeclient.engine.session_life import State
+from activeclient.engine.settling import FENCE_KEY
+from activeclient.errors import ActiveClientError, OutcomeUnknown, RemoteProtocolError, from_server
+from activeclient.events import SendFailed
+from activeclient.wire import versions
+from activeclient.wire.message import duplicate_id_of
+from activeclient.wire.packet import Packet
+from activeclient.wire.packets import (
+    DisconnectConsumer,
+    ExceptionResponse,
+    ProducerCredits,
+    ProducerFailCredits,
+    ReceiveContinuation,
+    ReceiveLarge,
+)
+
+if TYPE_CHECKING:
+    from activeclient.engine.session import Session
+
+SENDS = (71, 73)
+"""SESS_SEND and SESS_SEND_CONTINUATION: their correlation id stands at the same place, counted from the end."""
+DELETED = 100
+"""QUEUE_DOES_NOT_EXIST."""
+
+
+def handle(session: Session, packet: Packet, frame_size: int) -> None:
+    """A packet of `session`'s channel, of a frame of `frame_size` bytes.
+
+    Raises:
+        RemoteProtocolError: A packet that servers do not send, or that says the impossible.
+    """
+    handler = HANDLERS.get(type(packet))
+    current = session.current
+    if handler is not None:
+        handler(session, packet, frame_size)
+    elif current is not None and packet.KIND in current.reply:
+        session.nulls.seen_up_to(current.mark)
+        current.complete(session, packet)
+    elif packet.SENT_BY == "client":
+        raise RemoteProtocolError(f"{type(packet).__name__} from a server, which only clients send", kind=packet.KIND)
+
+
+def _on_exception(session: Session, packet: ExceptionResponse, _size: int) -> None:
+    error = from_server(packet.code, packet.message)
+    correlation_id = packet.correlation_id
+    if correlation_id is not None and correlation_id != -1:
+        _send_refused(session, correlation_id, error)
+        return
+    if packet.message is not None and FENCE_KEY in packet.message:
+        session.life.fence_refused(packet.message)
+        return
+    current = session.current
+    if current is None:
+        session.emit(SendFailed(session.channel_id, error))
+        return
+    session.nulls.seen_up_to(current.mark)
+    if session.windowed:
+        session.buffer.withdraw(lambda _, settle: settle is current)
+    current.failed(session, error)
+
+
+def _send_refused(session: Session, correlation_id: int, error: ActiveClientError) -> None:
+    trailer = 12 if session.client.version >= versions.V2_28 else 8
+
+    def matches(frame: bytes, settle: Pending | None) -> bool:
+        if settle is not None:
+            return settle.correlation_id == correlation_id
+        return frame[4] in SENDS and int.from_bytes(frame[-trailer : len(frame) - trailer + 8], "big", signed=True) == (
+            correlation_id
+        )
+
+    entry: tuple[bytes, Pending | None] | None
+    if session.windowed:
+        entry = session.buffer.withdraw(matches)
+        token = entry[1] if entry is not None else None
+    else:
+        entry = session.awaiting.pop(correlation_id, None)
+        token = entry[1] if entry is not None else None
+        if entry is not None:
+            session.awaiting_bytes -= len(entry[0])
+        elif session.current is not None and session.current.correlation_id == correlation_id:
+            token = session.current
+    if token is None:
+        session.emit(SendFailed(session.channel_id, error))
+    elif correlation_id in session.repeated:
+        # This copy was refused; the one that an earlier session sent may be stored.
+        duplicate_id = duplicate_id_of(entry[0]) if entry is not None else None
+        unknown = OutcomeUnknown(
+            f"{error}; an earlier copy may have been stored", duplicate_id=duplicate_id, code=error.code
+        )
+        unknown.__cause__ = error
+        token.failed(session, unknown)
+    else:
+        token.failed(session, error)
+    if session.windowed:
+        session.room_made()  # when all are refused, no confirmation will say it
+
+
+def _on_credits(session: Session, packet: ProducerCredits, _size: int) -> None:
+    if packet.credits < 0:
+        raise RemoteProtocolError(f"{packet.credits} producer credits for {packet.address!r}", kind=packet.KIND)
+    pool = session.pools.get(packet.address)
+    if pool is not None:
+        pool.granted(packet.credits)
+        session.address_unblocked(pool)
+
+
+def _on_fail_credits(session: Session, packet: ProducerFailCredits, _size: int) -> None:
+    pool = session.pools.get(packet.address)
+    if pool is not None:
+        pool.refused(packet.credits)
+        session.address_unblocked(pool)
+
+
+def _on_disconnect_consumer(session: Session, packet: DisconnectConsumer, _size: int) -> None:
+    consumer = session.consumers.get(packet.consumer_id)
+    if consumer is not None:
+        error = from_server(DELETED, f"the queue {consumer.queue} of this consumer was deleted")
+        session.consumer_lost(consumer, error)
+
+
+def _on_large(session: Session, packet: ReceiveLarge, size: int) -> None:
+    consumer = session.consumers.get(packet.consumer_id)
+    if consumer is not None:
+        packet.message.delivery_count = packet.delivery_count
+        consumer.deliver_large(packet.message, InboundBody(packet.large_message_size, size))
+
+
+def _on_piece(session: Session, packet: ReceiveContinuation, size: int) -> None:
+    consumer = session.consumers.get(packet.consumer_id)
+    if consumer is not None:
+        consumer.deliver_piece(packet, size, replayed=session.state is State.REATTACHING)
+
+
+HANDLERS: dict[type[Packet], Callable[[Session, Packet, int], None]] = {
+    ExceptionResponse: _on_exception,  # type: ignore[dict-item]
+    ProducerCredits: _on_credits,  # type: ignore[dict-item]
+    ProducerFailCredits: _on_fail_credits,  # type: ignore[dict-item]
+    DisconnectConsumer: _on_disconnect_consumer,  # type: ignore[dict-item]
+    ReceiveLarge: _on_large,  # type: ignore[dict-item]
+    ReceiveContinuation: _on_piece,  # type: ignore[dict-item]
+}
+"""What each packet kind of a session channel does; answers to requests are everything else."""

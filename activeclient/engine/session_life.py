@@ -1,0 +1,423 @@
+"""The life of a session: created, detached, reattached and settled, or made anew, and ended.
+
+Law of this file: nothing is written on the channel between the loss of the link and the end of the fence but fences;
+nothing is replayed before the server's count is final; when the counts cannot both be true a new session is made, and
+nothing is guessed; whatever waits when the session ends, ends with it.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from activeclient.engine.recovery import GATE_KEY, Recovery
+from activeclient.engine.requests import REPEATABLE, Pending, Request
+from activeclient.engine.settling import FENCE_KEY, MAX_FENCES, Fence, NullCounter
+from activeclient.errors import (
+    ActiveClientError,
+    CallTimeout,
+    ClosedError,
+    ConnectionLost,
+    NotSent,
+    OutcomeUnknown,
+    ReattachDiverged,
+    from_server,
+)
+from activeclient.events import SessionReattached
+from activeclient.wire import versions
+from activeclient.wire.message import duplicate_id_of
+from activeclient.wire.packet import Packet
+from activeclient.wire.packets import (
+    AddMetadata,
+    CreateConsumer,
+    CreateSession,
+    CreateSessionResponse,
+    CreateSessionV2,
+    ExceptionResponse,
+    QueueQuery,
+    ReattachSession,
+    ReattachSessionResponse,
+    SessionClose,
+    UniqueAddMetadata,
+)
+
+if TYPE_CHECKING:
+    from activeclient.engine.session import Session
+
+BARRIER_QUEUE = "activeclient.barrier"
+"""A queue name that nobody has: the query for it is a harmless command whose answer is unmistakable."""
+TRY_LATER = (112, 222)
+"""SESSION_CREATION_REJECTED (the server is starting) and ROUTING_EXCEPTION: another attempt may be taken."""
+INCOMPATIBLE = 108
+SEND, SEND_CONTINUATION = 71, 73
+
+
+class State(enum.Enum):
+    """Where a session is in its life."""
+
+    NEW = "new"
+    """Not created on the server yet."""
+    ATTACHED = "attached"
+    DETACHED = "detached"
+    """The link is gone; the server may still have the session."""
+    REATTACHING = "reattaching"
+    SETTLING = "settling"
+    """Reattached; the fence has not passed, the server's count is not final."""
+    RECREATING = "recreating"
+    """The old one is lost; a new one was asked for."""
+    REBUILDING = "rebuilding"
+    """The new one exists; its consumers, queues and unsettled sends are being brought back."""
+    CLOSED = "closed"
+
+
+class SessionLife:
+    """What leads one session from state to state."""
+
+    __slots__ = ("_fences", "_floor", "_remembered", "fence", "probing", "session")
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.fence: Fence | None = None
+        """What has to be answered before the server's count is final."""
+        self.probing = False
+        """Is the server being asked whether it lets sessions be reattached?"""
+        self._fences = 0
+        """Named fences so far."""
+        self._floor = -1
+        """The last command that was confirmed before the link was lost."""
+        self._remembered = -1
+        """The last confirmation on a link whose fence has not passed."""
+
+    def _enter(self, state: State, now: float) -> None:
+        session = self.session
+        if session.lost_at is None and state is not State.ATTACHED:
+            session.lost_at = now
+            session.usable_seconds += now - session.usable_since
+        elif state is State.ATTACHED and session.lost_at is not None:
+            session.lost_at = None
+            session.usable_since = now
+        session.state = state
+
+    # --- the link -------------------------------------------------------------------------------------------------
+
+    def link_made(self, now: float) -> None:
+        """A new connection stands: say hello on it."""
+        session = self.session
+        if session.state in (State.NEW, State.RECREATING):
+            self._create(now)
+        elif session.state is State.DETACHED:
+            if session.reattachable and session.client.reattaches is not False:
+                self._enter(State.REATTACHING, now)
+                self._floor = self._remembered = session.buffer.first - 1
+                session.client.ask_control(ReattachSession(session.name, session.received), self.on_reattach)
+            else:
+                self._recreate(session.client.last_error, now)
+
+    def link_lost(self, now: float) -> None:
+        """The connection is gone."""
+        session = self.session
+        if session.state in (State.NEW, State.CLOSED):
+            return
+        if session.state in (State.ATTACHED, State.REBUILDING):
+            session.buffer.mark_transmitted()
+        self.fence = None
+        session.resume_at = None
+        if session.state is not State.RECREATING:
+            self._enter(State.DETACHED, now)
+
+    # --- creation -------------------------------------------------------------------------------------------------
+
+    def _create(self, now: float) -> None:
+        session = self.session
+        client = session.client
+        config = session.config
+        session.name = client.new_id()
+        version = client.version
+        common = (
+            session.name,
+            session.channel_id,
+            version,
+            config.user,
+            config.password,
+            config.min_large_message_size,
+            config.xa,
+            config.auto_commit_sends,
+            config.auto_commit_acks,
+            config.wire_window(reattach=client.reattaches is not False),
+            config.pre_acknowledge,
+            None,
+        )
+        packet: Packet
+        if version >= versions.V2_18:
+            packet = CreateSessionV2(*common, config.client_id)
+        else:
+            packet = CreateSession(*common)
+        client.ask_control(packet, self._on_created)
+        self.probing = session.reattachable and client.reattaches is None
+        if self.probing:
+            # In the same write, while the session is idle: it moves to where it is, or the server cannot move any.
+            name = session.name
+            client.ask_control(ReattachSession(name, -1), lambda answer, now: self.on_probed(name, answer, now))
+
+    def _on_created(self, packet: Packet, now: float) -> None:
+        session = self.session
+        if session.state is State.CLOSED:
+            return
+        if isinstance(packet, ExceptionResponse):
+            self._creation_refused(packet, now)
+            return
+        if not isinstance(packet, CreateSessionResponse):
+            session.client.fail_protocol(f"{type(packet).__name__} answers the creation of a session", now)
+            return
+        session.client.server_said_version(packet.server_version)
+        if not self.probing:
+            self._created(now)
+
+    def on_probed(self, name: str, packet: Packet, now: float) -> None:
+        """Does this server let sessions be reattached? Artemis 2.57 answers as if it knew none."""
+        session = self.session
+        if name != session.name or not self.probing or session.state not in (State.NEW, State.RECREATING):
+            return
+        self.probing = False
+        client = session.client
+        client.reattaches = isinstance(packet, ReattachSessionResponse) and packet.reattached
+        if client.reattaches:
+            self._created(now)
+            return
+        client.write(session.encode(SessionClose()))
+        client.move_channel(session)
+        self._create(now)
+
+    def _created(self, now: float) -> None:
+        session = self.session
+        if session.recovery is not None:
+            self._enter(State.REBUILDING, now)
+            session.recovery.advance()
+            return
+        self._enter(State.ATTACHED, now)
+        if session.creation is not None:
+            session.creation.settled(session)
+        if session.config.gate and not (session.reattachable and session.client.reattaches):
+            session.gate = session.name
+            session.submit_first(session.request_of(UniqueAddMetadata(GATE_KEY, session.gate, True)))
+        session.launch()
+        session.client.session_ready(now)
+
+    def _creation_refused(self, packet: ExceptionResponse, now: float) -> None:
+        self.probing = False
+        client = self.session.client
+        error = from_server(packet.code, packet.message)
+        if packet.code == INCOMPATIBLE and client.lower_version():
+            self._create(now)
+        elif packet.code in TRY_LATER:
+            later = ConnectionLost(str(error), code=packet.code)
+            later.__cause__ = error
+            client.abort(later, now)
+        elif self.session.state is State.NEW:
+            self.end(error, now)
+            client.session_ready(now)
+        else:
+            client.abort(error, now)
+
+    # --- reattachment ---------------------------------------------------------------------------------------------
+
+    def on_reattach(self, packet: Packet, now: float) -> None:
+        """The server's answer: it has the session and says what it has counted, or it has it no more."""
+        session = self.session
+        if session.state is not State.REATTACHING:
+            return
+        if isinstance(packet, ReattachSessionResponse) and packet.reattached:
+            last = packet.last_confirmed_command_id
+            if last < self._floor or last >= session.buffer.next_id:
+                reason = (
+                    f"the server counts {last + 1} commands of {session.buffer.next_id}, after {self._floor + 1} before"
+                )
+                session.client.session_diverged(session, ReattachDiverged(reason), now)
+                return
+            self.remember(last)
+            strays = session.nulls.due
+            if strays >= MAX_FENCES:
+                reason = f"{strays} answers of the server are missing"
+                session.client.session_diverged(session, ReattachDiverged(reason), now)
+                return
+            self.set_fence(strays, now)
+        elif isinstance(packet, ReattachSessionResponse):
+            # Its TTL is over, the broker was restarted, or it is another broker now: ask again whether it can.
+            session.client.reattaches = None
+            self._recreate(session.client.last_error, now)
+        elif isinstance(packet, ExceptionResponse):
+            session.client.abort(from_server(packet.code, packet.message), now)
+        else:
+            session.client.fail_protocol(f"{type(packet).__name__} answers a reattachment", now)
+
+    def remember(self, last: int) -> None:
+        """A confirmation came before the fence has passed."""
+        self._remembered = max(self._remembered, last)
+
+    def set_fence(self, strays: int, now: float) -> None:
+        """Ask for the sign that the server's count is final, where `strays` answers from before may still come."""
+        session = self.session
+        self._enter(State.SETTLING, now)
+        if strays and not (session.transacted_sends or session.transacted_acks or session.config.xa):
+            self._fences += 1
+            name = f"{FENCE_KEY}-{self._fences}-"  # the last dash: no name is part of another
+            self.fence = Fence(strays, name)
+            session.client.write(session.encode(CreateConsumer(-1, name)))
+            return
+        self.fence = Fence(strays)
+        fence = session.encode(AddMetadata(FENCE_KEY, ""))
+        for _ in range(strays + 1):
+            session.nulls.expect()
+            session.client.write(fence)
+
+    def fence_answered(self) -> None:
+        """A NULL_RESPONSE came that may be a fence's."""
+        if self.fence is not None:
+            self.fence.answered()
+            if self.fence.passed:
+                self.settled()
+
+    def fence_refused(self, text: str) -> None:
+        """The answer to a named fence: of this attempt, or a late one."""
+        if self.fence is not None:
+            self.fence.refused(text)
+            if self.fence.passed:
+                self.settled()
+
+    def settled(self) -> None:
+        """The fence has passed: the count is final, the rest is replayed."""
+        session = self.session
+        client = session.client
+        now = client.now
+        self.fence = None
+        try:
+            session.settle_up_to(self._remembered)
+        except ReattachDiverged as error:
+            self.diverged(error, now)
+            return
+        replayed = session.buffer.frames()
+        started = session.lost_at if session.lost_at is not None else now
+        confirmed = session.buffer.first - 1 - self._floor
+        self._enter(State.REBUILDING if session.recovery is not None else State.ATTACHED, now)
+        client.outbox.extend(replayed)
+        client.pending_bytes += session.buffer.used
+        session.emit(SessionReattached(session.name, session.channel_id, confirmed, len(replayed), now - started))
+        current = session.current
+        if current is not None and current.answered and not current.done:
+            # Counted, but its answer was thrown away while the channel moved.
+            self._answer_lost(current)
+        if session.recovery is not None:
+            session.recovery.go_on()
+        damaged, session.damaged = session.damaged, set()
+        for consumer in damaged:
+            consumer.refresh()
+        if session.nulls.due and session.recovery is None:
+            session.submit_first(session.request_of(QueueQuery(BARRIER_QUEUE)))
+        for pool in session.pools.values():
+            if pool.asked == 0:
+                session.want_credits(pool.address, 0)
+        session.launch()
+        client.session_reattached(now)
+
+    def _answer_lost(self, request: Request) -> None:
+        session = self.session
+        if isinstance(request.packet, REPEATABLE):
+            session.send_request(request)
+        elif isinstance(request.packet, CreateConsumer):
+            request.complete(session, None)
+        else:
+            request.failed(
+                session, CallTimeout("the server executed it and its answer was lost with the connection", code=5)
+            )
+
+    def diverged(self, error: ReattachDiverged, now: float) -> None:
+        """The counts cannot both be true: leave the server's session and make a new one, without guessing."""
+        session = self.session
+        session.client.write(session.encode(SessionClose()))
+        if session.state in (State.ATTACHED, State.REBUILDING):
+            session.buffer.mark_transmitted()
+        session.client.move_channel(session)
+        self._recreate(error, now)
+
+    # --- recreation -----------------------------------------------------------------------------------------------
+
+    def _recreate(self, reason: ActiveClientError | None, now: float) -> None:
+        session = self.session
+        self.fence = None
+        session.resume_at = None  # of the recovery before this one
+        self._enter(State.RECREATING, now)  # before anything ends: what that sets free must not be sent yet
+        session.recovery = Recovery(session, reason or ClosedError("the connection was lost"), now, session.recovery)
+        session.epoch += 1
+        session.received = -1
+        session.received_bytes = 0
+        session.confirmed_received = -1
+        session.nulls = NullCounter()
+        session.damaged.clear()
+        session.owed.clear()
+        for consumer in session.consumers.values():
+            consumer.new_generation()
+        for pool in session.pools.values():
+            pool.restart()
+        self._create(now)
+
+    def rebuilt(self, in_doubt: tuple[bytes | str | None, ...]) -> None:
+        """The recovery is through: the application's wishes go on (called by it)."""
+        client = self.session.client
+        self._enter(State.ATTACHED, client.now)
+        self.session.launch()
+        client.session_recreated(client.now, in_doubt)
+
+    # --- the end --------------------------------------------------------------------------------------------------
+
+    def end(self, error: ActiveClientError, now: float) -> tuple[bytes | str | None, ...]:
+        """The session ends and cannot be had again: everything that waits ends too. Returns ids of sends in doubt."""
+        session = self.session
+        if session.state is State.CLOSED:
+            return ()
+        transmitted_now = session.state in (State.ATTACHED, State.REBUILDING)
+        self._enter(State.CLOSED, now)
+        session.error = error
+        if transmitted_now:
+            session.buffer.mark_transmitted()
+        entries, sent = session.buffer.restart()
+        work: list[tuple[bytes, Pending | None, bool]] = [
+            (frame, token, position < sent) for position, (frame, token) in enumerate(entries)
+        ]
+        in_doubt: list[bytes | str | None] = []
+        if session.recovery is not None:
+            # Those that it has failed already: nobody else will tell of them.
+            in_doubt += session.recovery.in_doubt
+            work = session.recovery.left() + work
+            session.recovery.abandon(error)
+            session.recovery = None
+        work += [(frame, token, True) for frame, token in session.awaiting.values()]
+        session.awaiting.clear()
+        session.awaiting_bytes = 0
+        for frame, token, maybe in work:
+            if frame[4] in (SEND, SEND_CONTINUATION) and not isinstance(token, Request):
+                duplicate_id = duplicate_id_of(frame) if frame[4] == SEND else None
+                if maybe:
+                    in_doubt.append(duplicate_id)
+                if token is not None:
+                    token.failed(
+                        session,
+                        OutcomeUnknown(f"{error}; the message may have been sent", duplicate_id=duplicate_id)
+                        if maybe
+                        else NotSent(f"{error}; the message was not sent"),
+                    )
+            elif token is not None and not token.done:
+                token.failed(session, error.again())
+        for request in [session.current, *session.pending]:
+            if request is not None and not request.done:
+                request.failed(session, error.again())
+        session.pending.clear()
+        session.current = None
+        if session.creation is not None:
+            session.creation.failed(session, error.again())
+        for consumer in list(session.consumers.values()):
+            consumer.closed = True
+            consumer.error = error
+            consumer.fail_stream(error)
+        session.consumers.clear()
+        session.client.forget(session)
+        return tuple(in_doubt)
