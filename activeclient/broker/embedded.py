@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -118,9 +118,7 @@ class EmbeddedBroker:
                 return self
             _compile = _compile_filter
             post = PostOffice(self.configuration, self._store, self.clock, _compile)
-            server = BrokerServer(
-                post, self.node_id, _compile, limits=self._limits, faults=self.faults, report=_report
-            )
+            server = BrokerServer(post, self.node_id, _compile, limits=self._limits, faults=self.faults, report=_report)
             thread = BrokerThread(server, f"activeclient-broker-{self.name}", self._idle)
             thread.start()
             if self._port is not None:
@@ -279,5 +277,3 @@ def _report(text: str, error: BaseException | None) -> None:
         _log.info("%s", text)
     else:
         _log.error("%s", text, exc_info=error)
-
-

@@ -248,7 +248,7 @@ class Faults:
                 self._note("unfreeze", connection)
 
     def forget_sessions(self, name: str | None = None) -> int:
-        """Lose the session of this name, or all: their clients are not told, and cannot reattach. How many they were."""
+        """Lose the session of this name, or all, without a word: it cannot be reattached. How many they were."""
 
         def forget() -> int:
             server = self._bound()

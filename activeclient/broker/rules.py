@@ -1,7 +1,7 @@
 """Rules of faults, and the lines in which packets wait.
 
-Law of this file: a rule counts the packets that it is for, and meets exactly those that it names; a line keeps the order
-of what waits in it.
+Law of this file: a rule counts the packets that it is for, and meets exactly those that it names; a line keeps the
+order of what waits in it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 from activeclient.errors import ConfigError
 from activeclient.wire import packets as p
-from activeclient.wire.packet import REGISTRY, Packet
+from activeclient.wire.packet import Packet
 
 DROP: Final = "drop"
 DUPLICATE: Final = "duplicate"
@@ -30,17 +30,19 @@ def kinds_of(packet: PacketLike, direction: str | None) -> frozenset[tuple[int, 
     Raises:
         ConfigError: No packet has this name, or it does not go that way.
     """
-    if isinstance(packet, str):
-        found = getattr(p, packet, None) if packet in p.__all__ else None
-        if found is None:
-            near = difflib.get_close_matches(packet, p.__all__, 1)
-            raise ConfigError("packet", packet, f"is no packet{f'; did you mean {near[0]}?' if near else ''}")
-        packet = found
-    ways = _WAYS[packet.SENT_BY]
+    declared = _named(packet) if isinstance(packet, str) else packet
+    ways = _WAYS[declared.SENT_BY]
     if direction is not None and direction not in ways:
-        raise ConfigError("direction", direction, f"{packet.__name__} goes {' and '.join(ways)} only")
-    assert REGISTRY[packet.KIND] is packet
-    return frozenset((packet.KIND, way) for way in ways if direction is None or way == direction)
+        raise ConfigError("direction", direction, f"{declared.__name__} goes {' and '.join(ways)} only")
+    return frozenset((declared.KIND, way) for way in ways if direction is None or way == direction)
+
+
+def _named(name: str) -> type[Packet]:
+    found: type[Packet] | None = getattr(p, name, None) if name in p.__all__ else None
+    if found is None:
+        near = difflib.get_close_matches(name, p.__all__, 1)
+        raise ConfigError("packet", name, f"is no packet{f'; did you mean {near[0]}?' if near else ''}")
+    return found
 
 
 class Rule:

@@ -127,8 +127,9 @@ def stored(message: StoredMessage, queues: Iterable[Queue]) -> tuple[Operation, 
 class Store(Protocol):
     """Where the broker keeps what must survive it."""
 
-    busy: bool
-    """Is something appended and not complete? Read on the hot path."""
+    @property
+    def busy(self) -> bool:
+        """Is something appended and not complete? Read on the hot path."""
 
     def append(self, *operations: Operation) -> None:
         """Keep these, together. Never waits for a disk."""
