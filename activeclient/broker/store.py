@@ -80,6 +80,12 @@ class DuplicateRecorded(NamedTuple):
     capacity: int
 
 
+class DuplicatesForgotten(NamedTuple):
+    """An address has forgotten all duplicate ids."""
+
+    address: str
+
+
 class Prepared(NamedTuple):
     """A transaction that is prepared: what its commit will append, which no queue shows before."""
 
@@ -110,6 +116,7 @@ Operation = (
     | Acknowledged
     | DeliveryCounted
     | DuplicateRecorded
+    | DuplicatesForgotten
     | Prepared
     | Resolved
     | Forgotten
@@ -220,6 +227,8 @@ class MemoryStore:
                 self._duplicates.pop(name, None)
             case QueueCreated(queue_id, configuration):
                 self._queues[queue_id] = configuration
+            case DuplicatesForgotten(address):
+                self._duplicates.pop(address, None)
             case Forgotten(xid):
                 self._heuristic.pop(xid, None)
 
