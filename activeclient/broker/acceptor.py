@@ -143,7 +143,7 @@ class BrokerThread:
             if self._ended:
                 raise ClosedError("the broker has ended")
             self._calls.append(call)
-        self._waker.wake()
+            self._waker.wake()  # with the lock held: afterwards the thread may have ended, with its descriptors
         return call.result()  # type: ignore[return-value]
 
     def connect(self, name: str) -> TransportEnd:
@@ -161,7 +161,7 @@ class BrokerThread:
                 theirs.close()
                 raise ConnectFailed(f"{name}: the broker is stopped")
             self._arrivals.append((ours, name))
-        self._waker.wake()
+            self._waker.wake()
         return theirs
 
     def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
