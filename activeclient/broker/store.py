@@ -2,7 +2,8 @@
 
 Law of this file: operations given in one `append` take effect together or not at all, in the order of the calls;
 `when_complete` calls back, in order, once everything appended before is as safe as this store makes it. What `load`
-gives, appended to an empty store, makes the same store.
+gives, appended to an empty store, makes the same store; messages come in the order in which they were appended, which
+is that of their queues.
 """
 
 from __future__ import annotations
@@ -269,8 +270,7 @@ class MemoryStore:
         yield from self._addresses.values()
         for queue_id, configuration in self._queues.items():
             yield QueueCreated(queue_id, configuration)
-        for message_id in sorted(self._messages):
-            message, queues = self._messages[message_id]
+        for message_id, (message, queues) in self._messages.items():
             yield MessageStored(message, tuple(queues), tuple(count for count, _ in queues.values()))
             for queue_id, (count, scheduled_ms) in queues.items():
                 if scheduled_ms:
