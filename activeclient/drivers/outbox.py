@@ -1,7 +1,8 @@
 """When waiting bytes are written: at once, or together with those that follow.
 
 Law of this file: bytes wait for company at most `linger` seconds after the first of them, `STREAM` times that at the
-end of a stream, and only while the outbox is busy; nothing here reads a clock. One write a message costs more than everything else of a send together, and holding
+end of a stream, and only while the outbox is busy; nothing here reads a clock.
+One write a message costs more than everything else of a send together, and holding
 back for confirmations (as Nagle's algorithm does) would wait for what comes once a window.
 """
 
