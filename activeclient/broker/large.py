@@ -6,6 +6,7 @@ the last message that shares the body is.
 
 from __future__ import annotations
 
+import os
 from tempfile import SpooledTemporaryFile
 
 
@@ -45,6 +46,13 @@ class LargeBody:
         """Up to `size` bytes from `at` on."""
         self._file.seek(at)
         return self._file.read(size)
+
+    def snapshot(self) -> bytes | int:
+        """All of it, to be read by another thread: the bytes, or a descriptor of the file, which the caller closes."""
+        if self.size <= self._limit:
+            return self.read(0, self.size)
+        self._file.flush()
+        return os.dup(self._file.fileno())
 
     def share(self) -> None:
         """One message more has this body."""

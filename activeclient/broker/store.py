@@ -129,12 +129,23 @@ class Store(Protocol):
 
     busy: bool
     """Is something appended and not complete? Read on the hot path."""
+    highest_id: int
+    """The highest id of a message or queue that it held when it was opened, also of those that are gone."""
+    on_progress: Done | None
+    """Called when `collect` has something to do, by whatever thread found out; must neither block nor raise."""
 
     def append(self, *operations: Operation) -> None:
         """Keep these, together. Never waits for a disk."""
 
     def when_complete(self, callback: Done) -> None:
         """Call when all that was appended is complete; at once, if nothing is pending."""
+
+    def collect(self) -> None:
+        """Run the callbacks that are due, in order, on the thread that calls: the broker's.
+
+        Raises:
+            StoreError: What is not complete never will be.
+        """
 
     def load(self) -> Iterable[Operation]:
         """The shortest operations that make what this store holds."""
@@ -151,6 +162,8 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.busy = False
+        self.on_progress: Done | None = None
+        self.highest_id = 0
         self._held: deque[Done] = deque()
         self._holding = False
         self._addresses: dict[str, AddressCreated] = {}
@@ -171,6 +184,7 @@ class MemoryStore:
     def _apply(self, operation: Operation) -> None:
         match operation:
             case MessageStored(message, queue_ids, counts):
+                self.highest_id = max(self.highest_id, message.id)
                 given = counts or (0,) * len(queue_ids)
                 self._messages[message.id] = (message, {q: (n, 0) for q, n in zip(queue_ids, given, strict=True)})
             case Acknowledged(message_id, queue_id):
@@ -190,6 +204,7 @@ class MemoryStore:
                 self._addresses.pop(name, None)
                 self._duplicates.pop(name, None)
             case QueueCreated(queue_id, configuration):
+                self.highest_id = max(self.highest_id, queue_id)
                 self._queues[queue_id] = configuration
             case QueueDeleted(queue_id):
                 self._queues.pop(queue_id, None)
@@ -197,6 +212,8 @@ class MemoryStore:
                     self._leave(message_id, queue_id)
             case Prepared(xid, held):
                 self._prepared[xid] = held
+                ids = [each.message.id for each in held if isinstance(each, MessageStored)]
+                self.highest_id = max(self.highest_id, *ids, 0)
             case Resolved(xid, committed, heuristic):
                 held = self._prepared.pop(xid, ())
                 if heuristic:
@@ -220,6 +237,9 @@ class MemoryStore:
             self._held.append(callback)
         else:
             callback()
+
+    def collect(self) -> None:
+        """Nothing to do: callbacks run when what they wait for is complete."""
 
     def hold(self) -> None:
         """From now on nothing completes: a disk that hangs."""
