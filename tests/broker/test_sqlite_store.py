@@ -169,7 +169,7 @@ class Work:
         return MessageStored(made, queue_ids, tuple(rng.randrange(3) for _ in queue_ids))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(rng=st.randoms(use_true_random=True), reopen=st.booleans())
 def test_random_work_leaves_what_it_leaves_in_memory(
     tmp_path_factory: pytest.TempPathFactory, rng: random.Random, reopen: bool
