@@ -28,7 +28,6 @@ class Address:
         "auto_created",
         "name",
         "queues",
-        "routed",
         "routing_types",
         "settings",
         "swept",
@@ -44,8 +43,6 @@ class Address:
         self.auto_created = auto_created
         self.wildcard = is_wildcard(name)
         self.queues: dict[str, Queue] = {}
-        self.routed = 0
-        """Messages that went to a queue at least."""
         self.unrouted = 0
         self.swept = False
         """Found unused by the last look for unused addresses."""
@@ -75,7 +72,7 @@ class Plan:
 
     def queues(self, message: StoredMessage) -> tuple[Queue, ...]:
         """Where this message goes (hot path)."""
-        kind = message.routing_type if message.special else None
+        kind = message.routing_type
         single = self.single
         if single is not None:
             return single if kind is None or kind == single[0].routing_type else ()

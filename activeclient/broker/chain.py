@@ -29,19 +29,21 @@ class Reference:
         "scheduled_ms",
     )
 
+    order: int
+    """Its place in the queue, given when it comes there."""
+    last_value: str | None
+    """The key of which it is the value; only in a last-value queue."""
+    previous: Reference | None
+    next: Reference | None
+
     def __init__(self, message: StoredMessage, queue: Queue) -> None:
         self.message = message
         self.queue = queue
         self.delivery_count = 0
         """Deliveries, the present one included."""
-        self.order = 0
         self.scheduled_ms = 0
         """When it may be delivered, ms since 1970; 0 at once."""
-        self.last_value: str | None = None
-        """The key of which it is the value, in a last-value queue."""
         self.chain: Chain | None = None
-        self.previous: Reference | None = None
-        self.next: Reference | None = None
 
     def __repr__(self) -> str:
         return f"<Reference to message {self.message.id} in {self.queue.name}, delivered {self.delivery_count} times>"

@@ -42,7 +42,7 @@ class Memory:
 class Account:
     """The memory of one address."""
 
-    __slots__ = ("_memory", "_most_bytes", "_most_messages", "_waiters", "count", "name", "policy", "size")
+    __slots__ = ("_memory", "_most_bytes", "_most_messages", "_waiters", "charged", "count", "name", "policy", "size")
 
     def __init__(self, name: str, settings: AddressSettings, memory: Memory) -> None:
         self.name = name
@@ -53,6 +53,8 @@ class Account:
         self._waiters: deque[Callable[[], None]] = deque()
         self.size = 0
         self.count = 0
+        self.charged = 0
+        """Messages that came to a queue at least, ever."""
 
     @property
     def full(self) -> bool:
@@ -73,6 +75,7 @@ class Account:
         """A message came (hot path)."""
         self.size += size
         self.count += 1
+        self.charged += 1
         self._memory.size += size
 
     def release(self, size: int) -> None:

@@ -7,6 +7,7 @@ matters. Source of the layout: CoreMessage of Artemis.
 
 from __future__ import annotations
 
+import re
 import struct
 from codecs import utf_16_le_decode
 from functools import lru_cache
@@ -15,6 +16,7 @@ from uuid import UUID
 
 from activeclient.broker.large import LargeBody
 from activeclient.broker.memory import Account
+from activeclient.destination import ANYCAST, MULTICAST
 from activeclient.errors import RemoteProtocolError
 from activeclient.wire.fields import write_simple
 from activeclient.wire.frames import FRAME, HEADER_SIZE, MIN_LENGTH
@@ -56,10 +58,13 @@ _pack_id = _I64.pack
 _pack_head = _HEAD.pack
 _pack_tail = _TAIL.pack
 _unpack_small = _SMALL.unpack_from
-_SPECIAL: Final = "_AMQ_".encode("utf-16-le")
+_RESERVED: Final = "_AMQ_".encode("utf-16-le")
 _MARKS: Final = {
     name: write_simple(name) for name in (GROUP_ID, SCHEDULED_DELIVERY, DUPLICATE_ID, LAST_VALUE, ROUTING_TYPE)
 }
+_search_special = re.compile(
+    b"|".join(re.escape(_MARKS[name]) for name in (GROUP_ID, SCHEDULED_DELIVERY, DUPLICATE_ID, LAST_VALUE))
+).search
 
 
 @lru_cache(maxsize=ADDRESSES_KEPT)
@@ -87,8 +92,10 @@ class StoredMessage:
         "holder",
         "id",
         "large",
+        "memory",
         "priority",
         "references",
+        "routing_type",
         "special",
         "timestamp",
         "user_id",
@@ -111,9 +118,13 @@ class StoredMessage:
     large: LargeBody | None
     """The body, when it came in pieces."""
     special: bool
-    """Does a property matter to the broker? Certain only when false (hot path)."""
+    """Does a property beside the routing type matter to the broker? Certain only when false (hot path)."""
+    routing_type: int | None
+    """For which queues of its address it is: ANYCAST, MULTICAST, or None for all."""
     references: int
     """Queues that hold it."""
+    memory: int
+    """Bytes of memory that it costs; a large body is added when it is complete (`count_body`)."""
     holder: Account | None
     """Whose memory it fills."""
 
@@ -195,12 +206,23 @@ class StoredMessage:
         self._properties_at = pos
         self._end = end
         self._properties = None
-        self.special = frame.find(_SPECIAL, pos, end) >= 0
+        self.routing_type = None
+        if frame.find(_RESERVED, pos, end) < 0:
+            self.special = False
+        else:
+            self.special = _search_special(frame, pos, end) is not None
+            self._read_routing_type()
         self.id = 0
         self.large = None
         self.references = 0
+        self.memory = len(frame) + MEMORY_OVERHEAD
         self.holder = None
         return self
+
+    def _read_routing_type(self) -> None:
+        at = self._peek(ROUTING_TYPE, BYTE)
+        given = self._frame[at] if at else None
+        self.routing_type = given if given in (MULTICAST, ANYCAST) else None
 
     # --- what it says ------------------------------------------------------------------------------------------------
 
@@ -244,18 +266,6 @@ class StoredMessage:
         return value if isinstance(value, int) else 0
 
     @property
-    def routing_type(self) -> int | None:
-        """For which queues of its address it is: ANYCAST, MULTICAST, or None for all."""
-        if not self.special:
-            return None
-        at = self._peek(ROUTING_TYPE, BYTE)
-        if at:
-            given = self._frame[at]
-            return given if given < 2 else None
-        value = self.special_property(ROUTING_TYPE)
-        return int(value) if isinstance(value, int) and value in (0, 1) else None
-
-    @property
     def duplicate_id(self) -> bytes | None:
         """The id by which a repeat is recognised. A text is compared by its UTF-16LE bytes, as Artemis does."""
         if not self.special:
@@ -270,14 +280,14 @@ class StoredMessage:
         return str(value).encode("utf-16-le", "surrogatepass")
 
     @property
-    def memory(self) -> int:
-        """Bytes of memory that it costs; a large body counts with what is not in a file."""
-        return len(self._frame) + MEMORY_OVERHEAD + (self.large.memory if self.large is not None else 0)
-
-    @property
     def size(self) -> int:
         """Bytes of the encoded message (AMQSize in a filter)."""
         return self._end - HEADER_SIZE + (self.large.size if self.large is not None else 0)
+
+    def count_body(self) -> None:
+        """The large body is complete: what of it is not in a file counts as memory."""
+        if self.large is not None:
+            self.memory = len(self._frame) + MEMORY_OVERHEAD + self.large.memory
 
     def property(self, name: str) -> PropertyValue | None:
         """What a filter sees under this name: an `AMQ` identifier (FilterImpl) or a property; None when absent, or when

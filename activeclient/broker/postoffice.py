@@ -50,6 +50,10 @@ class RoutingResult(Enum):
     """Its address is full, and drops."""
 
 
+_ROUTED = RoutingResult.ROUTED
+_BLOCK = FullPolicy.BLOCK
+
+
 class PostOffice(Registry):
     """The model of a broker: authenticates, makes and describes addresses and queues (see `Registry`), routes messages,
     begins transactions, and does what time brings.
@@ -133,25 +137,25 @@ class PostOffice(Registry):
         if not queues:
             return self._unrouted(message, plan, tx, duplicate)
         account = plan.account
-        if account.full and account.policy is not FullPolicy.BLOCK:
+        if account.policy is not _BLOCK and account.full:
             return self._full(account, message, tx)
-        if plan.address is not None:
-            plan.address.routed += 1
+        if message.large is not None:
+            message.count_body()
         account.charge(message.memory)
         message.holder = account
         if tx is not None:
             if duplicate is not None:
                 tx.duplicates.append(duplicate)
             tx.sends.append(Send(message, queues))
-            return RoutingResult.ROUTED
-        operations = stored(message, queues)
+            return _ROUTED
+        operations = stored(message, queues) if message.durable else ()
         if duplicate is not None:
             self.duplicates.record(*duplicate)
             self.store.append(duplicate, *operations)
         elif operations:
             self.store.append(*operations)
         self.enqueue(message, queues)
-        return RoutingResult.ROUTED
+        return _ROUTED
 
     def enqueue(self, message: StoredMessage, queues: tuple[Queue, ...]) -> None:
         """Into its queues, when the store is done with all that came before (hot path). It is charged and stored."""
@@ -167,11 +171,12 @@ class PostOffice(Registry):
             scheduled_ms = 0
         for queue in queues:
             ref = Reference(message, queue)
+            if scheduled_ms:
+                ref.scheduled_ms = scheduled_ms
             if queue.deleted:
                 queue.drop(ref)
-                continue
-            ref.scheduled_ms = scheduled_ms
-            queue.add(ref)
+            else:
+                queue.add(ref)
 
     def _altered(self, message: StoredMessage, plan: Plan) -> StoredMessage:
         """The message with what the settings of its address add to it."""
@@ -262,6 +267,7 @@ class PostOffice(Registry):
             plan = self.addresses.plan(address)
             queues = plan.queues(copy)
             if queues:
+                copy.count_body()
                 plan.account.charge(copy.memory)
                 copy.holder = plan.account
         operations = stored(copy, queues) if copy is not None else ()

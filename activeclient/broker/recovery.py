@@ -79,6 +79,7 @@ class _Recovery:
     def _charge(self, message: StoredMessage) -> None:
         self._highest = max(self._highest, message.id)
         account = self._office.addresses.plan(message.address).account
+        message.count_body()
         account.charge(message.memory)
         message.holder = account
 

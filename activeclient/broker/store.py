@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from activeclient.broker.configuration import QueueConfiguration
 from activeclient.broker.message import StoredMessage
@@ -154,6 +154,10 @@ class Store(Protocol):
         """Complete everything and let go of the files."""
 
 
+_NEW: Final = (0, 0)
+"""Not delivered yet, not scheduled."""
+
+
 class MemoryStore:
     """A store for as long as the process lives: a broker that is restarted on it finds its durable messages again.
 
@@ -179,14 +183,26 @@ class MemoryStore:
         if self._holding:
             self.busy = True
         for operation in operations:
-            self._apply(operation)
+            # The first two are the hot path, and the order of a match is the order of its costs.
+            if type(operation) is Acknowledged:
+                self._leave(operation[0], operation[1])
+            elif type(operation) is MessageStored:
+                self._keep(operation[0], operation[1], operation[2])
+            else:
+                self._apply(operation)
+
+    def _keep(self, message: StoredMessage, queue_ids: tuple[int, ...], counts: tuple[int, ...]) -> None:
+        queues = dict.fromkeys(queue_ids, _NEW)
+        if counts:
+            queues.update((queue_id, (count, 0)) for queue_id, count in zip(queue_ids, counts, strict=True))
+        self._messages[message.id] = (message, queues)
+        if message.id > self.highest_id:
+            self.highest_id = message.id
 
     def _apply(self, operation: Operation) -> None:
         match operation:
             case MessageStored(message, queue_ids, counts):
-                self.highest_id = max(self.highest_id, message.id)
-                given = counts or (0,) * len(queue_ids)
-                self._messages[message.id] = (message, {q: (n, 0) for q, n in zip(queue_ids, given, strict=True)})
+                self._keep(message, queue_ids, counts)
             case Acknowledged(message_id, queue_id):
                 self._leave(message_id, queue_id)
             case DeliveryCounted(message_id, queue_id, count, scheduled_ms):
@@ -198,14 +214,6 @@ class MemoryStore:
                 seen[value] = None
                 while len(seen) > capacity:
                     del seen[next(iter(seen))]
-            case AddressCreated():
-                self._addresses[operation.name] = operation
-            case AddressDeleted(name):
-                self._addresses.pop(name, None)
-                self._duplicates.pop(name, None)
-            case QueueCreated(queue_id, configuration):
-                self.highest_id = max(self.highest_id, queue_id)
-                self._queues[queue_id] = configuration
             case QueueDeleted(queue_id):
                 self._queues.pop(queue_id, None)
                 for message_id in [key for key, (_, queues) in self._messages.items() if queue_id in queues]:
@@ -214,15 +222,31 @@ class MemoryStore:
                 self._prepared[xid] = held
                 ids = [each.message.id for each in held if isinstance(each, MessageStored)]
                 self.highest_id = max(self.highest_id, *ids, 0)
-            case Resolved(xid, committed, heuristic):
-                held = self._prepared.pop(xid, ())
-                if heuristic:
-                    self._heuristic[xid] = committed
-                if committed:
-                    for each in held:
-                        self._apply(each)
+            case Resolved():
+                self._resolve(operation)
+            case _:
+                self._apply_names(operation)
+
+    def _apply_names(self, operation: Operation) -> None:
+        match operation:
+            case AddressCreated():
+                self._addresses[operation.name] = operation
+            case AddressDeleted(name):
+                self._addresses.pop(name, None)
+                self._duplicates.pop(name, None)
+            case QueueCreated(queue_id, configuration):
+                self._queues[queue_id] = configuration
+                self.highest_id = max(self.highest_id, queue_id)
             case Forgotten(xid):
                 self._heuristic.pop(xid, None)
+
+    def _resolve(self, operation: Resolved) -> None:
+        held = self._prepared.pop(operation.xid, ())
+        if operation.heuristic:
+            self._heuristic[operation.xid] = operation.committed
+        if operation.committed:
+            for each in held:
+                self._apply(each)
 
     def _leave(self, message_id: int, queue_id: int) -> None:
         found = self._messages.get(message_id)
