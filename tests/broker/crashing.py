@@ -1,6 +1,6 @@
 """A broker's model on disk, at work until it is killed; says on its output what it confirms. Run by `test_crash.py`.
 
-Law of this file: a line is written when what it says is safe, never before; `acking`, `committing` are written before
+Law of this file: a line is written when what it says is safe, never before; `acking`, `deciding` are written before
 the deed, so that whoever reads knows what is in doubt when the lines end. Numbers are messages, also their duplicate
 ids.
 """
@@ -99,6 +99,7 @@ class Crashing:
         self._following = following
         self._in_flight = 0
         self._taker = Taker()
+        self._undecided: list[tuple[Xid, list[int]]] = []
 
     def start(self) -> None:
         """Say what is there; commit what is in doubt."""
@@ -107,7 +108,7 @@ class Crashing:
         say("held", json.dumps([number_of(ref) for ref in queue.waiting()]))
         say("prepared", json.dumps([xid.branch_qualifier.decode() for xid in office.xa.in_doubt()]))
         for xid in office.xa.in_doubt():
-            office.xa.commit(xid, False, done=partial(say, "resolved", xid.branch_qualifier.decode()))
+            office.xa.commit(xid, False)
         self._queue = queue
         queue.add_consumer(self._taker)
         while self._again:
@@ -147,15 +148,17 @@ class Crashing:
             self._acknowledge,
             self._give_back,
             self._branch,
+            self._decide,
         )
         while True:
-            if self._in_flight >= UNCONFIRMED:
+            while self._in_flight >= UNCONFIRMED:
+                self._decide()
                 self._wait()
             self._rng.choice(steps)()
             self._store.collect()
 
     def _wait(self) -> None:
-        if not self._progress.wait(SOON):
+        if self._store.busy and not self._progress.wait(SOON):
             raise TimeoutError("the store makes no progress")
         self._progress.clear()
         self._store.collect()
@@ -215,14 +218,20 @@ class Crashing:
 
         def prepared() -> None:
             say("prepared!", name)
-            say("committing", name)
-            xa.commit(xid, False, done=committed)
-
-        def committed() -> None:
-            say("resolved", name)
-            self._confirmed(numbers)
+            self._undecided.append((xid, numbers))
 
         xa.prepare(xid, done=prepared)
+
+    def _decide(self) -> None:
+        if not self._undecided:
+            return
+        xid, numbers = self._undecided.pop(self._rng.randrange(len(self._undecided)))
+        say("deciding", xid.branch_qualifier.decode())
+        if self._rng.random() < 0.8:
+            self._office.xa.commit(xid, False, done=partial(self._confirmed, numbers))
+        else:
+            self._in_flight -= len(numbers)
+            self._office.xa.rollback(xid, done=partial(self._send, numbers))
 
     def drain(self) -> None:
         """Confirm and acknowledge everything, and end."""

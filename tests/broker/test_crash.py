@@ -70,7 +70,7 @@ class Ledger:
                 self.acked |= set(map(int, given.split()))
             case "prepared!":
                 self.prepared.add(given)
-            case "committing" | "resolved":
+            case "deciding":
                 self.deciding.add(given)
             case "drained":
                 self.drained = True
