@@ -19,10 +19,16 @@ if TYPE_CHECKING:
     from activeclient.jms.connection import Connection
     from activeclient.jms.connection_factory import ActiveMQConnectionFactory, connect
     from activeclient.jms.consumer import MessageConsumer
-    from activeclient.jms.message import Message, TextMessage
+    from activeclient.jms.foreign import ForeignMessage
+    from activeclient.jms.map_message import MapMessage
+    from activeclient.jms.message import Message
     from activeclient.jms.modes import AcknowledgeMode, DeliveryMode
+    from activeclient.jms.object_message import ObjectMessage
     from activeclient.jms.producer import MessageProducer
+    from activeclient.jms.serializers import Serializer
     from activeclient.jms.session import Session
+    from activeclient.jms.stream_message import StreamMessage
+    from activeclient.jms.text_message import TextMessage
     from activeclient.settings import Settings
 
 __all__ = [
@@ -34,14 +40,19 @@ __all__ = [
     "DeliveryMode",
     "Destination",
     "FailoverEventType",
+    "ForeignMessage",
+    "MapMessage",
     "Message",
     "MessageConsumer",
     "MessageProducer",
+    "ObjectMessage",
     "Queue",
     "Recovery",
+    "Serializer",
     "ServerLocator",
     "Session",
     "Settings",
+    "StreamMessage",
     "TemporaryQueue",
     "TemporaryTopic",
     "TextMessage",
@@ -61,17 +72,22 @@ _HOMES = {
     "DeliveryMode": "jms.modes",
     "Destination": "destination",
     "FailoverEventType": "client.listeners",
+    "ForeignMessage": "jms.foreign",
+    "MapMessage": "jms.map_message",
     "Message": "jms.message",
     "MessageConsumer": "jms.consumer",
     "MessageProducer": "jms.producer",
+    "ObjectMessage": "jms.object_message",
     "Queue": "destination",
     "Recovery": "client.listeners",
+    "Serializer": "jms.serializers",
     "ServerLocator": "client.locator",
     "Session": "jms.session",
     "Settings": "settings",
+    "StreamMessage": "jms.stream_message",
     "TemporaryQueue": "destination",
     "TemporaryTopic": "destination",
-    "TextMessage": "jms.message",
+    "TextMessage": "jms.text_message",
     "Topic": "destination",
     "connect": "jms.connection_factory",
 }

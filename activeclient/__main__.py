@@ -1,34 +1,22 @@
 """`python -m activeclient`, which is also the program `activeclient`.
 
-Law of this file: it only reads arguments; what a wrong one gets is a line on stderr and exit code 2.
+Law of this file: it returns an exit code and raises nothing; what the commands are is said in `cli.app`.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from activeclient.version import __version__
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="activeclient", description="A messaging client for Apache ActiveMQ Artemis.")
-    parser.add_argument("--version", action="version", version=f"activeclient {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    explaining = commands.add_parser("explain", help="what a connection URL means and what a cut will do")
-    explaining.add_argument("url", help="tcp://host:port?key=value&...")
-    options = parser.parse_args(arguments)
-
-    from activeclient.cli.explain import explain
-    from activeclient.errors import ConfigError
+    """Run a command; returns the exit code (`activeclient.cli.exits`)."""
+    from activeclient.cli.app import app
 
     try:
-        print("\n".join(explain(options.url)))
-    except ConfigError as wrong:
-        print(wrong, file=sys.stderr)
-        return 2
+        app(arguments if arguments is None else list(arguments), prog_name="activeclient")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
     return 0
 
 

@@ -14,7 +14,7 @@ import dataclasses
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from activeclient.errors import ConfigError
 from activeclient.foreign_keys import KNOWN_UNUSED, UNSUPPORTED, log_once, tolerated
@@ -23,6 +23,7 @@ from activeclient.parameter import LONG, MASK, Group, Parameter, Value, declared
 __all__ = [
     "MASK",
     "PROFILES",
+    "Conflict",
     "HeartbeatSettings",
     "JMSSettings",
     "ReconnectSettings",
@@ -404,6 +405,15 @@ PROFILES: Final[Mapping[str, Mapping[str, Value]]] = {
 attempts never end, messages carry duplicate ids; a first connect that fails still fails at once."""
 
 
+class Conflict(NamedTuple):
+    """Settings that do not go together."""
+
+    text: str
+    """Which, and what is done about it."""
+    instead: Mapping[str, Value]
+    """Attributes and values that settle it."""
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Settings(
     ReconnectSettings,
@@ -503,31 +513,47 @@ class Settings(
         return made
 
     def warnings(self) -> tuple[str, ...]:
-        """Combinations that are allowed and not what anybody wants, each with what is done about it."""
-        found: list[str] = []
+        """The texts of `conflicts`."""
+        return tuple(conflict.text for conflict in self.conflicts())
+
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """Combinations that are allowed and not what anybody wants, each with what settles it."""
+        found: list[Conflict] = []
+
+        def tell(text: str, **instead: Value) -> None:
+            found.append(Conflict(text, instead))
+
         if self.client_failure_check_period >= self.connection_ttl > 0:
-            found.append(
+            period = self.connection_ttl // 2 or 1
+            tell(
                 f"clientFailureCheckPeriod={self.client_failure_check_period} is not shorter than"
                 f" connectionTTL={self.connection_ttl}: the server would end healthy idle connections;"
-                f" pinging every {self.connection_ttl // 2 or 1} ms instead"
+                f" pinging every {period} ms instead",
+                client_failure_check_period=period,
             )
         if self.retry_interval > self.max_retry_interval:
-            found.append(
+            tell(
                 f"retryInterval={self.retry_interval} is longer than maxRetryInterval={self.max_retry_interval}:"
-                " every pause is the shorter one"
+                " every pause is the shorter one",
+                max_retry_interval=self.retry_interval,
             )
         if self.confirmation_window_size == 0:
-            found.append("confirmationWindowSize=0: the server does not keep such sessions at a cut; use 1 or more")
+            tell(
+                "confirmationWindowSize=0: the server does not keep such sessions at a cut; use 1 or more",
+                confirmation_window_size=PROFILES["reliable"]["confirmation_window_size"],
+            )
         if self.write_buffer_low_water_mark > self.write_buffer_high_water_mark:
-            found.append(
+            tell(
                 f"writeBufferLowWaterMark={self.write_buffer_low_water_mark} is above"
-                f" writeBufferHighWaterMark={self.write_buffer_high_water_mark}: the lower one is used for both"
+                f" writeBufferHighWaterMark={self.write_buffer_high_water_mark}: the lower one is used for both",
+                write_buffer_low_water_mark=self.write_buffer_high_water_mark,
             )
         if not self.ssl_enabled and (self.trust_store_path or self.key_store_path or self.trust_all):
-            found.append("TLS settings without sslEnabled=true: the connection is not encrypted")
+            tell("TLS settings without sslEnabled=true: the connection is not encrypted", ssl_enabled=True)
         if self.confirmation_window_size > 0 and self.reconnect_attempts == 0 and self.failover_attempts == 0:
-            found.append(
-                "confirmationWindowSize has no use with reconnectAttempts=0: the first cut ends the connection"
+            tell(
+                "confirmationWindowSize has no use with reconnectAttempts=0: the first cut ends the connection",
+                reconnect_attempts=-1,
             )
         return tuple(found)
 

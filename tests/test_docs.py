@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from activeclient.cli.app import app
 from tests.pages import PAGES, ROOT, Block, blocks, pages_with
 
+PROGRAM = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
 LANGUAGES = {"python", "sh", "text", "properties", "mermaid"}
 
 
@@ -61,6 +63,8 @@ def test_each_shell_command_exists(where: str, command: str) -> None:
     words = shlex.split(command)
     if words[0] == "./dev":
         assert words[1] in dev_commands(), where
+    elif "activeclient" in words[:3]:
+        assert words[words.index("activeclient") + 1] in PROGRAM, where
     elif words[:2] == ["python", "-m"]:
         assert importlib.util.find_spec(words[2]) is not None, where
     else:

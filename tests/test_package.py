@@ -17,7 +17,20 @@ from activeclient.version import __version__
 from tests.pages import ROOT
 
 BUILT_FROM = ("pyproject.toml", "setup.cfg", "README.md", "LICENSE", "activeclient", "jndi_props")
-HEAVY = ("ssl", "asyncio", "tenacity", "cachetools", "stomp", "javaproperties", "cryptography", "threading", "logging")
+HEAVY = (
+    "asyncio",
+    "cachetools",
+    "click",
+    "cryptography",
+    "javaproperties",
+    "logging",
+    "rich",
+    "ssl",
+    "stomp",
+    "tenacity",
+    "threading",
+    "typer",
+)
 """Modules that the bare import of the package must not bring."""
 
 
@@ -73,7 +86,7 @@ def test_the_metadata_says_what_it_needs(metadata: email.message.EmailMessage) -
         for requirement in metadata.get_all("Requires-Dist", [])
         if "extra ==" not in requirement
     }
-    assert needed == {"cachetools", "javaproperties", "lark", "stomp.py", "tenacity"}
+    assert needed == {"cachetools", "javaproperties", "lark", "rich", "stomp.py", "tenacity", "typer"}
 
 
 def test_each_supported_python_is_named(metadata: email.message.EmailMessage) -> None:
@@ -123,6 +136,6 @@ print(sorted(new & set({HEAVY!r})), len(new) < 60)
 def test_the_locator_imports_no_optional_library(installed: Path) -> None:
     code = """
 import activeclient.client.locator
-print(sorted({"asyncio", "stomp", "javaproperties", "cryptography"} & set(sys.modules)))
+print(sorted({"asyncio", "stomp", "javaproperties", "cryptography", "typer", "rich"} & set(sys.modules)))
 """
     assert run_installed(installed, code) == "[]"

@@ -242,6 +242,8 @@ def test_effective_values_are_in_relation_to_each_other() -> None:
 )
 def test_doubtful_combinations_are_warned_of(changes: dict[str, Value], part: str) -> None:
     assert [part in warning for warning in Settings().replace(**changes).warnings()] == [True]
+    (conflict,) = Settings().replace(**changes).conflicts()
+    assert Settings().replace(**{**changes, **conflict.instead}).conflicts() == ()
 
 
 def test_neither_the_defaults_nor_the_profiles_are_doubtful() -> None:

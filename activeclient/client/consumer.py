@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from activeclient.client.large_message import BodyReader, inflated, read_whole
+from activeclient.client.large_message import BodyReader, inflate, inflated, read_whole
 from activeclient.client.rate import RateLimit
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.requests import Request
@@ -303,6 +303,10 @@ class ClientConsumer:
     def read_whole(self, message: CoreMessage) -> bytes:
         """The whole body of a large message."""
         return read_whole(self._pump, self._calls, message, self.session.settings.max_large_message_size)
+
+    def inflate(self, body: bytes) -> bytes:
+        """A compressed body that came in one frame."""
+        return inflate(body, self.session.settings.max_large_message_size)
 
     def open_body(self, message: CoreMessage) -> BinaryIO:
         """The body of a large message as a file, read once and forwards."""

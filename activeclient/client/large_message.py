@@ -25,7 +25,7 @@ from activeclient.errors import (
     OutcomeUnknown,
     TransactionRolledBackError,
 )
-from activeclient.wire.message import CoreMessage, duplicate_id_of, encode_send_large_header
+from activeclient.wire.message import COMPRESSED, CoreMessage, duplicate_id_of, encode_send_large_header
 from activeclient.wire.packets import SendContinuation
 from activeclient.wire.properties import decode_properties
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from activeclient.client.producer import ClientProducer
     from activeclient.client.session import SendHandler
 
-COMPRESSED = "_AMQ_LARGE_COMPRESSED"
 MAX_RESTARTS = 100
 """Recreations in the middle of one message after which the send fails: something else is wrong then."""
 
@@ -290,6 +289,24 @@ def inflated(pump: Pump, calls: Calls, message: CoreMessage) -> Iterator[bytes]:
             yield rest
         if not inflater.eof:
             raise LargeMessageError("the compressed body ends too early")
+
+
+def inflate(data: bytes, limit: int) -> bytes:
+    """A compressed body that came in one frame.
+
+    Raises:
+        LargeMessageError: It is damaged, or larger than `limit` bytes (maxLargeMessageSize) when it is inflated.
+    """
+    inflater = zlib.decompressobj()
+    try:
+        body = inflater.decompress(data, limit + 1 if limit > 0 else 0)
+    except zlib.error as error:
+        raise LargeMessageError(f"the compressed body is damaged: {error}") from error
+    if 0 < limit < len(body):
+        raise LargeMessageError(f"the compressed body is larger than maxLargeMessageSize={limit} bytes")
+    if not inflater.eof:
+        raise LargeMessageError("the compressed body ends too early")
+    return body
 
 
 class BodyReader(io.BufferedReader):

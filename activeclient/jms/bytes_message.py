@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from activeclient.errors import (
+    IllegalStateError,
     LocalProtocolError,
     MessageEOFError,
     MessageFormatError,
     MessageNotReadableError,
     RemoteProtocolError,
 )
+from activeclient.jms import exact
+from activeclient.jms.conversions import property_value
 from activeclient.jms.message import Message
 from activeclient.wire.fields import read_utf, write_utf
-from activeclient.wire.message import BYTES
+from activeclient.wire.message import BYTES, COMPRESSED
 from activeclient.wire.properties import Byte, Char, Float32, Int, Short
 
 if TYPE_CHECKING:
@@ -33,6 +36,10 @@ _INT = struct.Struct(">i")
 _LONG = struct.Struct(">q")
 _FLOAT = struct.Struct(">f")
 _DOUBLE = struct.Struct(">d")
+WRITTEN = "the value to write"
+CHUNK = 64 * 1024
+"""Bytes that are copied at a time."""
+T = TypeVar("T")
 
 
 class BytesMessage(Message):
@@ -46,11 +53,14 @@ class BytesMessage(Message):
     `clear_body()`. `data` is the whole body at any time.
     """
 
-    __slots__ = ("_out", "_position")
+    __slots__ = ("_begins", "_out", "_position")
 
     body_type = BYTES
+    made_of = (bytes, bytearray, memoryview)
     _out: bytearray | None
     _position: int
+    _begins: int | None
+    """Where the file begins that is the body, once it was sent; None when it cannot be rewound. There only then."""
 
     def __init__(
         self, data: bytes | bytearray | memoryview | BinaryIO = b"", *, properties: Mapping[str, object] | None = None
@@ -85,9 +95,10 @@ class BytesMessage(Message):
 
         Raises:
             LargeMessageError: It is larger than maxLargeMessageSize: use `open_body`.
+            MessageNotReadableError: It is a file, which only a send reads.
         """
         out = self._writing()
-        return self.core.body if out is None else bytes(out)
+        return self._reading() if out is None else bytes(out)
 
     @data.setter
     def data(self, value: bytes | bytearray | memoryview) -> None:
@@ -108,17 +119,47 @@ class BytesMessage(Message):
         Raises:
             MessageNotReadableError: It is being written.
         """
+        core = self.core
+        if core.stream is not None and self._writing() is None and core.properties.get(COMPRESSED) is not True:
+            size: int = core.stream.size  # without waiting for all of it
+            return size
         return len(self._reading())
+
+    def get_body(self, kind: type[T]) -> T | None:
+        """The whole body as `kind`, which must be bytes; None when it is empty. The next read begins at the start."""
+        if self._writing() is None:
+            self._position = 0
+        return super().get_body(kind) if self.data else None
+
+    def is_body_assignable_to(self, kind: type) -> bool:
+        """Would `get_body(kind)` do?"""
+        return not self.data or super().is_body_assignable_to(kind)
+
+    def __bytes__(self) -> bytes:
+        return self.data
+
+    def __buffer__(self, flags: int, /) -> memoryview:
+        return memoryview(self.data)  # from Python 3.12 on `memoryview(message)` comes here
+
+    def save_to(self, file: BinaryIO) -> int:
+        """Write the whole body to `file`, in bounded memory however large it is; returns how many bytes it has."""
+        size = 0
+        with self.open_body() as body:
+            while piece := body.read(CHUNK):
+                file.write(piece)
+                size += len(piece)
+        return size
 
     def open_body(self) -> BinaryIO:
         """The body as a file that is read once, forwards, in bounded memory."""
-        if self._writing() is not None:
+        if self.core.stream is None:
             return io.BytesIO(self.data)
         return self.core.open_body()
 
     def reset(self) -> None:
         """End writing and begin to read at the first byte."""
-        self.write_body()
+        if self._writing() is not None:
+            self.write_body()
         self._position = 0
 
     def clear_body(self) -> None:
@@ -134,6 +175,16 @@ class BytesMessage(Message):
             self.core.body = bytes(out)
             self._out = None
             self._body_read_only = True
+        elif self.core.body_input is not None:
+            self._rewind(self.core.body_input)
+
+    def _rewind(self, source: BinaryIO) -> None:
+        if not hasattr(self, "_begins"):
+            self._begins = source.tell() if source.seekable() else None
+        elif self._begins is None:
+            raise IllegalStateError("the file that is the body was sent before, and cannot be rewound")
+        else:
+            source.seek(self._begins)
 
     def _writing(self) -> bytearray | None:
         try:
@@ -146,6 +197,8 @@ class BytesMessage(Message):
     def _reading(self) -> bytes:
         if self._writing() is not None:
             raise MessageNotReadableError("the body is being written: reset() begins to read")
+        if self.core.body_input is not None:
+            raise MessageNotReadableError("the body is a file, which only a send reads")
         return self.core.body
 
     # --- reading values -------------------------------------------------------------------------------------------
@@ -224,6 +277,9 @@ class BytesMessage(Message):
         self._position += len(piece)
         return piece
 
+    read = read_bytes
+    """The name that files have."""
+
     # --- writing values -------------------------------------------------------------------------------------------
 
     def _write(self, data: bytes) -> None:
@@ -232,54 +288,59 @@ class BytesMessage(Message):
         assert out is not None, "a body that can be written is being written"
         out += data
 
-    def _pack(self, layout: struct.Struct, value: float, kind: str) -> None:
-        try:
-            self._write(layout.pack(value))
-        except (struct.error, OverflowError):
-            raise MessageFormatError(f"{value!r} does not fit {kind}") from None
-
     def write_boolean(self, value: bool) -> None:
-        """One byte: FF for true, as Artemis' client writes it."""
-        self._write(b"\xff" if value else b"\x00")
+        """One byte: FF for true, as Artemis' client writes it.
+
+        Raises:
+            MessageFormatError: The value is of another type or does not fit; as all that write.
+            MessageNotWriteableError: The body is being read.
+        """
+        self._write(b"\xff" if exact.boolean(WRITTEN, value) else b"\x00")
 
     def write_byte(self, value: int) -> None:
         """8 bits: -128 to 127."""
-        self._pack(_BYTE, value, "a byte")
+        self._write(_BYTE.pack(exact.byte(WRITTEN, value)))
 
     def write_short(self, value: int) -> None:
         """16 bits, signed."""
-        self._pack(_SHORT, value, "a short")
+        self._write(_SHORT.pack(exact.short(WRITTEN, value)))
 
     def write_char(self, value: str) -> None:
         """One UTF-16 unit."""
-        self._write(_UNSIGNED_SHORT.pack(ord(Char(value))))
+        self._write(_UNSIGNED_SHORT.pack(ord(exact.char(WRITTEN, value))))
 
     def write_int(self, value: int) -> None:
         """32 bits, signed."""
-        self._pack(_INT, value, "an int")
+        self._write(_INT.pack(exact.int32(WRITTEN, value)))
 
     def write_long(self, value: int) -> None:
         """64 bits, signed."""
-        self._pack(_LONG, value, "a long")
+        self._write(_LONG.pack(exact.long(WRITTEN, value)))
 
     def write_float(self, value: float) -> None:
         """Single precision."""
-        self._pack(_FLOAT, value, "a float")
+        self._write(_FLOAT.pack(exact.single(WRITTEN, value)))
 
     def write_double(self, value: float) -> None:
         """Double precision."""
-        self._pack(_DOUBLE, value, "a double")
+        self._write(_DOUBLE.pack(exact.double(WRITTEN, value)))
 
     def write_utf(self, value: str) -> None:
         """A text of at most 65535 bytes in modified UTF-8."""
         try:
-            self._write(write_utf(value))
+            self._write(write_utf(exact.text(WRITTEN, value)))
         except LocalProtocolError as error:
             raise MessageFormatError(str(error)) from error
 
-    def write_bytes(self, value: bytes | bytearray | memoryview) -> None:
+    def write_bytes(self, value: exact.BytesLike) -> None:
         """Bytes as they are."""
-        self._write(bytes(value))
+        self._write(exact.data(WRITTEN, value))
+
+    def write(self, value: exact.BytesLike) -> int:
+        """`write_bytes` under the name that files have; returns how many there were."""
+        data = exact.data(WRITTEN, value)
+        self._write(data)
+        return len(data)
 
     def write_object(self, value: object) -> None:
         """By the value's type, as a property would choose it.
@@ -287,26 +348,31 @@ class BytesMessage(Message):
         Raises:
             MessageFormatError: None, or a type that has no form here.
         """
-        match value:
+        made = property_value(WRITTEN, value)
+        match made:
             case bool():
-                self.write_boolean(value)
+                self.write_boolean(made)
             case Byte():
-                self.write_byte(value)
+                self.write_byte(made)
             case Short():
-                self.write_short(value)
+                self.write_short(made)
             case Int():
-                self.write_int(value)
+                self.write_int(made)
             case int():
-                self.write_int(value) if Int.LOW <= value <= Int.HIGH else self.write_long(value)
+                self.write_long(made)
             case Float32():
-                self.write_float(value)
+                self.write_float(made)
             case float():
-                self.write_double(value)
+                self.write_double(made)
             case Char():
-                self.write_char(value)
+                self.write_char(made)
             case str():
-                self.write_utf(value)
-            case bytes() | bytearray() | memoryview():
-                self.write_bytes(value)
-            case _:
-                raise MessageFormatError(f"a {type(value).__name__} cannot be written to a bytes message")
+                self.write_utf(made)
+            case bytes():
+                self.write_bytes(made)
+            case None:
+                raise MessageFormatError("None cannot be written to a bytes message")
+
+    def _summary(self) -> str:
+        out = self._writing()
+        return self._body_size() if out is None else f"{len(out)} bytes"

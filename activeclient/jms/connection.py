@@ -21,6 +21,7 @@ from activeclient.events import ConsumerLost, Event, Reconnected, SendFailed
 from activeclient.jms.addressing import Known
 from activeclient.jms.metadata import ConnectionMetaData
 from activeclient.jms.modes import AcknowledgeMode
+from activeclient.jms.serializers import SerializersAttribute
 from activeclient.jms.session import Session
 from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
 
@@ -57,6 +58,9 @@ class Connection:
 
     A context manager: entering it starts it, leaving it closes it.
     """
+
+    serializers = SerializersAttribute()
+    """By which sessions made from now on turn objects into bytes and back; JSON alone unless set."""
 
     def __init__(
         self, factory: ClientSessionFactory, user: str | None, password: str | None, client_id: str | None

@@ -5,10 +5,12 @@ Law of this file: a factory holds no socket and shows no secret; what a connecti
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from activeclient.client.locator import ServerLocator
 from activeclient.jms.connection import Connection
+from activeclient.jms.serializers import JSON_ONLY, Serializer, Serializers
 from activeclient.settings import Settings
 from activeclient.urls import default_parameters, default_url
 
@@ -19,6 +21,7 @@ class ActiveMQConnectionFactory:
     Args:
         url: A connection URL as Artemis knows it; without one `tcp://localhost:61616`, as AMQ_HOST, AMQ_PORT, AMQ_USER
             and AMQ_PASSWORD of the environment change it.
+        serializers: Those of object messages, besides JSON; the first one serializes new messages.
         settings: Values by attribute name (`retry_interval=100`); they win over those of the URL.
 
     Every setting can be read and set as an attribute too: `factory.reconnect_attempts = -1` concerns the connections
@@ -29,18 +32,26 @@ class ActiveMQConnectionFactory:
     """
 
     _locator: ServerLocator
+    serializers: Serializers
+    """By which its connections turn the objects of object messages into bytes and back; JSON alone unless set."""
 
-    def __init__(self, url: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self, url: str | None = None, *, serializers: Serializers | Iterable[Serializer] = JSON_ONLY, **settings: Any
+    ) -> None:
         if url is None:
             url = default_url()
             settings = {**default_parameters(), **settings}
         self.__dict__["_locator"] = ServerLocator(url, **settings)
+        self.serializers = Serializers.of(serializers)
 
     @classmethod
-    def of(cls, locator: ServerLocator) -> ActiveMQConnectionFactory:
+    def of(
+        cls, locator: ServerLocator, *, serializers: Serializers | Iterable[Serializer] = JSON_ONLY
+    ) -> ActiveMQConnectionFactory:
         """A factory with the URL and the settings of a locator."""
         made = cls.__new__(cls)
         made.__dict__["_locator"] = locator
+        made.serializers = Serializers.of(serializers)
         return made
 
     @property
@@ -53,8 +64,11 @@ class ActiveMQConnectionFactory:
             raise AttributeError(name)
         return getattr(self._locator, name)
 
-    def __setattr__(self, name: str, value: object) -> None:
-        setattr(self._locator, name, value)
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "serializers":
+            self.__dict__[name] = Serializers.of(value)
+        else:
+            setattr(self._locator, name, value)
 
     def create_connection(
         self, user: str | None = None, password: str | None = None, *, client_id: str | None = None
@@ -73,7 +87,9 @@ class ActiveMQConnectionFactory:
         """
         factory = self._locator.create_session_factory()
         try:
-            return Connection(factory, user, password, client_id)
+            connection = Connection(factory, user, password, client_id)
+            connection.serializers = self.serializers
+            return connection
         except BaseException:
             factory.close()
             raise
@@ -82,11 +98,18 @@ class ActiveMQConnectionFactory:
         return repr(self._locator).replace("ServerLocator", "ActiveMQConnectionFactory", 1)
 
 
-def connect(url: str = "tcp://localhost:61616", *, client_id: str | None = None, **settings: Any) -> Connection:
+def connect(
+    url: str = "tcp://localhost:61616",
+    *,
+    client_id: str | None = None,
+    serializers: Serializers | Iterable[Serializer] = JSON_ONLY,
+    **settings: Any,
+) -> Connection:
     """A started connection that outlives cuts: the profile `reliable`, unless the URL says otherwise.
 
     Args:
         url: A connection URL as Artemis knows it; its parameters win over the profile's.
+        serializers: Those of object messages, besides JSON; the first one serializes new messages.
         settings: Values by attribute name (`user="me", password="..."`); they win over those of the URL.
 
     Raises:
@@ -94,7 +117,7 @@ def connect(url: str = "tcp://localhost:61616", *, client_id: str | None = None,
         JMSSecurityError: Wrong credentials.
         ConnectionLost: No endpoint could be reached.
     """
-    factory = ActiveMQConnectionFactory.of(ServerLocator.reliable(url, **settings))
+    factory = ActiveMQConnectionFactory.of(ServerLocator.reliable(url, **settings), serializers=serializers)
     connection = factory.create_connection(client_id=client_id)
     try:
         return connection.start()

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from activeclient.client.large_message import COMPRESSED
 from activeclient.destination import Destination
 from activeclient.errors import ActiveClientError, ClosedError, IllegalStateError, LargeMessageError
 from activeclient.jms.kinds import received_message
 from activeclient.jms.message import Message
 from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.times import Duration, in_seconds
+from activeclient.wire.message import COMPRESSED
 
 if TYPE_CHECKING:
     from activeclient.client.consumer import ClientConsumer

@@ -135,6 +135,20 @@ def to_string(name: str, value: PropertyValue) -> str | None:
     return java_text(value)
 
 
+def to_char(name: str, value: PropertyValue) -> str:
+    """From char alone."""
+    if isinstance(value, Char):
+        return str(value)
+    _refuse(name, value, "char")
+
+
+def to_bytes(name: str, value: PropertyValue) -> bytes | None:
+    """From bytes alone."""
+    if value is None or isinstance(value, bytes):
+        return value
+    _refuse(name, value, "byte[]")
+
+
 def property_value(name: str, value: object) -> PropertyValue:
     """A Python value as a property: an int becomes an int where it fits and a long elsewhere, a float a double.
 

@@ -1,27 +1,40 @@
 """Which class a message gets: by its body type when it comes, by the body's Python type when it is made.
 
-Law of this file: a body type without a row here becomes a plain `Message` with its raw body; nothing that comes is ever
-executed or deserialised into objects of foreign classes.
+Law of this file: each kind is declared once, in `KINDS`; a body type without a class becomes a plain `Message` with its
+raw body; nothing that comes is ever executed or deserialized into objects of foreign classes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import BinaryIO, cast
+
 from activeclient.destination import Destination
 from activeclient.errors import MessageFormatError
 from activeclient.jms.bytes_message import BytesMessage
-from activeclient.jms.message import Acknowledger, Message, TextMessage
-from activeclient.wire.message import BYTES, TEXT, CoreMessage
+from activeclient.jms.foreign import ForeignMessage, copy_headers, is_foreign
+from activeclient.jms.map_message import MapMessage
+from activeclient.jms.message import Acknowledger, Message
+from activeclient.jms.object_message import ObjectMessage
+from activeclient.jms.stream_message import StreamMessage
+from activeclient.jms.text_message import TextMessage
+from activeclient.wire.message import CoreMessage
 
-_KINDS: dict[int, type[Message]] = {TEXT: TextMessage, BYTES: BytesMessage}
+KINDS: tuple[type[Message], ...] = (TextMessage, BytesMessage, MapMessage, StreamMessage, ObjectMessage, Message)
+"""All kinds of messages. Each says its `body_type` and of which Python values it is made (`made_of`)."""
+_BY_BODY_TYPE = {kind.body_type: kind for kind in KINDS}
+_BY_VALUE: tuple[tuple[type, Callable[..., Message]], ...] = tuple(
+    (accepted, kind) for kind in KINDS for accepted in kind.made_of
+)
 
 
 def received_message(core: CoreMessage, owner: Acknowledger, destination: Destination) -> Message:
     """The message of a core message that came (hot path)."""
-    return _KINDS.get(core.body_type, Message).received(core, owner, destination)
+    return _BY_BODY_TYPE.get(core.body_type, Message).received(core, owner, destination)
 
 
 def message_of(body: object) -> Message:
-    """The message itself, or a new one with this body: text, bytes, a binary file, or None.
+    """The message itself; or a new one with this body, or with what a message of another implementation holds.
 
     Raises:
         MessageFormatError: No message has such a body.
@@ -30,12 +43,30 @@ def message_of(body: object) -> Message:
         return body
     if type(body) is bytes:
         return BytesMessage.to_send(body)
-    if body is None:
-        return Message()
     if isinstance(body, str):
         return TextMessage(body)
-    if isinstance(body, bytes | bytearray | memoryview) or hasattr(body, "read"):
-        return BytesMessage(body)  # type: ignore[arg-type]
+    if is_foreign(body):
+        given = cast(ForeignMessage, body)
+        made = new_message(given.body)
+        copy_headers(given, made)
+        return made
+    return new_message(body)
+
+
+def new_message(body: object = None, *, properties: Mapping[str, object] | None = None) -> Message:
+    """A message with this body: text, bytes or a binary file, a mapping, a list or a tuple (a stream), or None.
+
+    Raises:
+        MessageFormatError: No message has such a body.
+    """
+    for accepted, kind in _BY_VALUE:
+        if isinstance(body, accepted):
+            return kind(body, properties=properties)
+    if body is None:
+        return Message(properties=properties)
+    if hasattr(body, "read"):
+        return BytesMessage(cast(BinaryIO, body), properties=properties)
     raise MessageFormatError(
-        f"a {type(body).__name__} cannot be sent: give a message, text, bytes, a binary file or None"
+        f"a {type(body).__name__} cannot be sent: give a message, text, bytes, a binary file, a mapping, a list,"
+        " a tuple or None; other objects need an ObjectMessage"
     )

@@ -9,7 +9,7 @@ Times in headers are milliseconds since 1970, as in JMS.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
 from activeclient.destination import ANYCAST, MULTICAST, Destination, Queue, Topic, parse_destination
 from activeclient.errors import (
@@ -18,14 +18,17 @@ from activeclient.errors import (
     MessageFormatError,
     MessageNotWriteableError,
 )
+from activeclient.jms import exact
 from activeclient.jms.message_id import message_id
 from activeclient.jms.modes import DeliveryMode
 from activeclient.jms.properties import CONNECTION_ID, ROUTING_TYPE, MessageProperties
-from activeclient.wire.message import DEFAULT, TEXT, CoreMessage, text_body, text_of
+from activeclient.wire.message import DEFAULT, CoreMessage
 from activeclient.wire.properties import DUPLICATE_ID_NAME, PropertyValue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from activeclient.jms.serializers import Serializers
 
 CORRELATION_ID = "JMSCorrelationID"
 REPLY_TO = "JMSReplyTo"
@@ -48,7 +51,11 @@ T = TypeVar("T")
 
 
 class Acknowledger(Protocol):
-    """What delivered a message."""
+    """What delivered a message: a session."""
+
+    @property
+    def serializers(self) -> Serializers:
+        """By which bodies of object messages are read."""
 
     def acknowledge(self, message: Message) -> None:
         """`message.acknowledge()` was called."""
@@ -61,9 +68,14 @@ class Message:
         properties: To begin with, by the rules of `MessageProperties`.
     """
 
-    __slots__ = ("_body_read_only", "_destination", "_id", "_owner", "_properties", "_scheduled", "core")
+    __slots__ = ("_body_read_only", "_destination", "_forwarded", "_id", "_owner", "_properties", "_scheduled", "core")
 
-    body_type = DEFAULT
+    body_type: ClassVar[int] = DEFAULT
+    """The number of this kind of message on the wire."""
+    made_of: ClassVar[tuple[type, ...]] = ()
+    """Of which bodies `send` and `create_message` make it."""
+    _forwarded: tuple[Acknowledger, CoreMessage]
+    """What is needed to acknowledge a message that was sent on; there only then."""
 
     def __init__(self, *, properties: Mapping[str, object] | None = None) -> None:
         self.core = CoreMessage(b"", self.body_type)
@@ -75,8 +87,7 @@ class Message:
         self._owner: Acknowledger | None = None
         self._properties: MessageProperties | None = None
         if properties:
-            for name, value in properties.items():
-                self.properties[name] = value
+            self.properties.set_all(properties)
 
     @classmethod
     def received(cls, core: CoreMessage, owner: Acknowledger, destination: Destination) -> Message:
@@ -122,7 +133,7 @@ class Message:
 
     @jms_timestamp.setter
     def jms_timestamp(self, value: int) -> None:
-        self.core.load_if_received().timestamp = value
+        self.core.load_if_received().timestamp = exact.long("jms_timestamp", value)
 
     @property
     def jms_correlation_id(self) -> str | bytes | None:
@@ -214,7 +225,7 @@ class Message:
 
     @jms_expiration.setter
     def jms_expiration(self, value: int) -> None:
-        self.core.load_if_received().expiration = value
+        self.core.load_if_received().expiration = exact.long("jms_expiration", value)
 
     @property
     def jms_priority(self) -> int:
@@ -233,7 +244,7 @@ class Message:
 
     @jms_delivery_time.setter
     def jms_delivery_time(self, value: int) -> None:
-        self._set_header(SCHEDULED, value or None)
+        self._set_header(SCHEDULED, exact.long("jms_delivery_time", value) or None)
 
     def schedule(self, when: int) -> None:
         """A send delays it (called by producers)."""
@@ -321,77 +332,55 @@ class Message:
             IllegalStateError: It was not received, or its session is closed.
             TransactionRolledBackError: The session was recreated since: the messages come again.
         """
-        if self._owner is None:
+        if self._owner is not None:
+            self._owner.acknowledge(self)
+        elif hasattr(self, "_forwarded"):
+            self._forwarded[0].acknowledge(self)
+        else:
             raise IllegalStateError("only a received message can be acknowledged")
-        self._owner.acknowledge(self)
+
+    @property
+    def delivered(self) -> CoreMessage:
+        """The core message as it was delivered, also after it was sent on (for who acknowledges)."""
+        return self._forwarded[1] if hasattr(self, "_forwarded") else self.core
 
     def outgoing(self) -> CoreMessage:
         """The core message to send (called by producers); a received one sheds what belongs to its last journey."""
-        self.write_body()
         if self._owner is not None:
             core = self.core
             properties = {name: value for name, value in core.properties.items() if not name.startswith(NOT_SENT_ON)}
             self.core = CoreMessage(
                 core.body, core.body_type, durable=core.durable, priority=core.priority, properties=properties
             )
+            self._forwarded = self._owner, core
             self._owner = None
-            self._properties = None
+            if self._properties is not None:
+                self._properties.rebind(self.core.properties)
+        self.write_body()
         return self.core
 
     def write_body(self) -> None:
         """Bring the body into its form on the wire."""
 
     def __repr__(self) -> str:
-        where = self.jms_destination
-        return f"<{type(self).__name__} {self.jms_message_id or 'not sent'}{'' if where is None else f' {where}'}>"
-
-
-class TextMessage(Message):
-    """A message whose body is a text or None (jakarta.jms.TextMessage)."""
-
-    __slots__ = ("_text",)
-
-    body_type = TEXT
-    _text: str | None
-
-    def __init__(self, text: str | None = None, *, properties: Mapping[str, object] | None = None) -> None:
-        super().__init__(properties=properties)
-        self.text = text
-
-    @property
-    def text(self) -> str | None:
-        """The text.
-
-        Raises:
-            MessageFormatError: The body that came is no text.
-        """
         try:
-            return self._text
-        except AttributeError:
-            self._text = text_of(self.core.body)
-            return self._text
+            where = self.jms_destination
+            told = f"{self.jms_message_id or 'not sent'}{'' if where is None else f' {where}'}"
+        except MessageFormatError as error:
+            told = f"unreadable: {error}"
+        what = self._summary()
+        return f"<{type(self).__name__} {told}{what and f', {what}'}>"
 
-    @text.setter
-    def text(self, value: str | None) -> None:
-        self._check_body_writeable()
-        if value is not None and not isinstance(value, str):
-            raise MessageFormatError(f"text: must be text, not {type(value).__name__}")
-        self._text = value
+    def _summary(self) -> str:
+        """For the repr: how much there is in the body, never what."""
+        return ""
 
-    @property
-    def body(self) -> str | None:
-        """The text."""
-        return self.text
-
-    def clear_body(self) -> None:
-        """No text; it can be written then."""
-        super().clear_body()
-        self._text = None
-
-    def write_body(self) -> None:
-        """Encode the text."""
-        if not self._body_read_only:
-            self.core.body = text_body(self._text)
+    def _body_size(self) -> str:
+        """Bytes on the wire, without waiting for any."""
+        core = self.core
+        if core.stream is not None:
+            return f"{core.stream.size} bytes in pieces"
+        return "a file" if core.body_input is not None else f"{len(core.body)} bytes"
 
 
 def delivery_mode(value: int) -> DeliveryMode:

@@ -15,6 +15,7 @@ from activeclient.destination import Destination, Topic
 from activeclient.engine.session import State
 from activeclient.errors import ActiveClientError, ClosedError, InvalidDestinationError, UnsupportedOperationError
 from activeclient.jms.addressing import usable
+from activeclient.jms.foreign import is_foreign, tell_sender
 from activeclient.jms.kinds import message_of
 from activeclient.jms.message import Message, delivery_mode, priority
 from activeclient.jms.message_id import UserIds
@@ -148,7 +149,9 @@ class MessageProducer:
         blockOnNonDurableSend), and in a transaction none does: there `commit` waits.
 
         Args:
-            message: A message; or text, bytes, a binary file, None: a message is made of it.
+            message: A message; or text, bytes, a binary file, a mapping (a map message), a list or a tuple (a stream
+                message), None: a message is made of it. A message of another implementation is copied and told its
+                headers (`activeclient.jms.foreign`).
             destination: Where to; only for a producer without a destination of its own.
             delivery_mode: This and the next three: for this send only.
             time_to_live: Seconds until it expires; 0 never.
@@ -179,8 +182,7 @@ class MessageProducer:
         limit = None if timeout is None else in_seconds("timeout", timeout)
         core = given.outgoing()
         if properties:
-            for name, value in properties.items():
-                given.properties[name] = value
+            given.properties.set_all(properties)
         if correlation_id is not None:
             given.jms_correlation_id = correlation_id
         if reply_to is not None:
@@ -194,6 +196,8 @@ class MessageProducer:
         finally:
             if duplicate_id is not None:
                 core.properties.pop(DUPLICATE_ID_NAME, None)
+        if given is not message and is_foreign(message):
+            tell_sender(message, given)
         return given
 
     def send_async(self, message: object, destination: Destination | None = None, **options: object) -> Future[Message]:

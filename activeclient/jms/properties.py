@@ -7,12 +7,13 @@ be written before they are cleared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+import re
+from collections.abc import Iterator
 
 from activeclient.errors import MessageFormatError, MessageNotWriteableError
 from activeclient.jms import conversions
-from activeclient.jms.conversions import property_value
-from activeclient.wire.properties import DUPLICATE_ID_NAME, Byte, Float32, Int, PropertyValue, Short
+from activeclient.jms.named_values import NamedValues
+from activeclient.wire.properties import DUPLICATE_ID_NAME, Int, PropertyValue
 
 GROUP_ID = "_AMQ_GROUP_ID"
 GROUP_SEQUENCE = "_AMQ_GROUP_SEQUENCE"
@@ -30,7 +31,10 @@ RESERVED_WORDS = frozenset(
 )
 """Words of the selector language, refused as names (exactly as written here)."""
 
-Number = Callable[[int], int]
+_SECRET = re.compile(r"passw|secret|token|credential|api_?key|auth", re.IGNORECASE)
+"""Names whose values no repr shows."""
+_SHOWN = 60
+"""Characters of a value that a repr shows."""
 
 
 def is_listed(name: str) -> bool:
@@ -57,15 +61,12 @@ def check_name(name: object) -> str:
     return name
 
 
-class MessageProperties(MutableMapping[str, PropertyValue]):
-    """The properties of one message.
-
-    As a mapping it gives values as they are: `None`, bool, int, float, str, bytes (Artemis' own). Ints that fit 32 bits
-    travel as int, others as long, floats as double; the setters choose exact types, the getters convert by the table of
-    the specification.
-    """
+class MessageProperties(NamedValues):
+    """The properties of one message. Values of type bytes and char are Artemis' own."""
 
     __slots__ = ("_core", "_count", "read_only")
+
+    _what = "property"
 
     def __init__(self, core: dict[str, PropertyValue], delivery_count: int = 0, *, read_only: bool = False) -> None:
         self._core = core
@@ -78,9 +79,6 @@ class MessageProperties(MutableMapping[str, PropertyValue]):
         if name == DELIVERY_COUNT and self._count:
             return Int(self._count)
         return self._core[CORE_NAMES.get(name, name)]
-
-    def __setitem__(self, name: str, value: object) -> None:
-        self._set(name, property_value(f"property {name!r}", value))
 
     def __delitem__(self, name: str) -> None:
         self._check_writeable()
@@ -102,7 +100,13 @@ class MessageProperties(MutableMapping[str, PropertyValue]):
         return isinstance(name, str) and CORE_NAMES.get(name, name) in self._core
 
     def __repr__(self) -> str:
-        return f"MessageProperties({dict(self)!r})"
+        return f"MessageProperties({{{', '.join(f'{name!r}: {_shown(name, value)}' for name, value in self.items())}}})"
+
+    def rebind(self, core: dict[str, PropertyValue]) -> None:
+        """The message is sent on: these are its properties now, and they can be written (called by messages)."""
+        self._core = core
+        self._count = 0
+        self.read_only = False
 
     def clear(self) -> None:
         """Remove all that is listed, and make the properties writeable (clearProperties)."""
@@ -114,7 +118,7 @@ class MessageProperties(MutableMapping[str, PropertyValue]):
         if self.read_only:
             raise MessageNotWriteableError("received properties are read-only until they are cleared")
 
-    def _set(self, name: str, value: PropertyValue) -> None:
+    def _put(self, name: str, value: PropertyValue) -> None:
         self._check_writeable()
         check_name(name)
         if name == DELIVERY_COUNT:
@@ -125,83 +129,11 @@ class MessageProperties(MutableMapping[str, PropertyValue]):
             raise MessageFormatError(f"property {name!r}: must be a text")
         self._core[CORE_NAMES.get(name, name)] = value
 
-    # --- with types -----------------------------------------------------------------------------------------------
 
-    def _value(self, name: str) -> PropertyValue:
-        return self.get(name)
-
-    def get_boolean(self, name: str) -> bool:
-        """From boolean and text; False when absent."""
-        return conversions.to_boolean(f"property {name!r}", self._value(name))
-
-    def get_byte(self, name: str) -> int:
-        """From byte and text."""
-        return conversions.to_byte(f"property {name!r}", self._value(name))
-
-    def get_short(self, name: str) -> int:
-        """From byte, short and text."""
-        return conversions.to_short(f"property {name!r}", self._value(name))
-
-    def get_int(self, name: str) -> int:
-        """From byte, short, int and text."""
-        return conversions.to_int(f"property {name!r}", self._value(name))
-
-    def get_long(self, name: str) -> int:
-        """From byte, short, int, long and text."""
-        return conversions.to_long(f"property {name!r}", self._value(name))
-
-    def get_float(self, name: str) -> float:
-        """From float and text."""
-        return conversions.to_float(f"property {name!r}", self._value(name))
-
-    def get_double(self, name: str) -> float:
-        """From float, double and text."""
-        return conversions.to_double(f"property {name!r}", self._value(name))
-
-    def get_string(self, name: str) -> str | None:
-        """From every type but bytes; None when absent."""
-        return conversions.to_string(f"property {name!r}", self._value(name))
-
-    def get_object(self, name: str) -> PropertyValue:
-        """The value as it is; None when absent."""
-        return self._value(name)
-
-    def set_boolean(self, name: str, value: bool) -> None:
-        """As a boolean."""
-        self._set(name, bool(value))
-
-    def set_byte(self, name: str, value: int) -> None:
-        """As a byte: -128 to 127."""
-        self._set(name, Byte(value))
-
-    def set_short(self, name: str, value: int) -> None:
-        """As a short: 16 bits."""
-        self._set(name, Short(value))
-
-    def set_int(self, name: str, value: int) -> None:
-        """As an int: 32 bits."""
-        self._set(name, Int(value))
-
-    def set_long(self, name: str, value: int) -> None:
-        """As a long: 64 bits."""
-        if not -(2**63) <= value < 2**63:
-            raise MessageFormatError(f"property {name!r}: {value} does not fit 64 bits")
-        self._set(name, int(value))
-
-    def set_float(self, name: str, value: float) -> None:
-        """As a float: single precision."""
-        self._set(name, Float32(value))
-
-    def set_double(self, name: str, value: float) -> None:
-        """As a double."""
-        self._set(name, float(value))
-
-    def set_string(self, name: str, value: str | None) -> None:
-        """As a text."""
-        if value is not None and not isinstance(value, str):
-            raise MessageFormatError(f"property {name!r}: a {type(value).__name__} is no text")
-        self._set(name, value)
-
-    def set_object(self, name: str, value: object) -> None:
-        """By the type of the value, as assignment does."""
-        self[name] = value
+def _shown(name: str, value: PropertyValue) -> str:
+    """For a repr: no secret, and short."""
+    if _SECRET.search(name):
+        return "***"
+    if isinstance(value, str | bytes) and len(value) > _SHOWN:
+        return f"{value[:_SHOWN]!r}..."
+    return repr(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -24,9 +24,9 @@ from activeclient.errors import (
 )
 from activeclient.jms.addressing import Known, subscription_packet, usable
 from activeclient.jms.browser import QueueBrowser
-from activeclient.jms.bytes_message import BytesMessage
 from activeclient.jms.consumer import MessageConsumer
-from activeclient.jms.message import Message, TextMessage
+from activeclient.jms.message import Message
+from activeclient.jms.message_factory import MessageFactory
 from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.producer import MessageProducer
 from activeclient.jms.selector import core_filter, without_own
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from activeclient.jms.connection import Connection
 
 
-class Session:
+class Session(MessageFactory):
     """A session of a connection. For one thread at a time, `close` excepted. Made by `Connection.create_session`.
 
     A context manager: leaving it closes it, and so rolls back an open transaction.
@@ -49,6 +49,7 @@ class Session:
         """The core session below: for what JMS does not have."""
         self.known = known
         self.connection_tag = connection.tag
+        self.serializers = connection.serializers
         self.close_timeout = core.settings.on_message_close_timeout / 1000
         self.recovered = False
         """Did the running listener, or its failure, recover the session?"""
@@ -126,27 +127,6 @@ class Session:
         """A topic that lives as long as the connection; others may publish to it."""
         self.check_open()
         return self._connection.new_temporary_topic()
-
-    # --- messages -------------------------------------------------------------------------------------------------
-
-    def create_message(self, *, properties: Mapping[str, object] | None = None) -> Message:
-        """A message without a body."""
-        self.check_open()
-        return Message(properties=properties)
-
-    def create_text_message(
-        self, text: str | None = None, *, properties: Mapping[str, object] | None = None
-    ) -> TextMessage:
-        """A message with a text."""
-        self.check_open()
-        return TextMessage(text, properties=properties)
-
-    def create_bytes_message(
-        self, data: bytes = b"", *, properties: Mapping[str, object] | None = None
-    ) -> BytesMessage:
-        """A message with bytes."""
-        self.check_open()
-        return BytesMessage(data, properties=properties)
 
     # --- producers, consumers, browsers ---------------------------------------------------------------------------
 
@@ -252,7 +232,7 @@ class Session:
             self._acknowledge_one(message)
 
     def _acknowledge_one(self, message: Message) -> None:
-        core = message.core
+        core = message.delivered
         owner = core.origin.consumer.owner
         if owner.is_closed or not owner.holds(core):
             raise TransactionRolledBackError(

@@ -48,6 +48,13 @@ BYTES: Final = 4
 MAP: Final = 5
 STREAM: Final = 6
 
+COMPRESSED: Final = "_AMQ_LARGE_COMPRESSED"
+"""The property that says that a body is deflated (Message.HDR_LARGE_COMPRESSED)."""
+_DEFLATED: Final = 0x78
+"""How deflated bodies begin, and no text, map or stream (RFC 1950; Deflater's window is always of 32 KiB)."""
+_DEFLATED_NEXT: Final = b"\x01\x5e\x9c\xda"
+"""What comes then, by level: of few bodies that are not deflated the properties are looked at for it."""
+
 DEFAULT_PRIORITY: Final = 4
 USER_ID_SIZE: Final = 16
 FORCED_DELIVERY: Final = "_hornetq.forced.delivery.seq"
@@ -208,6 +215,14 @@ class CoreMessage:
                 return whole
             frame = self._frame
             body = self._body = frame[_BODY_AT : self._header_at] if frame[4] in _WITH_BODY else b""
+            if (
+                frame[_BODY_AT] == _DEFLATED
+                and body[1:2] in _DEFLATED_NEXT
+                and self.origin is not None
+                and self.properties.get(COMPRESSED) is True
+            ):
+                # Large when it was sent, and small enough for one frame once it was compressed.
+                body = self._body = self.origin.consumer.owner.inflate(body)
         return body
 
     @body.setter

@@ -1,18 +1,12 @@
-"""The command line: what it prints, and what a wrong URL gets."""
+"""`activeclient explain`: what it prints, and what a wrong URL gets."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
 from activeclient.__main__ import main
-from activeclient.version import __version__
-
-
-def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["--version"])
-    assert ended.value.code == 0
-    assert capsys.readouterr().out == f"activeclient {__version__}\n"
 
 
 def test_explain_says_what_a_cut_does(capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,6 +15,14 @@ def test_explain_says_what_a_cut_does(capsys: pytest.CaptureFixture[str]) -> Non
     assert "hosts     broker:61616\n" in out
     assert "on a cut  reattach:" in out
     assert "setting   duplicateDetection=True" in out
+
+
+def test_explain_in_json_has_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "(tcp://a:1,tcp://b:2)?retryInterval=5&password=marker", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["hosts"] == ["a:1", "b:2"]
+    assert found["settings"] == {"retryInterval": 5, "password": "***"}
+    assert found["on_a_cut"].startswith("fail:")
 
 
 def test_explain_shows_no_password(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,31 +5,27 @@ from __future__ import annotations
 import io
 import math
 import struct
+import sys
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activeclient.destination import Queue
 from activeclient.errors import (
+    IllegalStateError,
     MessageEOFError,
     MessageFormatError,
     MessageNotReadableError,
     MessageNotWriteableError,
 )
 from activeclient.jms.bytes_message import BytesMessage
-from activeclient.wire.message import CoreMessage
 from activeclient.wire.properties import Byte, Char, Float32, Short
-
-
-class Owner:
-    def acknowledge(self, message: object) -> None:
-        raise AssertionError
+from tests.jms.received import received_as
 
 
 def received(body: bytes) -> BytesMessage:
-    return BytesMessage.received(CoreMessage(body, 4, "q"), Owner(), Queue("q"))  # type: ignore[return-value]
+    return received_as(BytesMessage, body)
 
 
 def test_the_bytes_are_those_of_java() -> None:
@@ -133,7 +129,9 @@ def test_an_empty_body_is_empty() -> None:
     [
         ("write_byte", 128), ("write_short", 2**15), ("write_int", 2**31), ("write_long", 2**63),
         ("write_float", 1e39), ("write_char", "ab"), ("write_char", "\U0001f600"), ("write_utf", "x" * 65536),
-        ("write_int", "5"), ("write_object", None), ("write_object", []),
+        ("write_int", "5"), ("write_object", None), ("write_object", []), ("write_boolean", "false"),
+        ("write_int", 1.5), ("write_double", "1"), ("write_char", 5), ("write_utf", 5), ("write_utf", b"x"),
+        ("write_bytes", "x"), ("write_bytes", 5), ("write", "x"), ("write_object", 2**63),
     ],
 )  # fmt: skip
 def test_a_value_that_does_not_fit_is_refused_and_writes_nothing(name: str, value: object) -> None:
@@ -159,9 +157,84 @@ def test_a_file_is_a_body_that_is_not_read_before_it_is_sent() -> None:
         BytesMessage("text")  # type: ignore[arg-type]
 
 
+def test_a_file_is_sent_again_from_its_start_and_not_at_all_when_that_cannot_be() -> None:
+    source = io.BytesIO(b"0123")
+    source.seek(1)
+    message = BytesMessage(source)
+    for _ in range(2):
+        sent = message.outgoing().body_input
+        assert sent is source
+        assert sent.read() == b"123"
+
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    once = BytesMessage(Pipe(b"x"))
+    once.outgoing()
+    with pytest.raises(IllegalStateError, match="cannot be rewound"):
+        once.outgoing()
+    once.clear_body()
+    once.write_byte(1)
+    assert once.outgoing().body == b"\x01"
+
+
+def test_a_file_is_no_body_to_read() -> None:
+    source = io.BytesIO(b"abc")
+    message = BytesMessage(source)
+    message.reset()
+    for look in (lambda: message.data, lambda: message.read_byte(), lambda: message.body_length, message.open_body):
+        with pytest.raises(MessageNotReadableError, match="a file"):
+            look()
+    assert source.tell() == 0
+
+
 def test_a_body_opens_as_a_file() -> None:
     assert received(b"abc").open_body().read() == b"abc"
     assert BytesMessage(b"abc").open_body().read(2) == b"ab"
+
+
+def test_a_message_is_a_file_and_a_buffer() -> None:
+    message = BytesMessage()
+    assert message.write(b"abc") == 3
+    message.write(memoryview(b"def"))
+    message.reset()
+    assert message.read(2) == b"ab"
+    assert message.read() == b"cdef"
+    assert message.read() == b""
+    assert bytes(message) == b"abcdef"
+    target = io.BytesIO()
+    assert message.save_to(target) == 6
+    assert target.getvalue() == b"abcdef"
+    assert BytesMessage(b"abc").save_to(target) == 3
+    assert target.getvalue() == b"abcdefabc"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="classes can be buffers from 3.12 on")
+def test_a_memoryview_is_of_the_body() -> None:
+    assert memoryview(BytesMessage(b"abc")) == b"abc"  # type: ignore[arg-type]
+
+
+def test_get_body_is_bytes_or_none_when_there_are_none() -> None:
+    message = received(b"abc")
+    assert message.read_byte() == ord("a")
+    assert message.get_body(bytes) == b"abc"
+    assert message.read_byte() == ord("a"), "it begins again (JMS 2.0, Message.getBody)"
+    assert message.is_body_assignable_to(bytes)
+    assert not message.is_body_assignable_to(str)
+    with pytest.raises(MessageFormatError):
+        message.get_body(str)
+    empty = received(b"")
+    assert empty.get_body(bytes) is empty.get_body(str) is None
+    assert empty.is_body_assignable_to(str)
+    assert empty.body == b""
+
+
+def test_a_repr_shows_how_much_and_not_what() -> None:
+    assert repr(BytesMessage(b"hidden")) == "<BytesMessage not sent, 6 bytes>"
+    assert "6 bytes" in repr(received(b"hidden"))
+    assert "hidden" not in repr(received(b"hidden"))
+    assert "a file" in repr(BytesMessage(io.BytesIO(b"x")))
 
 
 @given(st.text(max_size=200))

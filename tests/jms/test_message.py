@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import uuid
 
 import pytest
@@ -11,28 +12,18 @@ from activeclient.errors import (
     IllegalStateError,
     InvalidDestinationError,
     MessageFormatError,
-    MessageNotWriteableError,
 )
 from activeclient.jms.bytes_message import BytesMessage
 from activeclient.jms.kinds import message_of, received_message
-from activeclient.jms.message import Message, TextMessage
+from activeclient.jms.map_message import MapMessage
+from activeclient.jms.message import Message
 from activeclient.jms.modes import DeliveryMode
+from activeclient.jms.object_message import ObjectMessage
+from activeclient.jms.stream_message import StreamMessage
+from activeclient.jms.text_message import TextMessage
 from activeclient.wire.message import CoreMessage, text_body
 from activeclient.wire.properties import Byte
-
-
-class Owner:
-    """Stands for a session."""
-
-    def __init__(self) -> None:
-        self.acknowledged: list[Message] = []
-
-    def acknowledge(self, message: Message) -> None:
-        self.acknowledged.append(message)
-
-
-def received(core: CoreMessage, destination: Destination | None = None) -> Message:
-    return received_message(core, Owner(), destination or Queue("q"))
+from tests.jms.received import Owner, received
 
 
 def text_core(text: str | None = "text", **options: object) -> CoreMessage:
@@ -107,10 +98,14 @@ def test_the_class_follows_the_body_type_and_unknown_ones_give_their_raw_body() 
     assert type(received(text_core())) is TextMessage
     assert type(received(CoreMessage(b"x", 4, "q"))) is BytesMessage
     assert type(received(CoreMessage(b"", 0, "q"))) is Message
-    stream = received(CoreMessage(b"\x06\0\0\0\1", 6, "q"))
-    assert type(stream) is Message
-    assert stream.raw_body == b"\x06\0\0\0\1"
-    assert stream.body is None
+    assert type(received(CoreMessage(b"", 2, "q"))) is ObjectMessage
+    assert type(received(CoreMessage(b"", 5, "q"))) is MapMessage
+    assert type(received(CoreMessage(b"", 6, "q"))) is StreamMessage
+    for unknown in (1, 7, 8, 99, -1):
+        message = received(CoreMessage(b"raw", unknown, "q"))
+        assert type(message) is Message
+        assert message.raw_body == b"raw"
+        assert message.body is None
 
 
 def test_bodies_of_python_types_make_messages() -> None:
@@ -118,45 +113,15 @@ def test_bodies_of_python_types_make_messages() -> None:
     assert isinstance(message_of(b"x"), BytesMessage)
     assert isinstance(message_of(memoryview(b"x")), BytesMessage)
     assert type(message_of(None)) is Message
+    assert isinstance(message_of({"a": 1}), MapMessage)
+    assert isinstance(message_of([1, None]), StreamMessage)
+    assert isinstance(message_of((1, "x")), StreamMessage)
+    assert isinstance(message_of(io.BytesIO()), BytesMessage)
     message = TextMessage()
     assert message_of(message) is message
-    for wrong in (5, 1.5, {}, object()):
+    for wrong in (5, 1.5, {1, 2}, object()):
         with pytest.raises(MessageFormatError, match=type(wrong).__name__):
             message_of(wrong)
-
-
-@pytest.mark.parametrize("text", [None, "", "x", "hé \U0001f600", "\ud800", "\0", "x" * 70_000])
-def test_a_text_survives(text: str | None) -> None:
-    sent = TextMessage(text).outgoing()
-    assert received(CoreMessage(sent.body, sent.body_type, "q")).body == text
-
-
-def test_a_damaged_text_is_an_error_only_when_it_is_read() -> None:
-    message = received(CoreMessage(b"\x01\0\0\0\x09ab", 3, "q"))
-    assert isinstance(message, TextMessage)
-    with pytest.raises(MessageFormatError):
-        _ = message.text
-
-
-def test_a_received_body_is_read_only_until_it_is_cleared() -> None:
-    message = received(text_core(properties={"a": 1}))
-    assert isinstance(message, TextMessage)
-    with pytest.raises(MessageNotWriteableError):
-        message.text = "other"
-    message.clear_body()
-    assert message.text is None
-    message.text = "other"
-    assert message.properties["a"] == 1
-    with pytest.raises(MessageNotWriteableError):
-        message.properties["b"] = 1
-    assert message.outgoing().body == text_body("other")
-
-
-def test_a_sent_text_can_be_changed_and_sent_again() -> None:
-    message = TextMessage("one")
-    assert message.outgoing().body == text_body("one")
-    message.text = "two"
-    assert message.outgoing().body == text_body("two")
 
 
 def test_what_belongs_to_one_journey_stays_behind_when_a_message_is_sent_on() -> None:
@@ -184,6 +149,33 @@ def test_get_body_checks_the_type() -> None:
         message.get_body(bytes)
     assert TextMessage().get_body(bytes) is None
     assert Message().is_body_assignable_to(int)
+
+
+def test_a_message_that_was_sent_on_is_still_acknowledged_as_it_was_delivered() -> None:
+    owner = Owner()
+    core = text_core(properties={"own": 1})
+    message = received(core, owner=owner)
+    properties = message.properties
+    sent = message.outgoing()
+    assert sent is message.core is not core
+    assert message.delivered is core
+    properties["more"] = 2
+    assert sent.properties == {"own": 1, "more": 2}, "the properties are those of the message that is sent"
+    assert "JMSXDeliveryCount" not in properties
+    message.acknowledge()
+    assert owner.acknowledged == [message]
+    message.outgoing()
+    assert message.delivered is core
+
+
+def test_times_must_be_whole_numbers() -> None:
+    message = Message()
+    for name in ("jms_timestamp", "jms_expiration", "jms_delivery_time"):
+        for wrong in ("5", 1.5, None, 2**63):
+            with pytest.raises(MessageFormatError, match=name):
+                setattr(message, name, wrong)
+        setattr(message, name, 5)
+        assert getattr(message, name) == 5
 
 
 def test_acknowledging_asks_the_owner_and_is_refused_without_one() -> None:

@@ -129,6 +129,31 @@ def test_what_is_absent_is_none_or_false_or_an_error() -> None:
         properties["x"]
 
 
+def test_a_repr_is_short_and_shows_no_secret() -> None:
+    core: dict[str, PropertyValue] = {
+        "colour": "red", "dbPassword": "hidden", "api_key": "hidden", "ACCESS_TOKEN": b"hidden", "long": "x" * 1000,
+    }  # fmt: skip
+    shown = repr(made(core))
+    assert "'colour': 'red'" in shown
+    assert "'dbPassword': ***" in shown
+    assert "hidden" not in shown
+    assert len(shown) < 300
+
+
+def test_values_of_another_type_than_the_setters_are_refused() -> None:
+    properties = made()
+    for name, wrong in (
+        ("set_boolean", 1),
+        ("set_byte", "1"),
+        ("set_int", True),
+        ("set_long", 1.0),
+        ("set_float", "1"),
+    ):
+        with pytest.raises(MessageFormatError, match="property 'x'"):
+            getattr(properties, name)("x", wrong)
+    assert dict(properties) == {}
+
+
 @given(st.dictionaries(st.from_regex(r"[a-z_$][A-Za-z0-9_$]{0,8}", fullmatch=True), st.integers(-(2**63), 2**63 - 1)))
 def test_it_is_a_mapping_like_a_dict(values: dict[str, int]) -> None:
     values = {name: value for name, value in values.items() if not name.startswith(("_AMQ", "__AMQ"))}

@@ -10,6 +10,7 @@ from activeclient.errors import LocalProtocolError, MessageFormatError, RemotePr
 from activeclient.wire.frames import FRAME
 from activeclient.wire.message import (
     BYTES,
+    COMPRESSED,
     FORCED_DELIVERY,
     MAP,
     TEXT,
@@ -279,3 +280,37 @@ def test_the_duplicate_id_is_found_in_an_encoded_send() -> None:
     without = encode_send(CoreMessage(text_body("_AMQ_DUPL_ID"), TEXT), 10, 136)
     assert duplicate_id_of(without) is None
     assert not may_have_duplicate_id(encode_send(CoreMessage(b""), 10, 136))
+
+
+class Inflating:
+    """Stands for the consumer that delivered a message, and for its origin."""
+
+    def __init__(self) -> None:
+        self.consumer = self.owner = self
+        self.inflated: list[bytes] = []
+
+    def inflate(self, body: bytes) -> bytes:
+        self.inflated.append(body)
+        return b"inflated"
+
+
+@pytest.mark.parametrize("head", [b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"])
+def test_a_compressed_body_in_one_frame_is_inflated_once_when_it_is_asked_for(head: bytes) -> None:
+    origin = Inflating()
+    found = CoreMessage.received(
+        encode_receive(CoreMessage(head + b"..", TEXT, "q", properties={COMPRESSED: True}), 1, 1, 5)
+    )
+    found.origin = origin
+    assert not origin.inflated
+    assert found.body == found.body == b"inflated"
+    assert origin.inflated == [head + b".."]
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"\x78\x9c..", b"xyz", b"\x01\0\0\0\0"])
+@pytest.mark.parametrize("mark", [None, False, "true"])
+def test_other_bodies_are_left_alone(body: bytes, mark: PropertyValue) -> None:
+    origin = Inflating()
+    found = CoreMessage.received(encode_receive(CoreMessage(body, BYTES, "q", properties={COMPRESSED: mark}), 1, 1, 5))
+    found.origin = origin
+    assert found.body == body
+    assert not origin.inflated
