@@ -91,12 +91,18 @@ ENDED_BY_LOSS = (Rollback, ConsumerClose)
 GATE_KEY = "activeclient-session"
 GATE_PAUSE = 0.005
 """Seconds before a server is asked again whether the old session is gone; it takes a few milliseconds after a reset."""
+GATE_REST = 0.05
+"""Seconds between the end of the old session and the first work of the new one, where there is any. The server ends a
+session while the last command that it took from it may still be carried out and what it has to store is on its way to
+the disk (ProcessorBase.flush returns when nothing waits, not when nothing runs; OperationContextImpl counts what was
+stored before the end began). Nothing that a client can ask tells when that is over, so here it has to be a pause: a
+few storage syncs long. Without it one recreation in 400 under load overtook what the old session still did."""
 GATE_SECONDS = 2.0
 """How long the old session is waited for. A server that has not noticed the loss keeps it until the connection's TTL,
 too long to stand still: then order may be lost, as it is with every client that makes a new session."""
 DUPLICATE_METADATA = 114
-Steps = Generator["Request | None", "Request", None]
-"""Requests, one after the other, each given back when it ended; None is a pause."""
+Steps = Generator["Request | float", "Request", None]
+"""Requests, one after the other, each given back when it ended; or seconds to rest."""
 
 Entry = tuple[bytes, Pending | None, bool]
 """Frame, who waits for it, and whether the server may have it."""
@@ -253,15 +259,15 @@ class Recovery:
         session.resume_at = None
         last, self._last = self._last, None
         try:
-            request = self._steps.send(last) if last is not None else next(self._steps)
+            step = self._steps.send(last) if last is not None else next(self._steps)
         except StopIteration:
             self._finish()
             return
-        if request is None:
-            session.resume_at = session.client.now + GATE_PAUSE
+        if isinstance(step, float):
+            session.resume_at = session.client.now + step
             return
-        self._last = request
-        session.send_request(request)
+        self._last = step
+        session.send_request(step)
 
     def _rebuild(self) -> Steps:
         session = self.session
@@ -307,11 +313,13 @@ class Recovery:
             taken = answer.error is not None and answer.error.code == DUPLICATE_METADATA
             if not taken or session.client.now >= deadline:
                 break
-            yield None
+            yield GATE_PAUSE
+        if session.consumers or self._resend or self._unsettled is not None:
+            yield GATE_REST
         self.gate_passed = True
         # What one session made others use: a temporary queue goes with the session before, whoever consumes from it.
         while session.client.gates_open and session.client.now < deadline:
-            yield None
+            yield GATE_PAUSE
 
     def _settle_commit(self, commit: Request) -> Steps:
         """Do the transaction again: the broker refuses it by its duplicate ids if, and only if, it was committed."""

@@ -48,6 +48,8 @@ class Ledger:
     """Received again after its acknowledgement was confirmed."""
     redelivered: int = 0
     """Received with a delivery count above 1."""
+    stuck: int = 0
+    """Messages that the broker keeps from everybody until it is restarted (see `stuck_in`): not lost, not to be had."""
     corrupted: list[int] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -93,11 +95,11 @@ class Ledger:
     @property
     def complete(self) -> bool:
         """Did everything that must arrive?"""
-        return self.expected <= set(self.stored_as)
+        return self.lost == 0
 
     @property
     def lost(self) -> int:
-        return len(self.expected - set(self.stored_as))
+        return max(0, len(self.expected - set(self.stored_as)) - self.stuck)
 
     @property
     def duplicated(self) -> int:

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 from activeclient.client.consumer import ClientConsumer
+from activeclient.client.management import Management
 from activeclient.client.producer import ClientProducer
 from activeclient.client.session import ClientSession
 from activeclient.errors import LargeMessageError, OutcomeUnknown
@@ -183,13 +184,21 @@ def check_buffers(ledger: Ledger, *sessions: ClientSession, timeout: float = 5.0
             ledger.error(f"{len(buffer)} commands of {buffer.used} bytes stay in the buffer: {session!r}")
 
 
+def stuck_in(session: ClientSession, queue: str) -> int:
+    """Messages that the broker counts as being delivered although nobody can have them: a defect of brokers that end a
+    session while its last acknowledgement is still being carried out. They come again when the broker is restarted."""
+    with Management(session.factory) as management:
+        return int(str(management.attribute(f"queue.{queue}", "deliveringCount")))
+
+
 def check_empty(ledger: Ledger, session: ClientSession, queue: str, timeout: float = 5.0) -> None:
     """The queue must be empty: everything was acknowledged, and the broker knows."""
     deadline = time.monotonic() + timeout
     while (left := session.query_queue(queue).message_count) and time.monotonic() < deadline:
         time.sleep(0.02)
-    if left and session.engine.client.reattaches is not False:
-        # Where every cut recreates, two or three stay counted in 2 of about 10 runs; whose count that is, is not known.
+    if left and session.engine.client.reattaches is False:
+        left -= stuck_in(session, queue)
+    if left:
         ledger.error(f"{left} messages are left in {queue}")
 
 
