@@ -46,9 +46,7 @@ def with_address(session: ServerSession, message: StoredMessage) -> StoredMessag
 def open_large(session: ServerSession, frame: bytes) -> None:
     """SESS_SEND_LARGE: the pieces are to follow. One that was not finished is dropped, as Artemis does."""
     drop_incoming(session)
-    session.incoming = StoredMessage.from_send_large(
-        frame, LargeBody(session.post.configuration.large_message_memory)
-    )
+    session.incoming = StoredMessage.from_send_large(frame, LargeBody(session.post.configuration.large_message_memory))
 
 
 def drop_incoming(session: ServerSession) -> None:

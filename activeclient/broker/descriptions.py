@@ -38,9 +38,7 @@ def queue_configuration(packet: QueuePacket, user: str) -> QueueConfiguration:
         ConfigError: A name or number that cannot be.
     """
     given: dict[str, Any] = {
-        each.name: getattr(packet, each.name)
-        for each in dataclasses.fields(packet)
-        if each.name in _SAME
+        each.name: getattr(packet, each.name) for each in dataclasses.fields(packet) if each.name in _SAME
     }
     kind = getattr(packet, "routing_type", None)
     if kind is None:

@@ -8,8 +8,10 @@ class Faults:
 
     def __init__(self, seed=0): ...
 
-
     def connected(self, connection): ...
-    def next_timeout(self): return None
+    def next_timeout(self):
+        return None
+
     def handle_timeout(self, now): ...
-    def refuses_reattachment(self): return False
+    def refuses_reattachment(self):
+        return False

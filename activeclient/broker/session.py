@@ -83,7 +83,11 @@ class ServerSession:
     )
 
     def __init__(
-        self, server: BrokerServer, connection: ServerConnection, packet: p.CreateSession | p.CreateSessionV2, user: User
+        self,
+        server: BrokerServer,
+        connection: ServerConnection,
+        packet: p.CreateSession | p.CreateSessionV2,
+        user: User,
     ) -> None:
         self.server = server
         self.post = server.post

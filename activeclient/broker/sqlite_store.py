@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from activeclient.broker.folder import Folder
@@ -37,8 +37,6 @@ class SqliteStore:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.busy = False
         """Is something appended whose callbacks did not run yet?"""
-        self.on_progress: Callable[[], None] | None = None
-        """Called by the storage thread when `collect` has something to do; must neither block nor raise."""
         self._folder = Folder(path)
         try:
             self._tables = Tables(self._folder.database, LargeFiles(self._folder.large))
@@ -56,12 +54,25 @@ class SqliteStore:
         self._failure: StoreError | None = None
         self._closing = False
         self._closed = False
+        self._on_progress: Done | None = None
+        self._telling = threading.Lock()
         # Held while the database is used.
         self._using = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="activeclient-store", daemon=True)
         self._thread.start()
 
     # --- the broker's thread ------------------------------------------------------------------------------------------
+
+    @property
+    def on_progress(self) -> Done | None:
+        """Called by the storage thread when `collect` has something to do; must neither block nor raise, nor set this.
+        Once another value was set, the one before is not called any more."""
+        return self._on_progress
+
+    @on_progress.setter
+    def on_progress(self, tell: Done | None) -> None:
+        with self._telling:
+            self._on_progress = tell
 
     @property
     def backlog(self) -> int:
@@ -122,12 +133,14 @@ class SqliteStore:
         return ended
 
     def load(self) -> Iterator[Operation]:
-        """The shortest operations that make what this store holds.
+        """The shortest operations that make what this store holds. Callbacks that wait belong to a broker that has
+        ended, and are forgotten.
 
         Raises:
             StoreError: What it holds cannot be read.
         """
         self._check()
+        self._callbacks.clear()
         self.wait()
         with self._using, self._tables.refusing():
             yield from self._tables.operations()
@@ -209,6 +222,6 @@ class SqliteStore:
         self._tell()
 
     def _tell(self) -> None:
-        tell = self.on_progress
-        if tell is not None:
-            tell()
+        with self._telling:
+            if self._on_progress is not None:
+                self._on_progress()
