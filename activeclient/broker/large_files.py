@@ -51,7 +51,10 @@ class KeptBody(LargeBody):
 
         Raises:
             OSError: The file cannot be read.
+            ValueError: The last message that had it is gone.
         """
+        if self._owners <= 0:
+            raise ValueError("this body was released")
         return os.pread(self._opened(), size, at)
 
     def snapshot(self) -> bytes | int:
@@ -63,10 +66,8 @@ class KeptBody(LargeBody):
         self._opened()
         super().share()
 
-    def release(self) -> None:
-        """One message less has it."""
-        self._owners -= 1
-        if self._owners == 0 and self._descriptor >= 0:
+    def _close(self) -> None:
+        if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
