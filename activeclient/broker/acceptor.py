@@ -1,8 +1,8 @@
 """The broker's one thread: it carries bytes between transports and the server, and lives by the clock.
 
-Law of this file: the server is touched by this thread only; whoever else wants something of it asks with `call`. Nothing
-blocks but the poll. What one turn produced is written with one write for each connection. A transport that takes
-nothing is not read from, so its client cannot make the broker grow.
+Law of this file: the server is touched by this thread only; whoever else wants something of it asks with `call`.
+Nothing blocks but the poll. What one turn produced is written with one write for each connection. A transport that
+takes nothing is not read from, so its client cannot make the broker grow.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class BrokerThread:
             if self._ended:
                 raise ClosedError("the broker has ended")
             self._calls.append(call)
-        self._waker.wake()
+            self._waker.wake()  # under the lock: afterwards the thread may have done it, ended and closed this
         return call.result()  # type: ignore[return-value]
 
     def connect(self, name: str) -> TransportEnd:
@@ -163,7 +163,7 @@ class BrokerThread:
                 theirs.close()
                 raise ConnectFailed(f"{name}: the broker is stopped")
             self._arrivals.append((ours, name))
-        self._waker.wake()
+            self._waker.wake()
         return theirs
 
     def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
@@ -337,10 +337,10 @@ class BrokerThread:
             else:
                 self._selector.modify(descriptor, mask)
             link.mask = mask
-        if transport.stuck and not transport.wants_write and not connection.frozen and not mask:
-            if link.retry_at is None:
-                link.retry_at = time.monotonic() + link.retry
-                self._waiting.add(link)
+        idle = not mask and not transport.wants_write and not connection.frozen
+        if transport.stuck and idle and link.retry_at is None:
+            link.retry_at = time.monotonic() + link.retry
+            self._waiting.add(link)
 
     def _look_at_waiting(self, now: float) -> None:
         for link in list(self._waiting):

@@ -39,6 +39,7 @@ class ServerConnection:
         "_held",
         "_holding",
         "_out",
+        "_passed",
         "_splitter",
         "_stuck",
         "aborted",
@@ -55,7 +56,6 @@ class ServerConnection:
         "serial",
         "server",
         "sessions",
-        "temporary_queues",
         "ttl",
         "version",
     )
@@ -73,8 +73,6 @@ class ServerConnection:
         """Did a whole frame come?"""
         self.sessions: dict[int, ServerSession] = {}
         """By channel id."""
-        self.temporary_queues: set[str] = set()
-        """Of sessions that were closed: they end with the connection."""
         self.closing = False
         self.aborted = False
         self.gone = False
@@ -86,6 +84,7 @@ class ServerConnection:
         self.pending_bytes = 0
         self._stuck = 0
         self._out: list[bytes] = []
+        self._passed: list[bytes] = []
         self._splitter = FrameSplitter(min(STRANGER_FRAME, server.limits.max_frame_size), magic=True)
         self._holding = 0
         self._held: deque[bytes] = deque()
@@ -103,16 +102,20 @@ class ServerConnection:
             return
         self.last_data = now
         faults = self.server.faults
-        if faults.watching:
-            data = faults.incoming_bytes(self, data)
+        cut = False
         try:
-            frames = self._splitter.feed(data)
-            if faults.watching:
-                frames = faults.incoming(self, frames, now)
+            if not faults.watching:
+                frames = self._splitter.feed(data)
+            else:
+                data, cut = faults.incoming_bytes(self, data)
+                frames, packet_cut = faults.incoming(self, self._splitter.feed(data), now)
+                cut = cut or packet_cut
             if frames:
                 self.receive_frames(frames)
         except RemoteProtocolError as error:
             self.refuse(error)
+        if cut:
+            self.abort()
 
     def receive_frames(self, frames: list[bytes]) -> None:
         """Whole frames, in order (hot path).
@@ -152,9 +155,20 @@ class ServerConnection:
             return []
         out, self._out = self._out, []
         self.pending_bytes = 0
-        if self.server.faults.watching:
-            out = self.server.faults.outgoing(self, out, now)
+        faults = self.server.faults
+        if faults.watching and not self.closing:
+            out, cut = faults.outgoing(self, out, now)
+            if cut:
+                self.closing = True
+        if self._passed:
+            passed, self._passed = self._passed, []
+            return passed + out
         return out
+
+    def write_as_is(self, frames: list[bytes]) -> None:
+        """Send what was held up by a fault, which has passed it now."""
+        self._passed += frames
+        self.touch()
 
     def written(self, stuck: int) -> None:
         """The transport has so many bytes that the client has not taken; below the mark deliveries go on."""
@@ -289,6 +303,7 @@ class ServerConnection:
     def release(self) -> None:
         """Go on with what waited."""
         self._holding -= 1
+        self.touch()
         if self._holding or not self._held or self.gone:
             return
         frames = list(self._held)

@@ -28,6 +28,20 @@ _SAME: Final = frozenset(each.name for each in dataclasses.fields(QueueConfigura
 }
 """What is called the same in the packets and in the configuration."""
 
+_TOLD: Final = (
+    "purge_on_no_consumers",
+    "max_consumers",
+    "exclusive",
+    "last_value",
+    "last_value_key",
+    "non_destructive",
+    "consumers_before_dispatch",
+    "delay_before_dispatch",
+)
+"""Defaults of an address's queues that are told with it."""
+_SETTING: Final = {"exclusive": "default_exclusive_queue", "last_value": "default_last_value_queue"}
+"""Where the settings' name is another."""
+
 QueuePacket = p.CreateQueue | p.CreateQueueV2 | p.CreateSharedQueue | p.CreateSharedQueueV2
 
 
@@ -132,17 +146,12 @@ def describe_address(info: AddressInfo, version: int) -> Packet:
     both = (info.exists, info.queue_names, settings.auto_create_queues, settings.auto_create_addresses)
     if version < V2_0:
         return p.BindingQueryResponseV3(*both)
-    rest = (
-        settings.default_purge_on_no_consumers,
-        settings.default_max_consumers,
-        settings.default_exclusive_queue,
-        settings.default_last_value_queue,
-        settings.default_last_value_key,
-        settings.default_non_destructive,
-        settings.default_consumers_before_dispatch,
-        settings.default_delay_before_dispatch,
-    )
+    defaults: dict[str, Any] = {
+        f"default_{name}": getattr(settings, _SETTING.get(name, f"default_{name}")) for name in _TOLD
+    }
     if version < V2_29:
-        return p.BindingQueryResponseV4(*both, *rest)
+        return p.BindingQueryResponseV4(*both, **defaults)
     kinds = info.routing_types
-    return p.BindingQueryResponseV5(*both, *rest, MULTICAST in kinds, ANYCAST in kinds)
+    return p.BindingQueryResponseV5(
+        *both, **defaults, supports_multicast=MULTICAST in kinds, supports_anycast=ANYCAST in kinds
+    )

@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -150,6 +150,7 @@ class EmbeddedBroker:
             except BaseException:
                 thread.stop(abrupt=True)
                 raise
+        self.faults.bind(server, thread.call, restart=self.restart, skew=self._skew)
         self._thread = thread
 
     def _close_store(self) -> None:
@@ -185,14 +186,7 @@ class EmbeddedBroker:
     def drop_connections(self) -> int:
         """Cut every connection, now and without a word; how many that were. Clients may come again."""
 
-        def drop() -> int:
-            found = [each for each in server.connections if not each.gone]
-            for connection in found:
-                connection.abort()
-            return len(found)
-
-        server = self._running().server
-        return self._running().call(drop)
+        return self.faults.drop_connections()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -249,6 +243,9 @@ class EmbeddedBroker:
         """Sessions, those that wait for their client included."""
         server = self._running().server
         return self._running().call(lambda: len(server.sessions))
+
+    def _skew(self, milliseconds: int) -> None:
+        self.clock.skew_ms += milliseconds
 
     def _running(self) -> BrokerThread:
         thread = self._thread

@@ -57,6 +57,7 @@ class BrokerServer:
         self.node_id = node_id
         self.limits = limits if limits is not None else Limits()
         self.faults = faults if faults is not None else Faults()
+        self.faults.bind(self)
         self._compile_filter = compile_filter
         self._report = report
         ttl = post.configuration.connection_ttl
@@ -89,6 +90,7 @@ class BrokerServer:
 
     def connection_lost(self, connection: ServerConnection) -> None:
         """A transport ended; called by the connection. Without a session that counts it is over at once."""
+        self.faults.disconnected(connection)
         if any(session.window >= 1 for session in connection.sessions.values()):
             for session in connection.sessions.values():
                 session.flowing = False

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from activeclient.broker import commands
 from activeclient.broker.consumer import ServerConsumer
@@ -195,7 +195,7 @@ class ServerSession:
         packet: Packet | type[Packet],
         asked: bool,
         correlation_id: int | None,
-        handler: Callable[[ServerSession, object], Packet | None],
+        handler: Callable[[ServerSession, Any], Packet | None],
         argument: object,
     ) -> None:
         counts = len(frame) if isinstance(packet, type) or is_counted(packet) else _NOT_COUNTED

@@ -127,12 +127,16 @@ def stored(message: StoredMessage, queues: Iterable[Queue]) -> tuple[Operation, 
 class Store(Protocol):
     """Where the broker keeps what must survive it."""
 
-    busy: bool
-    """Is something appended and not complete? Read on the hot path."""
-    highest_id: int
-    """The highest id of a message or queue that it held when it was opened, also of those that are gone."""
     on_progress: Done | None
     """Called when `collect` has something to do, by whatever thread found out; must neither block nor raise."""
+
+    @property
+    def busy(self) -> bool:
+        """Is something appended and not complete? Read on the hot path."""
+
+    @property
+    def highest_id(self) -> int:
+        """The highest id of a message or queue that it held when it was opened, also of those that are gone."""
 
     def append(self, *operations: Operation) -> None:
         """Keep these, together. Never waits for a disk."""
