@@ -12,6 +12,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from activeclient.broker.folder import Folder
@@ -200,12 +201,9 @@ class SqliteStore:
 
     def _write(self, batch: list[tuple[Captured, ...]]) -> None:
         tables = self._tables
-        apply = tables.apply
         tables.begin()
         try:
-            for operations in batch:
-                for operation in operations:
-                    apply(operation)
+            tables.apply(chain.from_iterable(batch))
             tables.commit()
         except BaseException:
             tables.roll_back()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -123,6 +123,7 @@ class Tables:
         self._gone: list[int] = []
         self.database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
         self._execute = self.database.execute
+        self._execute_many = self.database.executemany
         try:
             with self.refusing():
                 self._open()
@@ -183,15 +184,24 @@ class Tables:
         if self.database.in_transaction:
             self._execute("ROLLBACK")
 
-    def apply(self, operation: Captured) -> None:
-        """Change what the operation says (hot path: messages and acknowledgements)."""
-        kind = type(operation)
-        if kind is Capture:
-            self._store(operation)  # type: ignore[arg-type]
-        elif kind is Acknowledged:
-            self._acknowledge(*operation)
-        else:
-            self._apply_rare(operation)
+    def apply(self, operations: Iterable[Captured]) -> None:
+        """Change what the operations say (hot path). Runs of messages and acknowledgements, which are most of them, go
+        together: no message is stored behind its acknowledgement."""
+        messages: list[Capture] = []
+        acknowledged: list[Acknowledged] = []
+        for operation in operations:
+            kind = type(operation)
+            if kind is Capture:
+                messages.append(operation)  # type: ignore[arg-type]
+            elif kind is Acknowledged:
+                acknowledged.append(operation)  # type: ignore[arg-type]
+            else:
+                self._store(messages)
+                self._acknowledge(acknowledged)
+                messages, acknowledged = [], []
+                self._apply_rare(operation)
+        self._store(messages)
+        self._acknowledge(acknowledged)
 
     def _apply_rare(self, operation: Captured) -> None:
         execute = self._execute
@@ -216,8 +226,7 @@ class Tables:
             case QueueDeleted(queue_id):
                 execute("DELETE FROM queues WHERE id = ?", (queue_id,))
                 held = execute("SELECT message_id FROM places WHERE queue_id = ?", (queue_id,)).fetchall()
-                for (message_id,) in held:
-                    self._acknowledge(message_id, queue_id)
+                self._acknowledge([(message_id, queue_id) for (message_id,) in held])
             case CapturedBranch(xid, operations):
                 self._prepare(write_xid(xid), operations)
             case Resolved(xid, committed, heuristic):
@@ -225,38 +234,47 @@ class Tables:
             case Forgotten(xid):
                 execute("DELETE FROM branches WHERE xid = ?", (write_xid(xid),))
 
-    def _store(self, message: Capture) -> None:
-        message_id = message.message_id
-        if not message.queue_ids:
-            release(message)
-            return
-        self._highest = max(self._highest, message_id)
-        self._keep_body(message)
-        row = (message_id, message.content, message.large_size)
-        if not self._execute("INSERT OR IGNORE INTO messages VALUES (?, ?, ?)", row).rowcount:
-            self._execute("REPLACE INTO messages VALUES (?, ?, ?)", row)
-            self._execute("DELETE FROM places WHERE message_id = ?", (message_id,))
-        for queue_id, count in zip(message.queue_ids, message.counts, strict=True):
-            self._execute("INSERT INTO places VALUES (?, ?, ?, 0)", (message_id, queue_id, count))
+    def _store(self, messages: list[Capture]) -> None:
+        rows = []
+        places = []
+        for message_id, content, large, large_size, queue_ids, counts in messages:
+            if message_id > self._highest:
+                self._highest = message_id
+            if large_size is not None:
+                self._keep_body(message_id, large, large_size)
+            rows.append((message_id, content, large_size))
+            for queue_id, count in zip(queue_ids, counts, strict=True):
+                places.append((message_id, queue_id, count))
+        if rows:
+            self._execute_many("INSERT OR REPLACE INTO messages VALUES (?, ?, ?)", rows)
+            self._execute_many("INSERT OR REPLACE INTO places VALUES (?, ?, ?, 0)", places)
 
-    def _keep_body(self, message: Capture) -> None:
-        if message.large is not None:
+    def _keep_body(self, message_id: int, large: bytes | int | None, size: int) -> None:
+        self._large[message_id] = size
+        if large is not None:
             try:
-                self._files.keep(message.message_id, message.large)
+                self._files.keep(message_id, large)
             finally:
-                release(message)
-        if message.large_size is not None:
-            self._large[message.message_id] = message.large_size
+                if isinstance(large, int):
+                    os.close(large)
 
-    def _acknowledge(self, message_id: int, queue_id: int) -> None:
-        execute = self._execute
-        execute("DELETE FROM places WHERE message_id = ? AND queue_id = ?", (message_id, queue_id))
-        gone = execute(
-            "DELETE FROM messages WHERE id = ? AND NOT EXISTS (SELECT 1 FROM places WHERE message_id = ?)",
-            (message_id, message_id),
+    def _acknowledge(self, pairs: Sequence[tuple[int, int]]) -> None:
+        if not pairs:
+            return
+        # A body that belongs to a prepared transaction is not among the messages yet.
+        large = {message_id for message_id, _ in pairs if message_id in self._large and self._has(message_id)}
+        self._execute_many("DELETE FROM places WHERE message_id = ? AND queue_id = ?", pairs)
+        self._execute_many(
+            "DELETE FROM messages WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM places WHERE message_id = ?1)",
+            [(message_id,) for message_id, _ in pairs],
         )
-        if gone.rowcount and self._large.pop(message_id, None) is not None:
-            self._gone.append(message_id)
+        for message_id in large:
+            if not self._has(message_id):
+                del self._large[message_id]
+                self._gone.append(message_id)
+
+    def _has(self, message_id: int) -> bool:
+        return self._execute("SELECT 1 FROM messages WHERE id = ?", (message_id,)).fetchone() is not None
 
     def _record(self, address: str, value: bytes, capacity: int) -> None:
         row = (address, value, capacity)
@@ -282,7 +300,8 @@ class Tables:
             fields: list[object]
             if isinstance(operation, Capture):
                 self._highest = max(self._highest, operation.message_id)
-                self._keep_body(operation)
+                if operation.large_size is not None:
+                    self._keep_body(operation.message_id, operation.large, operation.large_size)
                 content = operation.content
                 kind = "message"
                 fields = [operation.message_id, operation.large_size, operation.queue_ids, operation.counts]
@@ -311,10 +330,11 @@ class Tables:
         if heuristic:
             state = _COMMITTED if committed else _ROLLED_BACK
             self._execute("INSERT INTO branches VALUES (?, ?)", (xid, state))
+        if committed:
+            self.apply(held)
+            return
         for operation in held:
-            if committed:
-                self.apply(operation)
-            elif isinstance(operation, Capture) and self._large.pop(operation.message_id, None) is not None:
+            if isinstance(operation, Capture) and self._large.pop(operation.message_id, None) is not None:
                 self._gone.append(operation.message_id)
 
     # --- reading ------------------------------------------------------------------------------------------------------
