@@ -19,6 +19,19 @@ LARGE: Final = "large"
 _LOCK: Final = "lock"
 
 
+def sync_folder(path: Path) -> None:
+    """Have the names in a folder on the disk: a file that was synchronised may else be without a name after a power cut.
+
+    Raises:
+        OSError: The disk does not take it.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class Folder:
     """A folder that this process alone uses until `close`; made when it is missing, for its user alone.
 

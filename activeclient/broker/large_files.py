@@ -11,6 +11,7 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Final
 
+from activeclient.broker.folder import sync_folder
 from activeclient.broker.large import LargeBody
 from activeclient.errors import StoreError
 
@@ -87,7 +88,9 @@ class LargeFiles:
         Raises:
             OSError: The disk does not take it.
         """
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        if not self._folder.exists():
+            self._folder.mkdir(mode=0o700)
+            sync_folder(self._folder.parent)
         path = self._path(message_id)
         part = path.with_suffix(_UNFINISHED)
         with open(part, "wb") as file:
@@ -101,11 +104,7 @@ class LargeFiles:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(self._folder)
 
     def body(self, message_id: int, size: int) -> KeptBody:
         """The body of a stored message.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from activeclient.broker.configuration import QueueConfiguration
+from activeclient.broker.folder import sync_folder
 from activeclient.broker.large_files import LargeFiles
 from activeclient.broker.message import StoredMessage
 from activeclient.broker.store import (
@@ -148,6 +149,7 @@ class Tables:
         execute("PRAGMA synchronous = FULL")
         if fresh:
             self.database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+            sync_folder(self._path.parent)
         self._highest = self._saved_highest = self.highest_id()
         self._duplicates = dict(execute("SELECT address, count(*) FROM duplicates GROUP BY address"))
         self._large = dict(execute("SELECT id, large FROM messages WHERE large IS NOT NULL"))
