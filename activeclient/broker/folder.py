@@ -20,7 +20,7 @@ _LOCK: Final = "lock"
 
 
 def sync_folder(path: Path) -> None:
-    """Have the names in a folder on the disk: a file that was synchronised may else be without a name after a power cut.
+    """Have the names in a folder on the disk: without it a file may be nameless after a power cut, synchronised or not.
 
     Raises:
         OSError: The disk does not take it.
