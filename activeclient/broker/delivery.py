@@ -103,7 +103,8 @@ class Delivery(Line):
             self._dispatching = True
             self.deliver_waiting()
 
-    def _expire(self, ref: Reference) -> None:
+    def expire_taken(self, ref: Reference) -> None:
+        """Its time is over, and it is in no chain."""
         self.expired += 1
         self._host.expire(ref)
 
@@ -146,7 +147,7 @@ class Delivery(Line):
             chain.unlink(ref)
             self._count -= 1
             if expiration and expiration <= self._host.clock.wall_ms():
-                self._expire(ref)
+                self.expire_taken(ref)
             elif not self._offer(ref):
                 self._insert([ref])
 
@@ -199,7 +200,7 @@ class Delivery(Line):
                 expiration = ref.message.expiration
                 if expiration and expiration <= self._host.clock.wall_ms():
                     self._unlink(ref)
-                    self._expire(ref)
+                    self.expire_taken(ref)
                 elif self._suits(entry, ref):
                     return ref
                 else:

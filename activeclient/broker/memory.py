@@ -33,6 +33,11 @@ class Memory:
         """Is there no room at all?"""
         return 0 <= self.limit <= self.size
 
+    @property
+    def percent(self) -> int:
+        """How much of the bound is taken; 0 without one."""
+        return 100 * self.size // self.limit if self.limit > 0 else 0
+
     def wake(self) -> None:
         """There may be room again: call whoever waits, as long as there is."""
         for account in list(self.starving):
@@ -42,7 +47,18 @@ class Memory:
 class Account:
     """The memory of one address."""
 
-    __slots__ = ("_memory", "_most_bytes", "_most_messages", "_waiters", "charged", "count", "name", "policy", "size")
+    __slots__ = (
+        "_blocked",
+        "_memory",
+        "_most_bytes",
+        "_most_messages",
+        "_waiters",
+        "charged",
+        "count",
+        "name",
+        "policy",
+        "size",
+    )
 
     def __init__(self, name: str, settings: AddressSettings, memory: Memory) -> None:
         self.name = name
@@ -53,6 +69,7 @@ class Account:
         self._waiters: deque[Callable[[], None]] = deque()
         self.size = 0
         self.count = 0
+        self._blocked = False
         self.charged = 0
         """Messages that came to a queue at least, ever."""
 
@@ -61,10 +78,21 @@ class Account:
         """Is there no room for its messages (hot path)?"""
         memory = self._memory
         return (
-            0 <= self._most_bytes <= self.size
+            self._blocked
+            or 0 <= self._most_bytes <= self.size
             or 0 <= self._most_messages <= self.count
             or 0 <= memory.limit <= memory.size
         )
+
+    @property
+    def percent(self) -> int:
+        """How much of its own bound is taken; 0 without one."""
+        return 100 * self.size // self._most_bytes if self._most_bytes > 0 else 0
+
+    def block(self, blocked: bool) -> None:
+        """An administrator closes the address for producers, or opens it again."""
+        self._blocked = blocked
+        self.wake()
 
     @property
     def used(self) -> bool:

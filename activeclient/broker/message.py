@@ -21,7 +21,7 @@ from activeclient.errors import RemoteProtocolError
 from activeclient.wire.fields import write_simple
 from activeclient.wire.frames import FRAME, HEADER_SIZE, MIN_LENGTH
 from activeclient.wire.message import RECEIVE, RECEIVE_LARGE, SEND, SEND_LARGE, USER_ID_SIZE, CoreMessage, write_message
-from activeclient.wire.properties import BYTE, BYTES, PropertyValue, decode_properties
+from activeclient.wire.properties import BYTE, BYTES, Int, PropertyValue, decode_properties
 
 GROUP_ID: Final = "_AMQ_GROUP_ID"
 GROUP_SEQUENCE: Final = "_AMQ_GROUP_SEQUENCE"
@@ -297,7 +297,7 @@ class StoredMessage:
                 case "AMQUserID":
                     return None if self.user_id is None else f"ID:{UUID(bytes=self.user_id)}"
                 case "AMQPriority":
-                    return self.priority
+                    return Int(self.priority)
                 case "AMQTimestamp":
                     return self.timestamp
                 case "AMQDurable":
@@ -305,7 +305,7 @@ class StoredMessage:
                 case "AMQExpiration":
                     return self.expiration
                 case "AMQSize":
-                    return self.size
+                    return Int(self.size)
                 case "AMQAddress":
                     return self.address
                 case "AMQGroupID":

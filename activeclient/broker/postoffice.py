@@ -20,12 +20,18 @@ from activeclient.broker.disposal import moved
 from activeclient.broker.duplicates import DuplicateIds
 from activeclient.broker.management import Management
 from activeclient.broker.memory import Account
-from activeclient.broker.message import INGRESS_TIMESTAMP, ORIGINAL_ADDRESS, ORIGINAL_MESSAGE_ID, StoredMessage
+from activeclient.broker.message import (
+    INGRESS_TIMESTAMP,
+    ORIGINAL_ADDRESS,
+    ORIGINAL_MESSAGE_ID,
+    ORIGINAL_QUEUE,
+    StoredMessage,
+)
 from activeclient.broker.queue import Queue
 from activeclient.broker.recovery import recover
 from activeclient.broker.registry import CompileFilter, Registry
 from activeclient.broker.schedule import Schedule
-from activeclient.broker.store import Acknowledged, DuplicateRecorded, Store, stored
+from activeclient.broker.store import Acknowledged, DuplicateRecorded, DuplicatesForgotten, Store, stored
 from activeclient.broker.transaction import Send, Transaction
 from activeclient.broker.xa import XaTransactions
 from activeclient.errors import (
@@ -68,8 +74,9 @@ class PostOffice(Registry):
         self, configuration: BrokerConfiguration, store: Store, clock: Clock, compile_filter: CompileFilter
     ) -> None:
         super().__init__(configuration, store, clock, compile_filter)
+        self.started: float = clock.monotonic()
         self._users = {user.name: user for user in configuration.users}
-        self.duplicates = DuplicateIds()
+        self.duplicates: DuplicateIds = DuplicateIds()
         self.xa = XaTransactions(self, configuration.transaction_timeout / 1000)
         self.management = Management(self)
         self._schedule = Schedule()
@@ -108,8 +115,9 @@ class PostOffice(Registry):
         )
 
     def forget_duplicates(self, address: str) -> None:
-        """An address is gone."""
-        self.duplicates.forget(address)
+        """An address is gone, or somebody wants it to forget."""
+        if self.duplicates.forget(address):
+            self.store.append(DuplicatesForgotten(address))
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
@@ -291,6 +299,15 @@ class PostOffice(Registry):
     def dead_letter(self, ref: Reference) -> None:
         """Its attempts are used up: a copy to the dead letter address, and done with it."""
         self.move(ref, ref.queue.settings.dead_letter_address)
+
+    def retry(self, ref: Reference) -> bool:
+        """A dead or expired message goes back to where it came from; false when no queue there took it."""
+        properties = ref.message.properties
+        address, queue = properties.get(ORIGINAL_ADDRESS), properties.get(ORIGINAL_QUEUE)
+        if not isinstance(address, str):
+            return self.move(ref, None)
+        whole = f"{address}::{queue}" if isinstance(queue, str) else address
+        return self.move(ref, whole if self.find(whole) is not None else address)
 
     # --- time --------------------------------------------------------------------------------------------------------
 

@@ -110,8 +110,20 @@ class Queue(Delivery):
         return self._rotation.consumers
 
     @property
+    def group_count(self) -> int:
+        """Message groups that have a consumer."""
+        return 0 if self._groups is None else len(self._groups)
+
+    def reset_groups(self, key: str | None = None) -> None:
+        """Forget which consumer has a group, or all of them."""
+        if self._groups is not None:
+            self._groups.reset(key)
+            self._rewind()
+            self.deliver_waiting()
+
+    @property
     def groups(self) -> Groups:
-        """Its message groups."""
+        """Its message groups; whoever asks for them makes the queue look at the group of each message."""
         if self._groups is None:
             buckets = self.configuration.group_buckets
             self._groups = Groups(-1 if buckets is None else buckets, self._max_groups)
@@ -146,7 +158,7 @@ class Queue(Delivery):
         if not self._simple or self._count or not self._ready or not self._dispatching or self.paused or self._active:
             self._put(ref)
         elif message.expiration and message.expiration <= self._host.clock.wall_ms():
-            self._expire(ref)
+            self.expire_taken(ref)
         else:
             self._active = True
             try:
@@ -359,8 +371,7 @@ class Queue(Delivery):
                 continue
             most = self.settings.max_delivery_attempts
             if 0 < most <= ref.delivery_count:
-                self.dead_lettered += 1
-                self._host.dead_letter(ref)
+                self.kill_taken(ref)
                 continue
             rest = self.settings.redelivery_delay_ms(ref.delivery_count) if delay else 0
             ref.scheduled_ms = now + rest if rest else 0
@@ -384,7 +395,12 @@ class Queue(Delivery):
     def expire(self, ref: Reference) -> None:
         """A consumer found it expired: it has it, and is done with it."""
         self.delivering -= 1
-        self._expire(ref)
+        self.expire_taken(ref)
+
+    def kill_taken(self, ref: Reference) -> None:
+        """To the dead letters with one that was taken out."""
+        self.dead_lettered += 1
+        self._host.dead_letter(ref)
 
     def expire_waiting(self, now_ms: int) -> int:
         """Expire what waits or rests and is over; how many that were."""
@@ -392,7 +408,7 @@ class Queue(Delivery):
         over += [ref for ref in self.scheduled if 0 < ref.message.expiration <= now_ms]
         for ref in over:
             self.take_out(ref)
-            self._expire(ref)
+            self.expire_taken(ref)
         return len(over)
 
     def take_out(self, ref: Reference) -> None:

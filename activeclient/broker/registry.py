@@ -63,7 +63,7 @@ class Registry:
         self.store = store
         self.clock = clock
         self.addresses = Addresses(configuration)
-        self._compile_filter = compile_filter
+        self.compile_filter = compile_filter
         self._ids = itertools.count(1)
         self._temporary: dict[object, dict[str, Queue]] = {}
         """Temporary queues by owner."""
@@ -337,6 +337,6 @@ class Registry:
         if not text:
             return None
         try:
-            return self._compile_filter(text)
+            return self.compile_filter(text)
         except InvalidSelectorError as error:
             raise InvalidSelectorError(str(error), code=103) from error

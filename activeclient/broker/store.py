@@ -2,7 +2,8 @@
 
 Law of this file: operations given in one `append` take effect together or not at all, in the order of the calls;
 `when_complete` calls back, in order, once everything appended before is as safe as this store makes it. What `load`
-gives, appended to an empty store, makes the same store.
+gives, appended to an empty store, makes the same store; messages come in the order in which they were appended, which
+is that of their queues.
 """
 
 from __future__ import annotations
@@ -80,6 +81,12 @@ class DuplicateRecorded(NamedTuple):
     capacity: int
 
 
+class DuplicatesForgotten(NamedTuple):
+    """An address has forgotten all duplicate ids."""
+
+    address: str
+
+
 class Prepared(NamedTuple):
     """A transaction that is prepared: what its commit will append, which no queue shows before."""
 
@@ -110,6 +117,7 @@ Operation = (
     | Acknowledged
     | DeliveryCounted
     | DuplicateRecorded
+    | DuplicatesForgotten
     | Prepared
     | Resolved
     | Forgotten
@@ -241,6 +249,8 @@ class MemoryStore:
             case QueueCreated(queue_id, configuration):
                 self._queues[queue_id] = configuration
                 self.highest_id = max(self.highest_id, queue_id)
+            case DuplicatesForgotten(address):
+                self._duplicates.pop(address, None)
             case Forgotten(xid):
                 self._heuristic.pop(xid, None)
 
@@ -284,8 +294,7 @@ class MemoryStore:
         yield from self._addresses.values()
         for queue_id, configuration in self._queues.items():
             yield QueueCreated(queue_id, configuration)
-        for message_id in sorted(self._messages):
-            message, queues = self._messages[message_id]
+        for message_id, (message, queues) in self._messages.items():
             yield MessageStored(message, tuple(queues), tuple(count for count, _ in queues.values()))
             for queue_id, (count, scheduled_ms) in queues.items():
                 if scheduled_ms:

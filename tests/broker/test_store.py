@@ -92,6 +92,15 @@ def test_duplicate_ids_survive(office):
     assert office.waiting() == []
 
 
+def test_duplicate_ids_that_somebody_cleared_do_not_come_back(office):
+    office.queue()
+    office.send("a", _AMQ_DUPL_ID=b"1")
+    office.post.management.invoke("address.q", "clearDuplicateIdCache")
+    office.restart()
+    office.send("b", _AMQ_DUPL_ID=b"1")
+    assert office.waiting() == ["a", "b"]
+
+
 def test_addresses_queues_and_their_attributes_survive_and_so_does_their_deletion(office):
     office.post.create_address("empty", [ANYCAST, MULTICAST])
     queue = office.queue("q", ANYCAST, address="a", last_value=True, max_consumers=4)
