@@ -24,6 +24,7 @@ from activeclient.broker.store import (
     AddressDeleted,
     DeliveryCounted,
     DuplicateRecorded,
+    DuplicatesForgotten,
     Forgotten,
     MessageStored,
     Operation,
@@ -45,7 +46,7 @@ _SCHEMA: Final = f"""
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE addresses (name TEXT PRIMARY KEY, routing_types INTEGER NOT NULL, auto_created INTEGER NOT NULL);
 CREATE TABLE queues (id INTEGER PRIMARY KEY, configuration TEXT NOT NULL);
-CREATE TABLE messages (id INTEGER PRIMARY KEY, content BLOB NOT NULL, large INTEGER);
+CREATE TABLE messages (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, large INTEGER, content BLOB NOT NULL);
 CREATE TABLE places (
     message_id INTEGER NOT NULL, queue_id INTEGER NOT NULL, count INTEGER NOT NULL, scheduled_ms INTEGER NOT NULL,
     PRIMARY KEY (message_id, queue_id)) WITHOUT ROWID;
@@ -151,6 +152,8 @@ class Tables:
             self.database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
             sync_folder(self._path.parent)
         self._highest = self._saved_highest = self.highest_id()
+        # Messages come back in the order of their commits, which need not be that of their ids.
+        self._number = execute("SELECT coalesce(max(number), 0) FROM messages").fetchone()[0]
         self._duplicates = dict(execute("SELECT address, count(*) FROM duplicates GROUP BY address"))
         self._large = dict(execute("SELECT id, large FROM messages WHERE large IS NOT NULL"))
         for fields in execute("SELECT fields FROM prepared WHERE kind = 'message'"):
@@ -220,8 +223,9 @@ class Tables:
                 execute("INSERT OR REPLACE INTO addresses VALUES (?, ?, ?)", (name, bits, auto_created))
             case AddressDeleted(name):
                 execute("DELETE FROM addresses WHERE name = ?", (name,))
-                execute("DELETE FROM duplicates WHERE address = ?", (name,))
-                self._duplicates.pop(name, None)
+                self._forget(name)
+            case DuplicatesForgotten(name):
+                self._forget(name)
             case QueueCreated(queue_id, configuration):
                 self._highest = max(self._highest, queue_id)
                 execute("INSERT OR REPLACE INTO queues VALUES (?, ?)", (queue_id, json.dumps(asdict(configuration))))
@@ -244,11 +248,12 @@ class Tables:
                 self._highest = message_id
             if large_size is not None:
                 self._keep_body(message_id, large, large_size)
-            rows.append((message_id, content, large_size))
+            self._number += 1
+            rows.append((message_id, self._number, large_size, content))
             for queue_id, count in zip(queue_ids, counts, strict=True):
                 places.append((message_id, queue_id, count))
         if rows:
-            self._execute_many("INSERT OR REPLACE INTO messages VALUES (?, ?, ?)", rows)
+            self._execute_many("INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?)", rows)
             self._execute_many("INSERT OR REPLACE INTO places VALUES (?, ?, ?, 0)", places)
 
     def _keep_body(self, message_id: int, large: bytes | int | None, size: int) -> None:
@@ -277,6 +282,10 @@ class Tables:
 
     def _has(self, message_id: int) -> bool:
         return self._execute("SELECT 1 FROM messages WHERE id = ?", (message_id,)).fetchone() is not None
+
+    def _forget(self, address: str) -> None:
+        self._execute("DELETE FROM duplicates WHERE address = ?", (address,))
+        self._duplicates.pop(address, None)
 
     def _record(self, address: str, value: bytes, capacity: int) -> None:
         row = (address, value, capacity)
@@ -359,7 +368,7 @@ class Tables:
                 yield Resolved(name, state == _COMMITTED, heuristic=True)
 
     def _messages(self) -> Iterator[Operation]:
-        rows = self._execute("SELECT id, content, large FROM messages ORDER BY id")
+        rows = self._execute("SELECT id, content, large FROM messages ORDER BY number")
         for message_id, content, large_size in rows:
             places = self._execute(
                 "SELECT queue_id, count, scheduled_ms FROM places WHERE message_id = ?", (message_id,)

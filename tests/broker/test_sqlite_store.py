@@ -25,6 +25,7 @@ from activeclient.broker.store import (
     AddressDeleted,
     DeliveryCounted,
     DuplicateRecorded,
+    DuplicatesForgotten,
     Forgotten,
     MemoryStore,
     MessageStored,
@@ -86,8 +87,11 @@ def plain(operation: Operation) -> object:
     return type(operation).__name__, operation
 
 
-def held(store: Store) -> list[object]:
-    return sorted(map(plain, store.load()), key=repr)
+def held(store: Store) -> tuple[list[object], list[object]]:
+    """The messages in their order, and everything else in any."""
+    operations = list(store.load())
+    messages = [plain(each) for each in operations if isinstance(each, MessageStored)]
+    return messages, sorted((plain(each) for each in operations if not isinstance(each, MessageStored)), key=repr)
 
 
 def reopened(store: SqliteStore, path: Path) -> SqliteStore:
@@ -133,6 +137,8 @@ class Work:
         if kind == 3 and len(self._queues) > 2:
             return QueueDeleted(self._queues.pop())
         if kind == 4:
+            if rng.random() < 0.1:
+                return DuplicatesForgotten(rng.choice("ab"))
             return DuplicateRecorded(rng.choice("ab"), bytes([rng.randrange(9)]), 5)
         if kind == 5 and self._places:
             return DeliveryCounted(*rng.choice(self._places), rng.randrange(5), rng.choice([0, 7]))
