@@ -22,17 +22,38 @@ COLOURS = ("red", "blue", None)
 WAITING, TX = "waiting", "acknowledged in the transaction"
 
 
-@dataclass(eq=False)
-class Entry:
-    """A message in the model."""
+@dataclass(frozen=True)
+class Content:
+    """What is sent."""
 
-    body: str
     priority: int
     durable: bool
     colour: str | None
     group: str | None
     closes: bool
     duplicate: bytes | None
+    delay_ms: int
+
+
+MESSAGES = st.builds(
+    Content,
+    priority=st.sampled_from((4, 4, 4, 0, 9)),
+    durable=st.booleans(),
+    colour=st.sampled_from(COLOURS),
+    group=st.sampled_from((None, None, "g", "h")),
+    closes=st.sampled_from((False, False, True)),
+    duplicate=st.sampled_from((None, None, None, b"1", b"2")),
+    delay_ms=st.sampled_from((0, 0, 0, 500)),
+)
+NUMBERS = st.integers(0, len(COLOURS) - 1)
+
+
+@dataclass(eq=False)
+class Entry:
+    """A message in the model."""
+
+    body: str
+    content: Content
     due_ms: int
     order: int = 0
     count: int = 0
@@ -42,7 +63,7 @@ class Entry:
 
     @property
     def place(self) -> tuple[int, int]:
-        return -self.priority, self.order
+        return -self.content.priority, self.order
 
 
 @dataclass
@@ -69,8 +90,9 @@ class Model:
 
     def next_for(self, taker: Taker, colour: str | None, now_ms: int) -> Entry | None:
         for each in self.waiting(now_ms):
-            wanted = colour is None or each.colour == colour
-            if wanted and (each.group is None or self.owners.get(each.group, taker) is taker):
+            wanted = colour is None or each.content.colour == colour
+            group = each.content.group
+            if wanted and (group is None or self.owners.get(group, taker) is taker):
                 return each
         return None
 
@@ -82,12 +104,12 @@ class Model:
             if each.count >= ATTEMPTS:
                 self.entries.remove(each)
                 self.dead.append(each.body)
-                if each.durable:
+                if each.content.durable:
                     self.dead_durable.append(each.body)
 
 
 class AgainstAModel(RuleBasedStateMachine):
-    """One queue, a few consumers, at most one transaction."""
+    """One queue, three consumers with filters or none, at most one transaction."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,74 +117,54 @@ class AgainstAModel(RuleBasedStateMachine):
         self.queue = self.office.queue()
         self.office.queue("DLQ")
         self.model = Model()
-        self.takers: dict[Taker, str | None] = {}
         self.tx: Transaction | None = None
         self.sent = 0
+        self.takers = [self._open(colour) for colour in COLOURS]
 
-    def taker(self, number: int) -> Taker:
-        return list(self.takers)[number % len(self.takers)]
+    def _open(self, colour: str | None) -> Taker:
+        return self.office.consume(self.queue, room=0, filter=None if colour is None else Equals("colour", colour))
 
     def now_ms(self) -> int:
         return self.office.clock.wall_ms()
 
-    @rule(
-        priority=st.sampled_from((4, 4, 4, 0, 9)),
-        durable=st.booleans(),
-        colour=st.sampled_from(COLOURS),
-        group=st.sampled_from((None, None, "g", "h")),
-        closes=st.booleans(),
-        duplicate=st.sampled_from((None, None, None, b"1", b"2")),
-        delay_ms=st.sampled_from((0, 0, 0, 500)),
-        in_tx=st.booleans(),
-    )
-    def send(
-        self,
-        priority: int,
-        durable: bool,
-        colour: str | None,
-        group: str | None,
-        closes: bool,
-        duplicate: bytes | None,
-        delay_ms: int,
-        in_tx: bool,
-    ) -> None:
-        if in_tx and (self.tx is None or duplicate in self.model.ids):
-            return
+    @rule(messages=st.lists(MESSAGES, min_size=1, max_size=4), in_tx=st.booleans())
+    def send(self, messages: list[Content], in_tx: bool) -> None:
+        for content in messages:
+            if self.tx is None or not in_tx:
+                self._send(content, None)
+            elif content.duplicate not in self.model.ids:
+                self._send(content, self.tx)
+
+    def _send(self, content: Content, tx: Transaction | None) -> None:
         self.sent += 1
-        closes = closes and group is not None
-        due_ms = self.now_ms() + delay_ms if delay_ms else 0
-        entry = Entry(str(self.sent), priority, durable, colour, group, closes, duplicate, due_ms)
+        due_ms = self.now_ms() + content.delay_ms if content.delay_ms else 0
+        entry = Entry(str(self.sent), content, due_ms)
         properties: dict[str, PropertyValue] = {
-            "colour": colour,
-            "_AMQ_GROUP_ID": group,
-            "_AMQ_GROUP_SEQUENCE": -1 if closes else None,
-            "_AMQ_DUPL_ID": duplicate,
+            "colour": content.colour,
+            "_AMQ_GROUP_ID": content.group,
+            "_AMQ_GROUP_SEQUENCE": -1 if content.closes else None,
+            "_AMQ_DUPL_ID": content.duplicate,
             "_AMQ_SCHED_DELIVERY": due_ms or None,
         }
         given = {name: value for name, value in properties.items() if value is not None}
-        made = message(entry.body, durable=durable, priority=priority, **given)
-        self.office.post.route(made, self.tx if in_tx else None)
-        if in_tx:
+        self.office.post.route(message(entry.body, durable=content.durable, priority=content.priority, **given), tx)
+        if tx is not None:
             self.model.sent_in_tx.append(entry)
-        elif duplicate not in self.model.ids:
+        elif content.duplicate not in self.model.ids:
             self._arrived(entry)
 
     def _arrived(self, entry: Entry) -> None:
         self.model.arrive(entry)
-        if entry.duplicate is not None:
-            self.model.ids.add(entry.duplicate)
+        if entry.content.duplicate is not None:
+            self.model.ids.add(entry.content.duplicate)
 
-    @precondition(lambda self: len(self.takers) < 3)
-    @rule(colour=st.sampled_from(COLOURS))
-    def open(self, colour: str | None) -> None:
-        taker = self.office.consume(room=0, filter=None if colour is None else Equals("colour", colour))
-        self.takers[taker] = colour
+    @rule(number=NUMBERS, times=st.integers(1, 3))
+    def pull(self, number: int, times: int) -> None:
+        for _ in range(times):
+            self._pull(self.takers[number], COLOURS[number])
 
-    @precondition(lambda self: self.takers)
-    @rule(number=st.integers(0, 2))
-    def pull(self, number: int) -> None:
-        taker = self.taker(number)
-        expected = self.model.next_for(taker, self.takers[taker], self.now_ms())
+    def _pull(self, taker: Taker, colour: str | None) -> None:
+        expected = self.model.next_for(taker, colour, self.now_ms())
         before = len(taker.taken)
         taker.room = len(taker.held) + 1
         self.queue.deliver(taker)
@@ -173,15 +175,16 @@ class AgainstAModel(RuleBasedStateMachine):
         expected.where = taker
         expected.count += 1
         assert taker.taken[before:] == [(expected.body.encode(), expected.count)]
-        if expected.group is not None:
-            self.model.owners[expected.group] = taker
-            if expected.closes:
-                del self.model.owners[expected.group]
+        group = expected.content.group
+        if group is not None:
+            self.model.owners[group] = taker
+            if expected.content.closes:
+                del self.model.owners[group]
 
     @precondition(lambda self: any(taker.held for taker in self.takers))
-    @rule(number=st.integers(0, 2), at=st.integers(0, 5), in_tx=st.booleans())
+    @rule(number=NUMBERS, at=st.integers(0, 5), in_tx=st.booleans())
     def acknowledge(self, number: int, at: int, in_tx: bool) -> None:
-        taker = self.taker(number)
+        taker = self.takers[number]
         if not taker.held or (in_tx and self.tx is None):
             return
         ref = taker.held.pop(at % len(taker.held))
@@ -193,18 +196,17 @@ class AgainstAModel(RuleBasedStateMachine):
             self.model.entries.remove(entry)
 
     @precondition(lambda self: any(taker.held for taker in self.takers))
-    @rule(number=st.integers(0, 2), counted=st.booleans())
+    @rule(number=NUMBERS, counted=st.booleans())
     def give_back(self, number: int, counted: bool) -> None:
-        taker = self.taker(number)
+        taker = self.takers[number]
         taker.give_back(count_delivery=counted)
         self.model.give_back(self.model.held(taker), counted)
 
-    @precondition(lambda self: self.takers)
-    @rule(number=st.integers(0, 2))
-    def close(self, number: int) -> None:
-        taker = self.taker(number)
+    @rule(number=NUMBERS)
+    def close_and_open(self, number: int) -> None:
+        taker = self.takers[number]
         taker.close()
-        del self.takers[taker]
+        self.takers[number] = self._open(COLOURS[number])
         self.model.give_back(self.model.held(taker), counted=False)
         self.model.owners = {group: owner for group, owner in self.model.owners.items() if owner is not taker}
 
@@ -244,8 +246,9 @@ class AgainstAModel(RuleBasedStateMachine):
         found = self.office.post.find("q")
         assert found is not None
         self.queue = found
-        self.takers, self.tx, self.model.sent_in_tx, self.model.owners = {}, None, [], {}
-        self.model.entries = [each for each in self.model.entries if each.durable]
+        self.takers = [self._open(colour) for colour in COLOURS]
+        self.tx, self.model.sent_in_tx, self.model.owners = None, [], {}
+        self.model.entries = [each for each in self.model.entries if each.content.durable]
         self.model.dead = list(self.model.dead_durable)
         for each in self.model.entries:
             each.where = WAITING
