@@ -145,7 +145,7 @@ class BrokerThread:
             if self._ended:
                 raise ClosedError("the broker has ended")
             self._calls.append(call)
-            self._waker.wake()  # under the lock: afterwards the thread may have done it, ended and closed this
+            self._waker.wake()  # with the lock held: afterwards the thread may have ended, with its descriptors
         return call.result()  # type: ignore[return-value]
 
     def connect(self, name: str) -> TransportEnd:

@@ -1,6 +1,6 @@
 """A broker in this process: for `vm://` in memory, and on a socket when it has a port.
 
-Law of this file: a name belongs to one broker at a time. A broker that was started by its user lives until it is
+Law of this file: a name belongs to one running broker. A broker that was started by its user lives until it is
 stopped; one that a `vm://` URL made lives as long as its connections. After `stop` nothing of it is left: no thread, no
 descriptor, no port.
 """
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, Self
 from activeclient.broker.acceptor import BrokerThread
 from activeclient.broker.configuration import BrokerConfiguration, User
 from activeclient.broker.faults import Faults
+from activeclient.broker.filters import compile_filter
 from activeclient.broker.limits import Limits
 from activeclient.broker.postoffice import PostOffice
 from activeclient.broker.server import BrokerServer
@@ -30,7 +31,6 @@ from activeclient.errors import ConfigError, ConnectFailed, IllegalStateError, S
 
 if TYPE_CHECKING:
     from activeclient.drivers.memory import TransportEnd
-    from activeclient.selector import Filter
 
 _log = logging.getLogger("activeclient.broker")
 _brokers: Final[weakref.WeakValueDictionary[str, EmbeddedBroker]] = weakref.WeakValueDictionary()
@@ -107,11 +107,17 @@ class EmbeddedBroker:
         self._bound: int | None = None
         self._thread: BrokerThread | None = None
         self._own_lock = threading.RLock()
+        self._started = False
         with _lock:
             self.name = name if name is not None else _free_name()
-            if self.name in _brokers:
-                raise ConfigError("name", self.name, "a broker of this name exists already")
-            _brokers[self.name] = self
+            self._claim()
+
+    def _claim(self) -> None:
+        """The name is ours; a stopped broker that had it must take another's place to have it again."""
+        other = _brokers.get(self.name)
+        if other is not None and other is not self and other._started:
+            raise ConfigError("name", self.name, "a broker of this name is running")
+        _brokers[self.name] = self
 
     # --- its life ----------------------------------------------------------------------------------------------------
 
@@ -126,22 +132,27 @@ class EmbeddedBroker:
             if self._thread is not None and self._thread.running:
                 return self
             with contextlib.suppress(StoreError):  # of one whose disk failed, told already
-                self.stop(abrupt=True)
-            if self._folder is not None:
-                from activeclient.broker.sqlite_store import SqliteStore  # SQLite is loaded by the first who needs it
-
-                self._store = SqliteStore(self._folder)
+                self._halt(abrupt=True)
+            with _lock:
+                self._claim()
+                self._started = True
             try:
+                if self._folder is not None:
+                    from activeclient.broker.sqlite_store import SqliteStore  # loaded by the first who needs it
+
+                    self._store = SqliteStore(self._folder)
                 self._start()
             except BaseException:
+                self._started = False
                 self._close_store()
                 raise
             return self
 
     def _start(self) -> None:
-        _compile = _compile_filter
-        post = PostOffice(self.configuration, self._store, self.clock, _compile)
-        server = BrokerServer(post, self.node_id, _compile, limits=self._limits, faults=self.faults, report=_report)
+        post = PostOffice(self.configuration, self._store, self.clock, compile_filter)
+        server = BrokerServer(
+            post, self.node_id, compile_filter, limits=self._limits, faults=self.faults, report=_report
+        )
         thread = BrokerThread(server, f"activeclient-broker-{self.name}", self._idle)
         thread.start()
         if self._port is not None:
@@ -165,10 +176,14 @@ class EmbeddedBroker:
             StoreError: The disk failed; it is stopped all the same.
         """
         with self._own_lock:
-            thread, self._thread = self._thread, None
-            if thread is not None:
-                thread.stop(abrupt=abrupt)
-            self._close_store()
+            self._halt(abrupt)
+            self._started = False
+
+    def _halt(self, abrupt: bool) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.stop(abrupt=abrupt)
+        self._close_store()
 
     def restart(self, *, abrupt: bool = False, forget: bool = False) -> None:
         """Stop, and start again under the same URL, with what the store kept.
@@ -178,7 +193,7 @@ class EmbeddedBroker:
             forget: With an empty store in memory: everything is gone. Not what a folder holds.
         """
         with self._own_lock:
-            self.stop(abrupt=abrupt)
+            self._halt(abrupt)
             if forget:
                 self._store = MemoryStore()
             self.start()
@@ -296,12 +311,6 @@ def open_vm(name: str) -> TransportEnd:
 def _free_name() -> str:
     # 0 is what URLs without a broker of one's own use.
     return next(name for name in map(str, itertools.count(1)) if name not in _brokers)
-
-
-def _compile_filter(text: str) -> Filter:
-    from activeclient.selector import compile_filter  # the grammar is loaded by the first who needs it
-
-    return compile_filter(text)
 
 
 def _report(text: str, error: BaseException | None) -> None:
