@@ -7,12 +7,14 @@ Artemis. Source: ActiveMQServerControlImpl.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from activeclient.wire.versions import NEWEST
 
 if TYPE_CHECKING:
     from activeclient.broker.connection import ServerConnection
+    from activeclient.broker.control import Json
     from activeclient.broker.server import BrokerServer
 
 
@@ -25,7 +27,7 @@ class ServerControl:
     def offer(self) -> None:
         """Make the operations known."""
         offer = self._server.post.management.offer
-        for name, call in {
+        operations: dict[str, Callable[..., Json]] = {
             "listConnectionIDs": self.connection_ids,
             "listSessions": self.session_names,
             "closeConnectionWithID": self.close_connection,
@@ -36,7 +38,8 @@ class ServerControl:
             "ConnectionCount": self.connection_count,
             "NodeID": self.node_id,
             "getNodeID": self.node_id,
-        }.items():
+        }
+        for name, call in operations.items():
             offer(name, call)
 
     def node_id(self) -> str:
@@ -47,16 +50,16 @@ class ServerControl:
         """Connections that stand."""
         return sum(not each.gone for each in self._server.connections)
 
-    def connection_ids(self) -> list[str]:
+    def connection_ids(self) -> list[Json]:
         """Their names, the oldest first."""
         return [str(each.serial) for each in self._sorted()]
 
-    def session_names(self, connection_id: str) -> list[str]:
+    def session_names(self, connection_id: str) -> list[Json]:
         """The sessions of a connection."""
         found = self._find(connection_id)
         return [] if found is None else [session.name for session in found.sessions.values()]
 
-    def remote_addresses(self) -> list[str]:
+    def remote_addresses(self) -> list[Json]:
         """Where the clients are."""
         return [each.name for each in self._sorted()]
 

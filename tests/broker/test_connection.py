@@ -58,7 +58,9 @@ def test_the_topology_has_the_form_of_the_client_and_ends_with_this_node(
     peer = Peer(world)
     peer.send(p.SubscribeTopologyV2(False, version), 0)
     answer = peer.take(form)
-    assert answer.last and not answer.exit and answer.primary is None
+    assert answer.last
+    assert not answer.exit
+    assert answer.primary is None
 
 
 def test_a_client_that_names_no_version_gets_the_oldest_form(world: World) -> None:
@@ -140,7 +142,9 @@ def test_a_wrong_password_is_refused_and_never_shown() -> None:
     for user, password in [("alice", "wrong"), ("bob", "secret"), (None, None)]:
         packet = create_session("session", 10, username=user, password=password)
         answer = peer.ask(packet, p.ExceptionResponse, 1)
-        assert answer.code == 105 and "secret" not in str(answer) and "wrong" not in str(answer)
+        assert answer.code == 105
+        assert "secret" not in str(answer)
+        assert "wrong" not in str(answer)
     peer.session(username="alice", password="secret")
     assert "secret" not in repr(world.server.sessions)
 
@@ -160,7 +164,8 @@ def test_a_silent_connection_is_closed_after_its_time_to_live(world: World) -> N
     world.advance(0.4)
     assert not peer.connection.aborted
     world.advance(0.5)
-    assert peer.connection.aborted and not world.server.connections
+    assert peer.connection.aborted
+    assert not world.server.connections
 
 
 def test_any_byte_keeps_a_connection_alive(world: World) -> None:
@@ -251,7 +256,8 @@ def test_bytes_that_make_no_sense_end_their_connection_and_no_other(world: World
 def test_a_frame_for_a_channel_that_is_not_here_is_dropped(world: World) -> None:
     peer = world.connect()
     peer.send(p.SessionStart(), 55)
-    assert not peer.connection.aborted and peer.take_all() == []
+    assert not peer.connection.aborted
+    assert peer.take_all() == []
 
 
 def test_a_server_packet_from_a_client_ends_the_connection_and_leaves_the_session_to_be_fetched(world: World) -> None:

@@ -118,7 +118,8 @@ def test_a_filter_that_cannot_be_read_is_refused(peer: Peer) -> None:
 
 def test_a_consumer_of_no_queue_is_refused(peer: Peer) -> None:
     answer = peer.ask(p.CreateConsumer(0, "nothing"), p.ExceptionResponse)
-    assert answer.code == 100 and "nothing" in (answer.message or "")
+    assert answer.code == 100
+    assert "nothing" in (answer.message or "")
 
 
 def test_a_consumer_beyond_the_limit_of_the_queue_is_refused(peer: Peer) -> None:

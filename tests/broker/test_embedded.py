@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -69,7 +70,8 @@ def test_large_messages_go_both_ways(session: ClientSession) -> None:
     with session.create_producer("q") as producer, session.create_consumer("q") as consumer:
         producer.send(session.create_message(body=body))
         message = consumer.receive(PATIENCE)
-        assert message is not None and message.body == body
+        assert message is not None
+        assert message.body == body
         message.acknowledge()
 
 
@@ -101,11 +103,13 @@ def test_errors_are_those_of_a_real_broker(session: ClientSession) -> None:
 
 
 def test_users_are_asked_for_their_passwords() -> None:
-    with EmbeddedBroker(users={"alice": "secret"}) as broker:
-        with ServerLocator(broker.url).create_session_factory() as factory:
-            with pytest.raises(JMSSecurityError):
-                factory.create_session("alice", "wrong")
-            factory.create_session("alice", "secret")
+    with (
+        EmbeddedBroker(users={"alice": "secret"}) as broker,
+        ServerLocator(broker.url).create_session_factory() as factory,
+    ):
+        with pytest.raises(JMSSecurityError):
+            factory.create_session("alice", "wrong")
+        factory.create_session("alice", "secret")
 
 
 # --- outages ----------------------------------------------------------------------------------------------------------
@@ -254,12 +258,11 @@ def test_a_port_that_is_taken_is_told_and_leaves_nothing_running() -> None:
 
 
 def test_a_stop_tells_the_clients() -> None:
-    with EmbeddedBroker() as broker:
-        with ServerLocator(broker.url).create_session_factory() as factory:
-            session = factory.create_session()
-            broker.stop()
-            with pytest.raises(ConnectionLost):
-                session.query_queue("q")
+    with EmbeddedBroker() as broker, ServerLocator(broker.url).create_session_factory() as factory:
+        session = factory.create_session()
+        broker.stop()
+        with pytest.raises(ConnectionLost):
+            session.query_queue("q")
 
 
 def test_a_broker_that_does_not_run_says_so() -> None:
@@ -291,10 +294,8 @@ def test_a_flood_of_connections_and_garbage_does_no_harm(session: ClientSession,
     assert receive(session, 20) == list(range(20))
     for sock in flood:
         sock.settimeout(PATIENCE)
-        try:
+        with contextlib.suppress(ConnectionResetError):
             assert sock.recv(100) == b""
-        except ConnectionResetError:
-            pass
         sock.close()
 
 

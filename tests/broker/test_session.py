@@ -74,7 +74,8 @@ def test_what_does_not_fill_the_window_is_confirmed_after_two_seconds() -> None:
 def test_a_confirmation_comes_before_the_answer_of_its_command(peer: Peer) -> None:
     peer.send(p.SessionStop())
     first, second = peer.take_all()
-    assert isinstance(first, p.PacketsConfirmed) and first.command_id == 1
+    assert isinstance(first, p.PacketsConfirmed)
+    assert first.command_id == 1
     assert isinstance(second, p.NullResponse)
 
 
@@ -128,7 +129,8 @@ def test_the_close_confirms_everything_and_ends_the_channel() -> None:
     peer.send(p.SessionStart())
     peer.send(p.SessionClose())
     first, second = peer.take_all()
-    assert isinstance(first, p.PacketsConfirmed) and first.command_id == 1
+    assert isinstance(first, p.PacketsConfirmed)
+    assert first.command_id == 1
     assert isinstance(second, p.NullResponse)
     peer.send(p.SessionStop())
     assert peer.take_all() == []
@@ -365,7 +367,8 @@ def test_a_unique_pair_is_refused_while_another_session_has_it(peer: Peer) -> No
     peer.session("other", 11)
     peer.ask(p.UniqueAddMetadata("client", "a", True), p.NullResponse)
     answer = peer.ask(p.UniqueAddMetadata("client", "a", False), p.ExceptionResponse, 11)
-    assert answer.code == 114 and "client=a" in (answer.message or "")
+    assert answer.code == 114
+    assert "client=a" in (answer.message or "")
     peer.ask(p.UniqueAddMetadata("client", "a", True), p.NullResponse)
     peer.ask(p.SessionClose(), p.NullResponse)
     peer.ask(p.UniqueAddMetadata("client", "a", True), p.NullResponse, 11)
