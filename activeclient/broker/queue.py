@@ -185,7 +185,7 @@ class Queue(Delivery):
         values = self._last_values
         assert values is not None
         ref.last_value = None
-        given = ref.message.properties.get(self.configuration.last_value_key or LAST_VALUE)
+        given = ref.message.property(self.configuration.last_value_key or LAST_VALUE)
         if given is None:
             return False
         key = ref.last_value = str(given)
