@@ -825,7 +825,8 @@ class Requester(Actor):
             elif result.exists != (self.check == "exists"):
                 self.problem(f"{self.asked} exists: {result.exists}")
         elif self.check == "refused" and not self.world.ended:
-            if error is None or error.code != 101:
+            # Repeated after a loss, the refusal may be of the first try's own queue: nobody can tell, so it is success.
+            if not request.recreated and (error is None or error.code != 101):
                 self.problem(f"a queue was made twice: {error!r}")
         elif self.world.ended:
             return
