@@ -51,7 +51,16 @@ def _tcp(common: Settings) -> Opener:
     return open_tcp
 
 
-SCHEMES: dict[str, Callable[[Settings], Opener]] = {"tcp": _tcp}
+def _vm(_: Settings) -> Opener:
+    def open_in_memory(endpoint: Endpoint, timeout: float, cancel: CancelToken) -> Transport:
+        from activeclient.broker.embedded import open_vm  # nobody else pays for the broker
+
+        return open_vm(endpoint.host)
+
+    return open_in_memory
+
+
+SCHEMES: dict[str, Callable[[Settings], Opener]] = {"tcp": _tcp, "vm": _vm}
 
 
 def opener(scheme: str, settings: Settings) -> Opener:

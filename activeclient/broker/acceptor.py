@@ -1,0 +1,428 @@
+"""The broker's one thread: it carries bytes between transports and the server, and lives by the clock.
+
+Law of this file: the server is touched by this thread only; whoever else wants something of it asks with `call`.
+Nothing blocks but the poll. What one turn produced is written with one write for each connection. A transport that
+takes nothing is not read from, so its client cannot make the broker grow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from activeclient.drivers.transport import SocketTransport
+from activeclient.drivers.wake import Waker
+from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed
+
+if TYPE_CHECKING:
+    import ssl
+
+    from activeclient.broker.connection import ServerConnection
+    from activeclient.broker.server import BrokerServer
+    from activeclient.drivers.memory import TransportEnd
+    from activeclient.drivers.ports import Transport
+
+_log = logging.getLogger("activeclient.broker")
+_IN: Final = selectors.EVENT_READ
+_OUT: Final = selectors.EVENT_WRITE
+BUFFER_SIZE: Final = 256 * 1024
+ACCEPTS: Final = 64
+"""Connections taken in one turn: a flood of them does not keep the others waiting."""
+BACKLOG: Final = 128
+GOODBYE_SECONDS: Final = 1.0
+"""How long a client has to take the last bytes of a connection that is being closed."""
+MOST_SECONDS: Final = 3600.0
+LEAST_RETRY: Final = 0.002
+MOST_RETRY: Final = 0.1
+"""How often a full pipe in memory is looked at: it has no way to say that there is room without being read."""
+
+T = TypeVar("T")
+
+
+class _Link:
+    """A transport and its connection."""
+
+    __slots__ = ("close_at", "connection", "mask", "retry", "retry_at", "transport")
+
+    def __init__(self, connection: ServerConnection, transport: Transport) -> None:
+        self.connection = connection
+        self.transport = transport
+        self.mask = 0
+        self.close_at: float | None = None
+        self.retry_at: float | None = None
+        self.retry = LEAST_RETRY
+
+
+class _Call:
+    """Something to be done by the thread, for somebody who waits."""
+
+    __slots__ = ("_done", "_error", "_result", "_work")
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._work = work
+        self._done = threading.Event()
+        self._result: object = None
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        """Do it."""
+        try:
+            self._result = self._work()
+        except BaseException as error:
+            self._error = error
+        self._done.set()
+
+    def refuse(self) -> None:
+        """It will not be done."""
+        self._error = ClosedError("the broker has ended")
+        self._done.set()
+
+    def result(self) -> object:
+        """Wait until it is done."""
+        self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+class BrokerThread:
+    """Runs a server until `stop`.
+
+    Args:
+        on_idle: Called, by the thread, when the last connection has ended.
+    """
+
+    def __init__(self, server: BrokerServer, name: str, on_idle: Callable[[], None] | None = None) -> None:
+        self.server = server
+        self._on_idle = on_idle
+        self._selector = selectors.DefaultSelector()
+        self._waker = Waker()
+        self._selector.register(self._waker.fileno(), _IN)
+        self._lock = threading.Lock()
+        self._calls: deque[_Call] = deque()
+        self._arrivals: deque[tuple[Transport, str]] = deque()
+        self._links: dict[int, _Link] = {}
+        """By descriptor."""
+        self._by_connection: dict[ServerConnection, _Link] = {}
+        self._waiting: set[_Link] = set()
+        """Links with a time at which they are looked at."""
+        self._listeners: dict[int, tuple[socket.socket, ssl.SSLContext | None]] = {}
+        self._buffer = memoryview(bytearray(BUFFER_SIZE))
+        self._ended = False
+        self._stopping: float | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    # --- from any thread ---------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Does it take connections?"""
+        return not self._ended and self._stopping is None
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Let the broker's thread do something, and wait for what comes of it.
+
+        Raises:
+            ClosedError: The broker has ended.
+        """
+        if threading.current_thread() is self._thread:
+            return work()
+        call = _Call(work)
+        with self._lock:
+            if self._ended:
+                raise ClosedError("the broker has ended")
+            self._calls.append(call)
+        self._waker.wake()
+        return call.result()  # type: ignore[return-value]
+
+    def connect(self, name: str) -> TransportEnd:
+        """A connection in memory: the client's end of it.
+
+        Raises:
+            ConnectFailed: The broker has ended.
+        """
+        from activeclient.drivers.memory import pipe
+
+        ours, theirs = pipe()
+        with self._lock:
+            if self._ended or self._stopping is not None:
+                ours.close()
+                theirs.close()
+                raise ConnectFailed(f"{name}: the broker is stopped")
+            self._arrivals.append((ours, name))
+        self._waker.wake()
+        return theirs
+
+    def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Take connections on a socket too; gives the port.
+
+        Raises:
+            OSError: It cannot be had.
+        """
+        listener = socket.create_server((host, port), backlog=BACKLOG)
+        listener.setblocking(False)
+        found: int = listener.getsockname()[1]
+
+        def add() -> None:
+            self._listeners[listener.fileno()] = (listener, tls)
+            self._selector.register(listener, _IN)
+
+        try:
+            self.call(add)
+        except BaseException:
+            listener.close()
+            raise
+        return found
+
+    def stop(self, *, abrupt: bool = False) -> None:
+        """End: clients are told and have a moment to hear it, unless `abrupt`. Waits until it is done."""
+
+        def begin() -> None:
+            self._close_listeners()
+            if abrupt:
+                self.server.close()
+            else:
+                self.server.stop()
+            if self._stopping is None:
+                self._stopping = time.monotonic()
+
+        with contextlib.suppress(ClosedError):
+            self.call(begin)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    # --- the thread --------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while self._stopping is None or self._links or self._arrivals:
+                self._turn()
+        except BaseException as error:
+            _log.critical("the broker's thread ended: %s", type(error).__name__, exc_info=error)
+        finally:
+            self._end()
+
+    def _turn(self) -> None:
+        """Sleep until there is something to do, and do it."""
+        for key, mask in self._selector.select(self._patience()):
+            descriptor = key.fd
+            link = self._links.get(descriptor)
+            if link is not None:
+                if mask & _OUT:
+                    self._resume(link)
+                if mask & _IN and link.connection.wants_read:
+                    self._read(link)
+                self._watch(link)
+            elif descriptor in self._listeners:
+                self._accept(*self._listeners[descriptor])
+            elif descriptor == self._waker.fileno():
+                self._waker.drain()
+        self._arrive()
+        while self._calls:
+            self._calls.popleft().run()
+        self._flush()
+        now = time.monotonic()
+        due = self.server.next_timeout()
+        if due is not None and due <= now:
+            self.server.handle_timeout(now)
+            self._flush()
+        if self._waiting:
+            self._look_at_waiting(now)
+
+    def _patience(self) -> float:
+        found = [MOST_SECONDS]
+        now = time.monotonic()
+        due = self.server.next_timeout()
+        if due is not None:
+            found.append(due - now)
+        for link in self._waiting:
+            for at in (link.close_at, link.retry_at):
+                if at is not None:
+                    found.append(at - now)
+        return max(0.0, min(found))
+
+    def _read(self, link: _Link) -> None:
+        transport = link.transport
+        connection = link.connection
+        try:
+            while True:
+                data = transport.recv(self._buffer)
+                if not data:
+                    break
+                connection.receive_data(data, time.monotonic())
+                if connection.congested:
+                    connection.written(transport.stuck)
+                if not transport.pending or not connection.wants_read:
+                    break
+        except ActiveClientError:
+            self._lose(link)
+            return
+        if data == b"":
+            self._lose(link)
+
+    def _resume(self, link: _Link) -> None:
+        """There may be room to write."""
+        try:
+            link.transport.on_writable()
+        except ActiveClientError:
+            self._lose(link)
+            return
+        link.connection.written(link.transport.stuck)
+        if link.connection.closing:
+            link.connection.touch()
+
+    def _flush(self) -> None:
+        """Write what waits, until nothing does."""
+        server = self.server
+        while server.dirty:
+            dirty, server.dirty = server.dirty, []
+            now = time.monotonic()
+            for connection in dirty:
+                link = self._by_connection.get(connection)
+                if link is None:
+                    connection.dirty = False
+                    continue
+                self._write(link, now)
+
+    def _write(self, link: _Link, now: float) -> None:
+        connection = link.connection
+        transport = link.transport
+        chunks = connection.data_to_send(now)
+        if connection.aborted:
+            self._lose(link)
+            return
+        try:
+            if chunks:
+                transport.send(chunks)
+        except ActiveClientError:
+            self._lose(link)
+            return
+        connection.written(transport.stuck)
+        if connection.closing and not connection.pending_bytes:
+            if not transport.stuck:
+                self._lose(link)
+                return
+            if link.close_at is None:
+                link.close_at = now + GOODBYE_SECONDS
+                self._waiting.add(link)
+        self._watch(link)
+
+    def _watch(self, link: _Link) -> None:
+        """Poll for what the link is ready for."""
+        connection = link.connection
+        if link.connection not in self._by_connection:
+            return
+        transport = link.transport
+        mask = (_IN if connection.wants_read else 0) | (_OUT if transport.wants_write and not connection.frozen else 0)
+        if mask != link.mask:
+            descriptor = transport.fileno()
+            if not link.mask:
+                self._selector.register(descriptor, mask)
+            elif not mask:
+                self._selector.unregister(descriptor)
+            else:
+                self._selector.modify(descriptor, mask)
+            link.mask = mask
+        idle = not mask and not transport.wants_write and not connection.frozen
+        if transport.stuck and idle and link.retry_at is None:
+            link.retry_at = time.monotonic() + link.retry
+            self._waiting.add(link)
+
+    def _look_at_waiting(self, now: float) -> None:
+        for link in list(self._waiting):
+            if link.close_at is not None and link.close_at <= now:
+                self._lose(link)
+            elif link.retry_at is not None and link.retry_at <= now:
+                link.retry_at = None
+                before = link.transport.stuck
+                self._resume(link)
+                link.retry = LEAST_RETRY if link.transport.stuck < before else min(link.retry * 2, MOST_RETRY)
+                self._watch(link)
+            if link.close_at is None and link.retry_at is None:
+                self._waiting.discard(link)
+        self._flush()
+
+    # --- links come and go -------------------------------------------------------------------------------------------
+
+    def _arrive(self) -> None:
+        while self._arrivals:
+            self._add(*self._arrivals.popleft())
+
+    def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+        for _ in range(ACCEPTS):
+            try:
+                sock, address = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                _log.warning("a connection could not be accepted: %s", error.strerror)
+                return
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            name = f"{address[0]}:{address[1]}"
+            if tls is None:
+                self._add(SocketTransport(sock, name), name)
+
+    def _add(self, transport: Transport, name: str) -> None:
+        connection = self.server.connection_made(name, time.monotonic())
+        if connection is None:
+            _log.warning("%s: refused, there are too many connections", name)
+            transport.close()
+            return
+        link = _Link(connection, transport)
+        self._links[transport.fileno()] = link
+        self._by_connection[connection] = link
+        self._watch(link)
+
+    def _lose(self, link: _Link) -> None:
+        """A transport ended, or is to end."""
+        if self._by_connection.pop(link.connection, None) is None:
+            return
+        descriptor = link.transport.fileno()
+        if link.mask:
+            self._selector.unregister(descriptor)
+            link.mask = 0
+        del self._links[descriptor]
+        self._waiting.discard(link)
+        link.transport.close()
+        link.connection.connection_lost()
+        if not self._links and self._on_idle is not None and self._stopping is None:
+            self._on_idle()
+
+    def _close_listeners(self) -> None:
+        for listener, _ in self._listeners.values():
+            self._selector.unregister(listener)
+            listener.close()
+        self._listeners.clear()
+
+    def end_soon(self) -> None:
+        """Called by the thread itself: stop when this turn is over."""
+        self.server.stop()
+        self._close_listeners()
+        self._stopping = time.monotonic()
+
+    def _end(self) -> None:
+        self._close_listeners()
+        for link in list(self._by_connection.values()):
+            self._lose(link)
+        with self._lock:
+            self._ended = True
+            calls, self._calls = self._calls, deque()
+            arrivals, self._arrivals = self._arrivals, deque()
+        for transport, _ in arrivals:
+            transport.close()
+        for call in calls:
+            call.refuse()
+        self._selector.close()
+        self._waker.close()

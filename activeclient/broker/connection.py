@@ -1,0 +1,321 @@
+"""One client's connection: its greeting, its pings, the making and moving of sessions, and frames to their channels.
+
+Law of this file: bytes in, bytes out; nothing is kept for a length before it is judged. What a client does wrong ends
+its own connection and nothing else. While a session moves here, what the connection brings waits, so that answers keep
+their order. Source: CoreProtocolManager, ActiveMQPacketHandler, RemotingConnectionImpl.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from activeclient.broker.limits import STRANGER_FRAME
+from activeclient.broker.replies import error_packet, topology
+from activeclient.errors import ActiveClientError, IllegalStateError, RemoteProtocolError
+from activeclient.wire import packets as p
+from activeclient.wire.frames import CHANNEL_PING, CHANNEL_SESSION, FRAME, FrameSplitter
+from activeclient.wire.packet import Packet, decode, encode
+from activeclient.wire.versions import CONSUMER_KILL, NEWEST, V1_0, V2_18
+
+if TYPE_CHECKING:
+    from activeclient.broker.server import BrokerServer
+    from activeclient.broker.session import ServerSession
+
+_frame_head = FRAME.unpack_from
+_SHUT_DOWN: Final = 4
+"""Reason of a disconnect: the server goes."""
+
+
+class ServerConnection:
+    """The server's side of one connection; made by `BrokerServer.connection_made`.
+
+    After each call the driver takes `data_to_send`; when `closing` is set it closes the transport once everything is
+    written, when `aborted` is set at once. It reads no more while `wants_read` is false, and says with `written` how
+    much of what it took the peer has not taken.
+    """
+
+    __slots__ = (
+        "_held",
+        "_holding",
+        "_out",
+        "_passed",
+        "_splitter",
+        "_stuck",
+        "aborted",
+        "closing",
+        "congested",
+        "created",
+        "dirty",
+        "frozen",
+        "gone",
+        "greeted",
+        "last_data",
+        "name",
+        "pending_bytes",
+        "serial",
+        "server",
+        "sessions",
+        "ttl",
+        "version",
+    )
+
+    def __init__(self, server: BrokerServer, serial: int, name: str, now: float) -> None:
+        self.server = server
+        self.serial = serial
+        self.name = name
+        self.version = 0
+        """Protocol version of channels 0 and 1; 0 until the client says."""
+        self.ttl: float | None = server.default_ttl
+        """Seconds of silence after which it is given up; None: never."""
+        self.created = self.last_data = now
+        self.greeted = False
+        """Did a whole frame come?"""
+        self.sessions: dict[int, ServerSession] = {}
+        """By channel id."""
+        self.closing = False
+        self.aborted = False
+        self.gone = False
+        """The transport is no more. Sessions that can be reattached wait for the TTL."""
+        self.frozen = False
+        """A fault: nothing is read, nothing written."""
+        self.congested = False
+        self.dirty = False
+        self.pending_bytes = 0
+        self._stuck = 0
+        self._out: list[bytes] = []
+        self._passed: list[bytes] = []
+        self._splitter = FrameSplitter(min(STRANGER_FRAME, server.limits.max_frame_size), magic=True)
+        self._holding = 0
+        self._held: deque[bytes] = deque()
+
+    # --- for the driver ----------------------------------------------------------------------------------------------
+
+    @property
+    def wants_read(self) -> bool:
+        """May more be read from the client?"""
+        return not (self.congested or self.frozen or self._holding or self.closing or self.aborted or self.gone)
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Bytes came (hot path). Never raises for what the client did."""
+        if self.aborted or self.closing or self.gone:
+            return
+        self.last_data = now
+        faults = self.server.faults
+        cut = False
+        try:
+            if not faults.watching:
+                frames = self._splitter.feed(data)
+            else:
+                data, cut = faults.incoming_bytes(self, data)
+                frames, packet_cut = faults.incoming(self, self._splitter.feed(data), now)
+                cut = cut or packet_cut
+            if frames:
+                self.receive_frames(frames)
+        except RemoteProtocolError as error:
+            self.refuse(error)
+        if cut:
+            self.abort()
+
+    def receive_frames(self, frames: list[bytes]) -> None:
+        """Whole frames, in order (hot path).
+
+        Raises:
+            RemoteProtocolError: One of them makes no sense; the connection is to be closed.
+        """
+        self.greeted = True
+        sessions = self.sessions
+        touched: ServerSession | None = None
+        for frame in frames:
+            if self._holding:
+                self._held.append(frame)
+                continue
+            channel = _frame_head(frame)[2]
+            session = sessions.get(channel)
+            if session is not None:
+                if session is not touched:
+                    if touched is not None:
+                        touched.flush_confirmation()
+                    touched = session
+                session.receive(frame)
+            elif channel == CHANNEL_SESSION:
+                self._session_frame(decode(frame, self.version or NEWEST))
+            elif channel == CHANNEL_PING:
+                self._control_frame(frame)
+            # A frame for a channel that is not here is dropped: it belongs to a session that has ended or moved.
+            if self.aborted or self.gone:
+                return
+        if touched is not None:
+            touched.flush_confirmation()
+
+    def data_to_send(self, now: float) -> list[bytes]:
+        """Take what is to be written."""
+        self.dirty = False
+        if self.frozen:
+            return []
+        out, self._out = self._out, []
+        self.pending_bytes = 0
+        faults = self.server.faults
+        if faults.watching and not self.closing:
+            out, cut = faults.outgoing(self, out, now)
+            if cut:
+                self.closing = True
+        if self._passed:
+            passed, self._passed = self._passed, []
+            return passed + out
+        return out
+
+    def write_as_is(self, frames: list[bytes]) -> None:
+        """Send what was held up by a fault, which has passed it now."""
+        self._passed += frames
+        self.touch()
+
+    def written(self, stuck: int) -> None:
+        """The transport has so many bytes that the client has not taken; below the mark deliveries go on."""
+        self._stuck = stuck
+        if self.congested and not self.frozen and stuck + self.pending_bytes < self.server.limits.outgoing_high // 2:
+            self.congested = False
+            for session in list(self.sessions.values()):
+                session.update_flow()
+
+    def connection_lost(self) -> None:
+        """The transport ended. Sessions that count stay until the TTL, or until they are fetched."""
+        if not self.gone:
+            self.gone = True
+            self._out.clear()
+            self._held.clear()
+            self.pending_bytes = 0
+            self.server.connection_lost(self)
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def write(self, frame: bytes) -> None:
+        """Send a frame (hot path)."""
+        if self.gone or self.aborted or self.closing:
+            return
+        self._out.append(frame)
+        self.pending_bytes += len(frame)
+        if not self.dirty:
+            self.dirty = True
+            self.server.dirty.append(self)
+        if self.pending_bytes + self._stuck >= self.server.limits.outgoing_high and not self.congested:
+            self.congested = True
+            for session in self.sessions.values():
+                session.flowing = False
+
+    def send(self, packet: Packet, channel: int = CHANNEL_SESSION) -> None:
+        """Send a packet that belongs to no session."""
+        self.write(encode(packet, channel, self.version or NEWEST))
+
+    def touch(self) -> None:
+        """The driver shall look at it."""
+        if not self.dirty:
+            self.dirty = True
+            self.server.dirty.append(self)
+
+    def refuse(self, error: ActiveClientError) -> None:
+        """What came makes no sense: the connection ends, as a cut."""
+        self.server.report(f"{self.name}: closed: {error}")
+        self.abort()
+
+    def abort(self) -> None:
+        """Close the transport at once."""
+        self.aborted = True
+        self._out.clear()
+        self._held.clear()
+        self.pending_bytes = 0
+        self.touch()
+
+    def disconnect(self) -> None:
+        """Tell the client that the server goes, and close when that is written."""
+        version = self.version or NEWEST
+        node_id = self.server.node_id
+        packet: Packet
+        if version < V1_0:
+            packet = p.Disconnect(node_id)
+        elif version < V2_18:
+            packet = p.DisconnectV2(node_id)
+        else:
+            packet = p.DisconnectV3(node_id, _SHUT_DOWN)
+        self.frozen = False
+        self.send(packet, CHANNEL_PING)
+        self.closing = True
+
+    def kill_consumer(self) -> None:
+        """Tell the client that its consumer was too slow, and close."""
+        if (self.version or NEWEST) >= CONSUMER_KILL:
+            self.send(p.DisconnectConsumerKill(self.server.node_id))
+        self.closing = True
+
+    # --- channel 0 ---------------------------------------------------------------------------------------------------
+
+    def _control_frame(self, frame: bytes) -> None:
+        packet = decode(frame, self.version or NEWEST)
+        match packet:
+            case p.Ping(connection_ttl=ttl):
+                self.ttl = ttl / 1000 if ttl > 0 else None
+                self.server.ttl_changed(self)
+                self.write(frame)
+            case p.SubscribeTopologyV2(client_version=version):
+                if version < 0:
+                    raise RemoteProtocolError(f"protocol version {version}", kind=packet.KIND)
+                self.version = min(version, NEWEST)
+                self.send(topology(self.version, self.server.node_id), CHANNEL_PING)
+            case p.SubscribeTopology():
+                self.send(topology(0, self.server.node_id), CHANNEL_PING)
+            case _:
+                raise RemoteProtocolError(f"{type(packet).__name__} on channel 0", kind=packet.KIND)
+
+    # --- channel 1 ---------------------------------------------------------------------------------------------------
+
+    def _session_frame(self, packet: Packet) -> None:
+        match packet:
+            case p.CreateSession() | p.CreateSessionV2():
+                self._create_session(packet)
+            case p.ReattachSession(name=name, last_confirmed_command_id=last):
+                self.server.reattach(self, name, last)
+            case p.CheckForFailover(node_id=node_id):
+                self.send(p.CheckForFailoverReply(node_id is None or node_id == self.server.node_id))
+            case _:
+                raise RemoteProtocolError(f"{type(packet).__name__} on channel 1", kind=packet.KIND)
+
+    def _create_session(self, packet: p.CreateSession | p.CreateSessionV2) -> None:
+        try:
+            if packet.session_channel_id <= CHANNEL_SESSION:
+                raise IllegalStateError(f"channel {packet.session_channel_id} is not for sessions", code=104)
+            if not self.version:
+                self.version = max(0, min(packet.version, NEWEST))
+            self.server.create_session(self, packet)
+        except RemoteProtocolError:
+            raise
+        except ActiveClientError as error:
+            self.send(error_packet(error))
+            return
+        self._splitter.limit = self.server.limits.max_frame_size
+        self.send(p.CreateSessionResponse(NEWEST))
+
+    # --- moving ------------------------------------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """What comes waits until `release`: a session is on its way to here."""
+        self._holding += 1
+
+    def release(self) -> None:
+        """Go on with what waited."""
+        self._holding -= 1
+        self.touch()
+        if self._holding or not self._held or self.gone:
+            return
+        frames = list(self._held)
+        self._held.clear()
+        try:
+            self.receive_frames(frames)
+        except RemoteProtocolError as error:
+            self.refuse(error)
+
+    def admit(self) -> None:
+        """A session is here: large frames are welcome."""
+        self._splitter.limit = self.server.limits.max_frame_size
+
+    def __repr__(self) -> str:
+        return f"<ServerConnection {self.name}, {len(self.sessions)} sessions>"

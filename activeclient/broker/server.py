@@ -1,0 +1,260 @@
+"""The server: its connections and sessions, and what time brings to them.
+
+Law of this file: bytes and time in, bytes out; no method blocks, reads a clock or raises for what a client did. A
+session belongs to one connection; it outlives it as long as the connection's time to live has not passed, if it counts.
+Source: RemotingServiceImpl, ActiveMQServerImpl, CoreProtocolManager.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from activeclient.broker.connection import ServerConnection
+from activeclient.broker.faults import Faults
+from activeclient.broker.limits import Limits
+from activeclient.broker.session import ServerSession
+from activeclient.errors import IncompatibleVersion, JMSError
+from activeclient.wire import packets as p
+from activeclient.wire.versions import SUPPORTED
+
+if TYPE_CHECKING:
+    from activeclient.broker.consumers import Filter
+    from activeclient.broker.postoffice import PostOffice
+
+ROUND_SECONDS: Final = 2.0
+"""Longest time between two looks at silent connections and at what is not confirmed
+(connection-ttl-check-interval)."""
+_LEAST_ROUND: Final = 0.05
+SESSION_CREATION_REJECTED: Final = 112
+
+Report = Callable[[str, BaseException | None], None]
+
+
+class BrokerServer:
+    """Serves a post office over CORE.
+
+    Args:
+        node_id: What clients know the server by.
+        compile_filter: Makes a filter of a consumer's selector; raises `InvalidSelectorError`.
+        report: Told of what a driver should log: misbehaviour of clients, defects of ours.
+
+    After anything that can change something, the driver writes the `data_to_send` of every connection in `dirty`, and
+    asks `next_timeout`.
+    """
+
+    def __init__(
+        self,
+        post: PostOffice,
+        node_id: str,
+        compile_filter: Callable[[str], Filter],
+        *,
+        limits: Limits | None = None,
+        faults: Faults | None = None,
+        report: Report | None = None,
+    ) -> None:
+        self.post = post
+        self.node_id = node_id
+        self.limits = limits if limits is not None else Limits()
+        self.faults = faults if faults is not None else Faults()
+        self.faults.bind(self)
+        self._compile_filter = compile_filter
+        self._report = report
+        ttl = post.configuration.connection_ttl
+        self.default_ttl: float | None = ttl / 1000 if ttl > 0 else None
+        self.connections: set[ServerConnection] = set()
+        """Those that are gone too, until their sessions end or move."""
+        self.sessions: dict[str, ServerSession] = {}
+        """By name."""
+        self.dirty: list[ServerConnection] = []
+        """Connections that have something to write, or are to be closed."""
+        self._serial = 0
+        self._ending: list[ServerSession] = []
+        self._next_round = post.clock.monotonic() + ROUND_SECONDS
+        self._owners: dict[ServerConnection, set[ServerSession]] = {}
+        """Sessions that were closed and left temporary queues to their connection."""
+        self.stopping = False
+
+    # --- connections -------------------------------------------------------------------------------------------------
+
+    def connection_made(self, name: str, now: float) -> ServerConnection | None:
+        """A client connected; None: there are too many, close it."""
+        if self.stopping or sum(not each.gone for each in self.connections) >= self.limits.max_connections:
+            return None
+        self._serial += 1
+        connection = ServerConnection(self, self._serial, name, now)
+        self.connections.add(connection)
+        self._look_within(min(ROUND_SECONDS, self.limits.handshake_timeout))
+        self.faults.connected(connection)
+        return connection
+
+    def connection_lost(self, connection: ServerConnection) -> None:
+        """A transport ended; called by the connection. Without a session that counts it is over at once."""
+        self.faults.disconnected(connection)
+        if any(session.window >= 1 for session in connection.sessions.values()):
+            for session in connection.sessions.values():
+                session.flowing = False
+            return
+        self.fail(connection)
+
+    def fail(self, connection: ServerConnection) -> None:
+        """A connection is given up: its transport is closed, the sessions that are still on it end."""
+        self.connections.discard(connection)
+        if not connection.gone:
+            connection.abort()
+            connection.gone = True
+        for session in list(connection.sessions.values()):
+            self.end(session, failed=True)
+        for owner in self._owners.pop(connection, ()):
+            self.post.delete_temporary(owner)
+
+    def ttl_changed(self, connection: ServerConnection) -> None:
+        """A ping brought another time to live."""
+        if connection.ttl is not None:
+            self._look_within(connection.ttl / 2)
+
+    # --- sessions ----------------------------------------------------------------------------------------------------
+
+    def create_session(self, connection: ServerConnection, packet: p.CreateSession | p.CreateSessionV2) -> None:
+        """A client wants a session.
+
+        Raises:
+            IncompatibleVersion: A version that is not in our list (code 108).
+            JMSSecurityError: Not with this user and password (105).
+            JMSError: The connection has too many (112).
+        """
+        if packet.version not in SUPPORTED:
+            raise IncompatibleVersion("AMQ229033: Server and client versions incompatible", code=108)
+        user = self.post.authenticate(packet.username, packet.password)
+        if len(connection.sessions) >= self.limits.max_sessions:
+            raise JMSError(f"the connection has {len(connection.sessions)} sessions", code=SESSION_CREATION_REJECTED)
+        # Whoever asks for a used name lost the answer, or the session: what was under it ends now, not at its TTL.
+        old = self.sessions.get(packet.name)
+        if old is not None:
+            self.end(old, failed=True)
+        session = ServerSession(self, connection, packet, user)
+        self.take_channel(connection, session)
+        self.sessions[session.name] = session
+
+    def take_channel(self, connection: ServerConnection, session: ServerSession) -> None:
+        """The session has its channel on this connection; one that had it ends."""
+        other = connection.sessions.get(session.channel)
+        if other is not None and other is not session:
+            self.end(other, failed=True)
+        connection.sessions[session.channel] = session
+        connection.admit()
+
+    def reattach(self, connection: ServerConnection, name: str, last: int) -> None:
+        """A client wants its session on this connection. It waits until nothing of the session is unfinished."""
+        session = self.sessions.get(name)
+        if session is None or self.faults.refuses_reattachment() or session.window < 0:
+            if session is not None and session.window < 0:
+                self.end(session, failed=True)
+            connection.send(p.ReattachSessionResponse(-1, False))
+            return
+        old = session.connection
+        session.move_to(connection, last)
+        if old is not connection:
+            # What closed sessions left moves along, as Artemis moves its listeners.
+            left = self._owners.pop(old, None)
+            if left:
+                self._owners.setdefault(connection, set()).update(left)
+            if old.gone and not old.sessions:
+                self.fail(old)
+
+    def forget(self, session: ServerSession) -> None:
+        """A session was closed by its client; its temporary queues stay as long as its connection."""
+        if self.sessions.get(session.name) is session:
+            del self.sessions[session.name]
+        session.leave_connection()
+        self._owners.setdefault(session.connection, set()).add(session)
+
+    def end(self, session: ServerSession, *, failed: bool) -> None:
+        """A session ends without being asked: what it had goes back, and its temporary queues go."""
+        if self.sessions.get(session.name) is session:
+            del self.sessions[session.name]
+        session.leave_connection()
+        session.close(failed=failed)
+        self.post.delete_temporary(session)
+
+    def end_later(self, session: ServerSession) -> None:
+        """As `end`, but not now, in the middle of a delivery."""
+        self._ending.append(session)
+        self._next_round = self.post.clock.monotonic()
+
+    def has_metadata(self, key: str, data: str, *, besides: ServerSession) -> bool:
+        """Has another session this pair?"""
+        return any(each is not besides and each.metadata.get(key) == data for each in self.sessions.values())
+
+    def compiled(self, text: str | None) -> Filter | None:
+        """The filter of a consumer.
+
+        Raises:
+            InvalidSelectorError: It cannot be read (code 103).
+        """
+        return self._compile_filter(text) if text and not text.isspace() else None
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def next_timeout(self) -> float | None:
+        """When `handle_timeout` has something to do, monotonic; None never."""
+        found = [self._next_round] if self.connections or self._ending else []
+        for other in (self.post.next_timeout(), self.faults.next_timeout()):
+            if other is not None:
+                found.append(other)
+        return min(found, default=None)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what time has brought."""
+        self.post.handle_timeout()
+        self.faults.handle_timeout(now)
+        if now >= self._next_round:
+            self._round(now)
+
+    def _round(self, now: float) -> None:
+        ending, self._ending = self._ending, []
+        for session in ending:
+            self.end(session, failed=True)
+        shortest = ROUND_SECONDS
+        for connection in list(self.connections):
+            ttl = connection.ttl
+            if ttl is None and connection.gone:
+                ttl = self.default_ttl or 60.0  # nothing is kept for ever for somebody who has left
+            if ttl is not None:
+                if now - connection.last_data > ttl:
+                    self.fail(connection)
+                    continue
+                shortest = min(shortest, ttl / 2)
+            if not connection.greeted and now - connection.created > self.limits.handshake_timeout:
+                self.fail(connection)
+                continue
+            for session in connection.sessions.values():
+                session.flush_confirmation(all_counted=True)
+        self._next_round = now + max(shortest, _LEAST_ROUND)
+
+    def _look_within(self, seconds: float) -> None:
+        self._next_round = min(self._next_round, self.post.clock.monotonic() + max(seconds, _LEAST_ROUND))
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Tell every client that the server goes: confirmations first, then the goodbye. Nobody may come any more."""
+        self.stopping = True
+        for connection in list(self.connections):
+            if connection.gone:
+                self.fail(connection)
+                continue
+            for session in connection.sessions.values():
+                session.flush_confirmation(all_counted=True)
+            connection.disconnect()
+
+    def close(self) -> None:
+        """Everything ends, as if every client had failed."""
+        self.stopping = True
+        for connection in list(self.connections):
+            self.fail(connection)
+
+    def report(self, text: str, error: BaseException | None = None) -> None:
+        """Something that a driver should log."""
+        if self._report is not None:
+            self._report(text, error)
