@@ -32,6 +32,8 @@ from activeclient.testing.detour import detour, endpoint_of
 
 LOOK = 0.1
 """Seconds between two looks at the counters."""
+GRACE = 3.0
+"""Seconds that the threads have to end; without an outage they need a fraction of one."""
 PATIENCE = 30.0
 """Seconds without any message after which what is missing is called lost."""
 
@@ -138,14 +140,17 @@ def _proxied(url: str) -> Iterator[Stage]:
 
 def _carry_out(connection: Connection, stage: Stage, view: View, plan: Plan) -> Run:
     name = f"activeclient.demo.{uuid.uuid4()}"
-    with connection.create_session() as producing, connection.create_session() as consuming:
-        producing.core.create_queue(name)
-        queue = producing.create_queue(name)
-        try:
-            with producing.create_producer(queue) as producer, consuming.create_consumer(queue) as consumer:
-                return _under_cuts(connection, Traffic(producer, consumer, plan.size), stage, view, plan)
-        finally:
-            with contextlib.suppress(ActiveClientError):
+    producing, consuming = connection.create_session(), connection.create_session()
+    producing.core.create_queue(name)
+    queue = producing.create_queue(name)
+    # What is made here is closed with the connection: one by one it would wait for a broker that is away.
+    traffic = Traffic(producing.create_producer(queue), consumer := consuming.create_consumer(queue), plan.size)
+    try:
+        return _under_cuts(connection, traffic, stage, view, plan)
+    finally:
+        with contextlib.suppress(ActiveClientError):
+            if connection.factory.is_connected:
+                consumer.close()
                 producing.core.delete_queue(name)
 
 
@@ -166,7 +171,9 @@ def _under_cuts(connection: Connection, traffic: Traffic, stage: Stage, view: Vi
             _watch(run, traffic, saboteur, view)
         finally:
             saboteur.join()
-            traffic.join(PATIENCE)
+            if not traffic.join(GRACE):
+                connection.close()  # wakes who waits for a connection that does not come
+                traffic.join(GRACE)
     return run
 
 

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from activeclient.__main__ import main
+from activeclient.broker.embedded import EmbeddedBroker
 
 SHORT = ("--seconds", "1", "--cuts", "4", "--seed", "1")
 
@@ -62,3 +63,17 @@ def test_a_reader_that_goes_away_ends_it() -> None:
 def test_sockets_are_for_a_broker_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--tcp", "--url", "tcp://localhost:1"]) == 2
     assert "is for the demo's own broker" in capsys.readouterr().err
+
+
+def test_an_interrupt_while_the_broker_is_away_ends_it_soon() -> None:
+    with EmbeddedBroker("demo-away", port=0) as broker:
+        command = [sys.executable, "-m", "activeclient", "demo", "--url", broker.url, "--seconds", "60", "--cuts", "1"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stdout.readline()
+            broker.stop(abrupt=True)
+            assert any("lost: " in line for line in iter(process.stdout.readline, ""))
+            process.send_signal(signal.SIGINT)
+            assert process.wait(15) == 130
+            assert process.stderr.read() == ""
