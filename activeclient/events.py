@@ -173,7 +173,7 @@ class SendFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ConsumerLost(Event):
-    """The server ended a consumer: its queue was deleted, or it could not be recreated."""
+    """The server ended a consumer: its queue was deleted, delivering to it failed, or it could not be recreated."""
 
     channel_id: int
     consumer_id: int

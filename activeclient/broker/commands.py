@@ -14,7 +14,14 @@ from activeclient.broker import branches
 from activeclient.broker.consumer import ServerConsumer
 from activeclient.broker.descriptions import describe_address, describe_queue, queue_configuration
 from activeclient.broker.large import LargeBody
-from activeclient.broker.message import LARGE_SIZE, StoredMessage
+from activeclient.broker.message import (
+    DUPLICATE_ID,
+    GROUP_ID,
+    LARGE_SIZE,
+    LAST_VALUE,
+    SCHEDULED_DELIVERY,
+    StoredMessage,
+)
 from activeclient.errors import IllegalStateError, InvalidClientIDError, InvalidDestinationError, JMSError
 from activeclient.wire import packets as p
 from activeclient.wire.packet import Packet
@@ -23,10 +30,21 @@ if TYPE_CHECKING:
     from activeclient.broker.chain import Reference
     from activeclient.broker.session import ServerSession
 
+_LOOKED_AT: Final = (GROUP_ID, SCHEDULED_DELIVERY, DUPLICATE_ID, LAST_VALUE)
 Handler = Callable[["ServerSession", Any], Packet | None]
 
 
 # --- messages come ---------------------------------------------------------------------------------------------------
+
+
+def check_special(message: StoredMessage) -> None:
+    """What the broker will look at later, when nobody could be blamed, must be readable now (hot path).
+
+    Raises:
+        RemoteProtocolError: It is not.
+    """
+    for name in _LOOKED_AT:
+        message.special_property(name)
 
 
 def with_address(session: ServerSession, message: StoredMessage) -> StoredMessage:

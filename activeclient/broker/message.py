@@ -21,7 +21,7 @@ from activeclient.errors import RemoteProtocolError
 from activeclient.wire.fields import write_simple
 from activeclient.wire.frames import FRAME, HEADER_SIZE, MIN_LENGTH
 from activeclient.wire.message import RECEIVE, RECEIVE_LARGE, SEND, SEND_LARGE, USER_ID_SIZE, CoreMessage, write_message
-from activeclient.wire.properties import BYTE, BYTES, PropertyValue, decode_properties
+from activeclient.wire.properties import BYTE, BYTES, Int, PropertyValue, decode_properties
 
 GROUP_ID: Final = "_AMQ_GROUP_ID"
 GROUP_SEQUENCE: Final = "_AMQ_GROUP_SEQUENCE"
@@ -249,10 +249,11 @@ class StoredMessage:
         return at + 1 if at >= self._properties_at + len(mark) and self._frame[at] == kind else 0
 
     def special_property(self, name: str) -> PropertyValue | None:
-        """A property that matters to the broker, without decoding the others when it is not there (hot path)."""
+        """A property that matters to the broker, without decoding the others when it is not there (hot path); None when
+        the properties cannot be read."""
         if not self.special or (self._properties is None and self._frame.find(_MARKS[name], self._properties_at) < 0):
             return None
-        return self.properties.get(name)
+        return self.property(name)
 
     @property
     def body(self) -> bytes:
@@ -297,7 +298,7 @@ class StoredMessage:
                 case "AMQUserID":
                     return None if self.user_id is None else f"ID:{UUID(bytes=self.user_id)}"
                 case "AMQPriority":
-                    return self.priority
+                    return Int(self.priority)
                 case "AMQTimestamp":
                     return self.timestamp
                 case "AMQDurable":
@@ -305,7 +306,7 @@ class StoredMessage:
                 case "AMQExpiration":
                     return self.expiration
                 case "AMQSize":
-                    return self.size
+                    return Int(self.size)
                 case "AMQAddress":
                     return self.address
                 case "AMQGroupID":

@@ -114,6 +114,13 @@ class Queue(Delivery):
         """Message groups that have a consumer."""
         return 0 if self._groups is None else len(self._groups)
 
+    def reset_groups(self, key: str | None = None) -> None:
+        """Forget which consumer has a group, or all of them."""
+        if self._groups is not None:
+            self._groups.reset(key)
+            self._rewind()
+            self.deliver_waiting()
+
     @property
     def groups(self) -> Groups:
         """Its message groups; whoever asks for them makes the queue look at the group of each message."""
@@ -178,7 +185,7 @@ class Queue(Delivery):
         values = self._last_values
         assert values is not None
         ref.last_value = None
-        given = ref.message.properties.get(self.configuration.last_value_key or LAST_VALUE)
+        given = ref.message.property(self.configuration.last_value_key or LAST_VALUE)
         if given is None:
             return False
         key = ref.last_value = str(given)

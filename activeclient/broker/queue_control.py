@@ -244,14 +244,12 @@ class QueueControl(Control[Queue]):
     @operation("resetGroup")
     def reset_group(self, group: Json) -> None:
         """Forget which consumer has this group."""
-        if self.subject.group_count:
-            self.subject.groups.reset(str(group))
+        self.subject.reset_groups(str(group))
 
     @operation("resetAllGroups")
     def reset_all_groups(self) -> None:
         """Forget which consumers have which groups."""
-        if self.subject.group_count:
-            self.subject.groups.reset()
+        self.subject.reset_groups()
 
     @operation("resetMessagesAdded")
     def reset_added(self) -> None:

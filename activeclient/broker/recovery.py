@@ -1,7 +1,7 @@
 """What a store holds, brought back into the post office.
 
 Law of this file: nothing is appended to the store meanwhile, and nothing is delivered; messages come back in the order
-of their ids with their delivery counts, prepared transactions hold what they held.
+of the store with their delivery counts, prepared transactions hold what they held.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ class _Recovery:
     def run(self) -> None:
         for operation in self._office.store.load():
             self._apply(operation)
-        for each in sorted(self._messages, key=lambda found: found.message.id):
+        for each in self._messages:
             self._add(each)
         for prepared in self._prepared:
             self._prepare(prepared.xid, prepared.operations)
-        self._office.start_ids(self._highest + 1)
+        self._office.start_ids(max(self._highest, self._office.store.highest_id) + 1)
 
     def _apply(self, operation: Operation) -> None:
         office = self._office

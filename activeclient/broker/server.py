@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from activeclient.broker.connection import ServerConnection
 from activeclient.broker.faults import Faults
 from activeclient.broker.limits import Limits
+from activeclient.broker.server_control import ServerControl
 from activeclient.broker.session import ServerSession
 from activeclient.errors import IncompatibleVersion, JMSError
 from activeclient.wire import packets as p
@@ -74,6 +75,7 @@ class BrokerServer:
         self._owners: dict[ServerConnection, set[ServerSession]] = {}
         """Sessions that were closed and left temporary queues to their connection."""
         self.stopping = False
+        ServerControl(self).offer()
 
     # --- connections -------------------------------------------------------------------------------------------------
 

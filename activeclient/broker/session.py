@@ -237,6 +237,8 @@ class ServerSession:
 
     def accept(self, message: StoredMessage) -> None:
         """A message was sent (hot path)."""
+        if message.special:
+            commands.check_special(message)
         if message.address is None:
             message = commands.with_address(self, message)
         self.post.route(message, None if self.auto_commit_sends else self.transaction())

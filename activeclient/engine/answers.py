@@ -128,7 +128,8 @@ def _on_fail_credits(session: Session, packet: ProducerFailCredits, _size: int) 
 def _on_disconnect_consumer(session: Session, packet: DisconnectConsumer, _size: int) -> None:
     consumer = session.consumers.get(packet.consumer_id)
     if consumer is not None:
-        error = from_server(DELETED, f"the queue {consumer.queue} of this consumer was deleted")
+        text = f"the queue {consumer.queue} of this consumer was deleted, or the broker failed to deliver to it"
+        error = from_server(DELETED, text)
         session.consumer_lost(consumer, error)
 
 

@@ -16,6 +16,7 @@ from activeclient import (
     Queue,
     Session,
     Topic,
+    connect,
 )
 from activeclient.errors import JMSError
 
@@ -31,8 +32,9 @@ def xa_factory(broker_url: str) -> ActiveMQXAConnectionFactory:
 
 
 @pytest.fixture
-def connection(factory: ActiveMQConnectionFactory) -> Iterator[Connection]:
-    with factory.create_connection() as made:
+def connection(broker_url: str) -> Iterator[Connection]:
+    """A started connection with the profile `reliable`; those of `factory` have Artemis' defaults."""
+    with connect(broker_url) as made:
         yield made
 
 

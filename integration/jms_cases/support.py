@@ -8,12 +8,34 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
-from activeclient import Connection, Destination, JMSConsumer, Message, MessageConsumer, TextMessage
-from integration.cases.support import eventually as eventually
+from activeclient import (
+    AcknowledgeMode,
+    Connection,
+    Destination,
+    JMSConsumer,
+    Message,
+    MessageConsumer,
+    Queue,
+    TextMessage,
+)
+from integration.cases import support
 
 SOON = 12.0
 """Seconds after which what should have come is missing; a busy machine needs some."""
+CLIENT = AcknowledgeMode.CLIENT_ACKNOWLEDGE
+INDIVIDUAL = AcknowledgeMode.INDIVIDUAL_ACKNOWLEDGE
+DUPS_OK = AcknowledgeMode.DUPS_OK_ACKNOWLEDGE
+TRANSACTED = AcknowledgeMode.SESSION_TRANSACTED
+AUTO = AcknowledgeMode.AUTO_ACKNOWLEDGE
+PRE = AcknowledgeMode.PRE_ACKNOWLEDGE
+RECREATING = "?reconnectAttempts=-1&retryInterval=20&duplicateDetection=true"
+"""Every cut recreates the sessions."""
 Consumer = MessageConsumer | JMSConsumer
+
+
+def eventually(seen: Callable[[], object], what: str = "what was waited for", timeout: float = SOON) -> None:
+    """Wait until *seen* is true."""
+    support.eventually(seen, what, timeout)
 
 
 def fill(connection: Connection, destination: Destination, *bodies: object, **options: object) -> None:
@@ -39,10 +61,10 @@ def rest(consumer: Consumer, timeout: float = 0.2) -> list[str | None]:
     return [text_of(message) for message in consumer.messages(timeout)]
 
 
-def count(connection: Connection, queue: str) -> int:
+def count(connection: Connection, queue: Queue | str) -> int:
     """Messages in a queue; -1 when there is none."""
     with connection.factory.create_session() as core:
-        found = core.query_queue(queue)
+        found = core.query_queue(queue if isinstance(queue, str) else queue.queue_name or queue.address)
         return found.message_count if found.exists else -1
 
 

@@ -19,9 +19,18 @@ from activeclient.errors import (
     InvalidSelectorError,
 )
 from integration.cutter import Cutter
-from integration.jms_cases.support import SOON, eventually, fill, left, names_of, outcome, rest, text_of, texts
-
-RECREATING = "?reconnectAttempts=-1&retryInterval=20&duplicateDetection=true"
+from integration.jms_cases.support import (
+    RECREATING,
+    SOON,
+    eventually,
+    fill,
+    left,
+    names_of,
+    outcome,
+    rest,
+    text_of,
+    texts,
+)
 
 # --- durable, for one consumer ----------------------------------------------------------------------------------------
 

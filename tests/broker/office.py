@@ -156,7 +156,7 @@ class Office:
 
     def advance(self, seconds: float) -> None:
         """Let time pass, timer by timer."""
-        end = self.clock.now + seconds
+        end = self.clock.now + seconds + 1e-9  # rounding of many small steps
         while (due := self.post.next_timeout()) is not None and due <= end:
             self.clock.now = max(self.clock.now, due)
             self.post.handle_timeout()

@@ -298,9 +298,7 @@ class Inflating:
 @pytest.mark.parametrize("head", [b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"])
 def test_a_compressed_body_in_one_frame_is_inflated_once_when_it_is_asked_for(head: bytes) -> None:
     origin = Inflating()
-    found = received(
-        encode_receive(CoreMessage(head + b"..", TEXT, "q", properties={COMPRESSED: True}), 1, 1, 5)
-    )
+    found = received(encode_receive(CoreMessage(head + b"..", TEXT, "q", properties={COMPRESSED: True}), 1, 1, 5))
     found.origin = origin
     assert not origin.inflated
     assert found.body == found.body == b"inflated"

@@ -1,0 +1,107 @@
+"""Management of connections and sessions: what the model does not know of.
+
+Law of this file: what is told names no password; a connection that is closed here ends with its sessions at once, as in
+Artemis. Source: ActiveMQServerControlImpl.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from activeclient.wire.versions import NEWEST
+
+if TYPE_CHECKING:
+    from activeclient.broker.connection import ServerConnection
+    from activeclient.broker.control import Json
+    from activeclient.broker.server import BrokerServer
+
+
+class ServerControl:
+    """The operations of a server; `offer` makes them known to its management."""
+
+    def __init__(self, server: BrokerServer) -> None:
+        self._server = server
+
+    def offer(self) -> None:
+        """Make the operations known."""
+        offer = self._server.post.management.offer
+        operations: dict[str, Callable[..., Json]] = {
+            "listConnectionIDs": self.connection_ids,
+            "listSessions": self.session_names,
+            "closeConnectionWithID": self.close_connection,
+            "listConnectionsAsJSON": self.connections_as_json,
+            "listSessionsAsJSON": self.sessions_as_json,
+            "listRemoteAddresses": self.remote_addresses,
+            "getConnectionCount": self.connection_count,
+            "ConnectionCount": self.connection_count,
+            "NodeID": self.node_id,
+            "getNodeID": self.node_id,
+        }
+        for name, call in operations.items():
+            offer(name, call)
+
+    def node_id(self) -> str:
+        """What clients know the server by."""
+        return self._server.node_id
+
+    def connection_count(self) -> int:
+        """Connections that stand."""
+        return sum(not each.gone for each in self._server.connections)
+
+    def connection_ids(self) -> list[Json]:
+        """Their names, the oldest first."""
+        return [str(each.serial) for each in self._sorted()]
+
+    def session_names(self, connection_id: str) -> list[Json]:
+        """The sessions of a connection."""
+        found = self._find(connection_id)
+        return [] if found is None else [session.name for session in found.sessions.values()]
+
+    def remote_addresses(self) -> list[Json]:
+        """Where the clients are."""
+        return [each.name for each in self._sorted()]
+
+    def close_connection(self, connection_id: str) -> bool:
+        """End a connection and its sessions; false when there is none."""
+        found = self._find(connection_id)
+        if found is None:
+            return False
+        self._server.fail(found)
+        return True
+
+    def connections_as_json(self) -> str:
+        """The connections, as a JSON text."""
+        return json.dumps(
+            [
+                {
+                    "connectionID": str(each.serial),
+                    "clientAddress": each.name,
+                    "sessionCount": len(each.sessions),
+                    "version": each.version or NEWEST,
+                }
+                for each in self._sorted()
+            ]
+        )
+
+    def sessions_as_json(self, connection_id: str) -> str:
+        """The sessions of a connection, as a JSON text."""
+        found = self._find(connection_id)
+        return json.dumps(
+            [
+                {
+                    "sessionID": session.name,
+                    "principal": session.user.name,
+                    "consumerCount": len(session.consumers),
+                    "metadata": session.metadata,
+                }
+                for session in (found.sessions.values() if found is not None else ())
+            ]
+        )
+
+    def _sorted(self) -> list[ServerConnection]:
+        return sorted(self._server.connections, key=lambda each: each.serial)
+
+    def _find(self, connection_id: str) -> ServerConnection | None:
+        return next((each for each in self._server.connections if str(each.serial) == str(connection_id)), None)
