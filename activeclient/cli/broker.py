@@ -25,6 +25,10 @@ LOOK = 0.5
 def broker(
     port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="TCP port; 0 for a free one.")] = 61616,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    folder: Annotated[
+        Path | None,
+        typer.Option("--data", "-d", help="Folder that keeps durable messages.", show_default="in memory only"),
+    ] = None,
     users_file: Annotated[
         Path | None,
         typer.Option("--users-file", help="File with a line user:password each.", show_default="anybody may connect"),
@@ -40,16 +44,17 @@ def broker(
 
     output = Output(as_json)
     users = {} if users_file is None else read_users(users_file)
-    made = EmbeddedBroker(port=port, host=host, users=users)
+    made = EmbeddedBroker(port=port, host=host, users=users, folder=folder)
     try:
         made.start()
     except OSError as error:
         raise ConfigError("--port", port, f"{host}:{port} cannot be had: {error.strerror or error}") from None
     with made:
         if as_json:
-            output.record({"url": made.url})
+            output.record({"url": made.url, "data": None if folder is None else str(folder)})
         else:
-            output.line(f"{made.url} takes connections; messages are kept in memory")
+            kept = "in memory" if folder is None else f"in {folder}"
+            output.line(f"{made.url} takes connections; durable messages are kept {kept}")
         if not users and host not in ("127.0.0.1", "::1", "localhost"):
             output.note("anybody who reaches this port may connect; --users-file asks for a password")
         ending = threading.Event()

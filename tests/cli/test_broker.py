@@ -54,6 +54,28 @@ def test_users_of_a_file_are_asked_for_their_password(tmp_path: Path) -> None:
             activeclient.connect(url, user="me", password="wrong")
 
 
+def test_a_folder_keeps_durable_messages(tmp_path: Path) -> None:
+    for sending in (True, False):
+        with running("--data", str(tmp_path / "data")) as (process, url):
+            with activeclient.connect(url) as connection, connection.create_session() as session:
+                queue = session.create_queue("kept")
+                if sending:
+                    session.create_producer(queue).send("kept")
+                else:
+                    message = session.create_consumer(queue).receive(5)
+                    assert message is not None
+                    assert message.body == "kept"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 130
+
+
+def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    taken = tmp_path / "file"
+    taken.write_text("no folder")
+    assert main(["broker", "--port", "0", "--data", str(taken)]) == 5
+    assert str(taken) in capsys.readouterr().err
+
+
 def test_a_port_that_is_taken_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
