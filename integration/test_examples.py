@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
 import re
 import subprocess
 import sys
@@ -46,7 +48,9 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_each_example_has_a_test() -> None:
-    assert {file.stem for file in EXAMPLES.glob("*.py")} == COVERED
+    # Those of how programs are tested are run by tests/testing/test_plugin.py.
+    programs = {file.stem for file in EXAMPLES.glob("*.py") if not file.stem.startswith("testing_")}
+    assert programs == COVERED
 
 
 def test_what_is_produced_is_moved_and_consumed_exactly_once_through_cuts(
@@ -126,3 +130,33 @@ def test_a_factory_and_a_queue_are_found_by_name(run: Run, broker_url: str, tmp_
         f"queue.queues/orders=examples.{uuid.uuid4()}\n"
     )
     assert run("jndi_lookup", "--file", str(file)) == "received: found by name\n"
+
+
+def test_the_tests_of_a_users_program_pass_on_a_real_broker_too(broker_url: str) -> None:
+    installed = any(point.name == "activeclient" for point in importlib.metadata.entry_points(group="pytest11"))
+    plugin = () if installed else ("-p", "activeclient.testing.plugin")
+    files = map(str, sorted(EXAMPLES.glob("testing_*.py")))
+    # Elsewhere, so that the settings of this project do not count.
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        *plugin,
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        "/",
+    ]
+    ended = subprocess.run(
+        [*command, "--artemis-url", broker_url, *files],
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_RUN,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert re.search(r"^6 passed, 2 skipped in ", ended.stdout, re.MULTILINE), ended.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import email.parser
 import email.policy
 import re
@@ -87,6 +88,15 @@ def test_the_metadata_says_what_it_needs(metadata: email.message.EmailMessage) -
         if "extra ==" not in requirement
     }
     assert needed == {"cachetools", "javaproperties", "lark", "rich", "stomp.py", "tenacity", "typer"}
+
+
+def test_the_program_and_the_pytest_plugin_are_registered(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as content:
+        (name,) = (name for name in content.namelist() if name.endswith(".dist-info/entry_points.txt"))
+        found = configparser.ConfigParser()
+        found.read_string(content.read(name).decode())
+    assert dict(found["console_scripts"]) == {"activeclient": "activeclient.__main__:main"}
+    assert dict(found["pytest11"]) == {"activeclient": "activeclient.testing.plugin"}
 
 
 def test_each_supported_python_is_named(metadata: email.message.EmailMessage) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from activeclient.cli.broker import broker
 from activeclient.cli.browse import browse
 from activeclient.cli.demo import demo
 from activeclient.cli.doctor import doctor
@@ -48,5 +49,5 @@ def _main(
     pass
 
 
-for _body in (demo, send, receive, browse, stat, perf, doctor, explain):
+for _body in (demo, broker, send, receive, browse, stat, perf, doctor, explain):
     app.command(epilog="Exit codes: activeclient --help")(_body)

@@ -10,27 +10,30 @@ import random
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
+from urllib.parse import urlencode
 
 import typer
 
 from activeclient.cli.demo_view import Lines, Run, Screen, View, summary
 from activeclient.cli.exits import Exit
-from activeclient.cli.options import CONNECTION, JsonOption, PasswordFileOption, Target, UserOption, target
+from activeclient.cli.options import CONNECTION, JsonOption, PasswordFileOption, UserOption, target
 from activeclient.cli.outages import Outages
 from activeclient.cli.output import Output
 from activeclient.cli.running import command
-from activeclient.cli.sabotage import Breaker, ProxyBreaker, Saboteur, through
+from activeclient.cli.sabotage import SHORT_TTL, Breaker, FaultBreaker, ProxyBreaker, Saboteur
 from activeclient.cli.traffic import HEAD, Traffic
-from activeclient.errors import ActiveClientError
+from activeclient.errors import ActiveClientError, ConfigError
 from activeclient.jms.connection import Connection
 from activeclient.jms.connection_factory import connect
 from activeclient.testing.cutter import Cutter
-from activeclient.urls import parse_url
+from activeclient.testing.detour import detour, endpoint_of
 
 LOOK = 0.1
 """Seconds between two looks at the counters."""
+GRACE = 3.0
+"""Seconds that the threads have to end; without an outage they need a fraction of one."""
 PATIENCE = 30.0
 """Seconds without any message after which what is missing is called lost."""
 
@@ -49,10 +52,11 @@ def demo(
     ] = None,
     user: UserOption = None,
     password_file: PasswordFileOption = None,
+    tcp: Annotated[
+        bool, typer.Option("--tcp", help="Reach the broker of its own over sockets and a proxy, instead of in memory.")
+    ] = False,
     seconds: Annotated[float, typer.Option("--seconds", "-s", min=0, max=86400, help="How long it sends.")] = 10.0,
-    cuts: Annotated[
-        int, typer.Option("--cuts", "-c", min=0, max=100_000, help="How often the connection is cut.")
-    ] = 25,
+    cuts: Annotated[int, typer.Option("--cuts", "-c", min=0, max=5_000, help="How often the connection is cut.")] = 25,
     size: Annotated[int, typer.Option("--size", min=HEAD, max=1_000_000, help="Bytes of each message.")] = 1024,
     seed: Annotated[
         int | None,
@@ -66,12 +70,18 @@ def demo(
     Exit code 0: nothing was; 1: something was.
     """
     output = Output(as_json)
+    if tcp and url is not None:
+        raise ConfigError("--tcp", None, "is for the demo's own broker, not for that of --url")
     chosen = random.SystemRandom().randrange(1_000_000) if seed is None else seed
     view: View = Screen(output) if output.on_terminal and not plain else Lines(output)
     with contextlib.ExitStack() as stack:
-        named = target(url, user, password_file)
-        stage = stack.enter_context(_proxied(named))
-        connection = stack.enter_context(connect(stage.url, **named.settings))
+        if url is None:
+            stage = stack.enter_context(_own_on_socket() if tcp else _own_in_memory())
+            connection = stack.enter_context(connect(stage.url))
+        else:
+            named = target(url, user, password_file)
+            stage = stack.enter_context(_proxied(named.url))
+            connection = stack.enter_context(connect(stage.url, **named.settings))
         run = _carry_out(connection, stage, view, Plan(seconds, cuts, size, chosen))
     if as_json:
         output.record(run.record())
@@ -102,24 +112,45 @@ class Stage:
 
 
 @contextlib.contextmanager
-def _proxied(named: Target) -> Iterator[Stage]:
+def _own_in_memory() -> Iterator[Stage]:
+    """A broker in this process, and connections in memory that it cuts itself."""
+    from activeclient.broker.embedded import EmbeddedBroker  # nobody else pays for it
+
+    with EmbeddedBroker(f"demo-{uuid.uuid4()}") as broker:
+        way = f"{broker.vm_url}?{urlencode(SHORT_TTL)}"
+        yield Stage("a broker in this process, in memory", way, FaultBreaker(broker))
+
+
+@contextlib.contextmanager
+def _own_on_socket() -> Iterator[Stage]:
+    """A broker in this process, by a way over sockets that can be cut."""
+    from activeclient.broker.embedded import EmbeddedBroker
+
+    with EmbeddedBroker(port=0) as broker, _proxied(broker.url) as stage:
+        yield replace(stage, name="a broker in this process, on a socket")
+
+
+@contextlib.contextmanager
+def _proxied(url: str) -> Iterator[Stage]:
     """A running broker, by a way that can be cut."""
-    parsed = parse_url(named.url)
-    endpoint = parsed.endpoints[0]
+    endpoint = endpoint_of(url)
     with Cutter(endpoint.host, endpoint.port) as cutter:
-        yield Stage(str(endpoint), through(cutter, parsed), ProxyBreaker(cutter))
+        yield Stage(str(endpoint), detour(url, cutter, SHORT_TTL), ProxyBreaker(cutter))
 
 
 def _carry_out(connection: Connection, stage: Stage, view: View, plan: Plan) -> Run:
     name = f"activeclient.demo.{uuid.uuid4()}"
-    with connection.create_session() as producing, connection.create_session() as consuming:
-        producing.core.create_queue(name)
-        queue = producing.create_queue(name)
-        try:
-            with producing.create_producer(queue) as producer, consuming.create_consumer(queue) as consumer:
-                return _under_cuts(connection, Traffic(producer, consumer, plan.size), stage, view, plan)
-        finally:
-            with contextlib.suppress(ActiveClientError):
+    producing, consuming = connection.create_session(), connection.create_session()
+    producing.core.create_queue(name)
+    queue = producing.create_queue(name)
+    # What is made here is closed with the connection: one by one it would wait for a broker that is away.
+    traffic = Traffic(producing.create_producer(queue), consumer := consuming.create_consumer(queue), plan.size)
+    try:
+        return _under_cuts(connection, traffic, stage, view, plan)
+    finally:
+        with contextlib.suppress(ActiveClientError):
+            if connection.factory.is_connected:
+                consumer.close()
                 producing.core.delete_queue(name)
 
 
@@ -140,7 +171,9 @@ def _under_cuts(connection: Connection, traffic: Traffic, stage: Stage, view: Vi
             _watch(run, traffic, saboteur, view)
         finally:
             saboteur.join()
-            traffic.join(PATIENCE)
+            if not traffic.join(GRACE):
+                connection.close()  # wakes who waits for a connection that does not come
+                traffic.join(GRACE)
     return run
 
 

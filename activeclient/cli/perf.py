@@ -23,6 +23,7 @@ from activeclient.cli.output import Output
 from activeclient.cli.running import command
 from activeclient.client.locator import ServerLocator
 from activeclient.client.session import ClientSession
+from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.errors import ActiveClientError
 from activeclient.wire.message import CoreMessage
 
@@ -101,10 +102,11 @@ def perf(
     ):
         producing.create_queue(queue, durable=not non_persistent)
         try:
-            _Run(measured, producing, consuming, queue, durable=not non_persistent).go(seconds, rate)
+            _Run(measured, connection, producing, consuming, queue, durable=not non_persistent).go(seconds, rate)
         finally:
             with contextlib.suppress(ActiveClientError):
-                producing.delete_queue(queue)
+                if connection.is_connected:  # else it would be waited for
+                    producing.delete_queue(queue)
     if measured.error is not None:
         raise measured.error.again()
     result = measured.record()
@@ -131,9 +133,17 @@ def lines(result: dict[str, object]) -> list[str]:
 
 class _Run:
     def __init__(
-        self, measured: Measured, producing: ClientSession, consuming: ClientSession, queue: str, *, durable: bool
+        self,
+        measured: Measured,
+        connection: ClientSessionFactory,
+        producing: ClientSession,
+        consuming: ClientSession,
+        queue: str,
+        *,
+        durable: bool,
     ) -> None:
         self._measured = measured
+        self._connection = connection
         self._producing, self._consuming = producing, consuming
         self._queue = queue
         self._durable = durable
@@ -187,8 +197,9 @@ class _Run:
     def _consume(self) -> None:
         measured = self._measured
         began = newest = time.monotonic()
-        with self._consuming.create_consumer(self._queue) as consumer:
-            self._consuming.start()
+        consumer = self._consuming.create_consumer(self._queue)
+        self._consuming.start()
+        try:
             while not self._over.is_set() and not (self._all_sent.is_set() and measured.received >= measured.sent):
                 message = consumer.receive(0.2)
                 now = time.monotonic()
@@ -202,6 +213,9 @@ class _Run:
                 measured.received += 1
                 newest = now
                 self._ahead.release()
+        finally:
+            if self._connection.is_connected:  # else its closing would wait
+                consumer.close()
         measured.receiving_seconds = newest - began
 
     def _guarded(self, work: Callable[[], None]) -> None:

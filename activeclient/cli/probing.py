@@ -11,12 +11,13 @@ import random
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from activeclient.client.management import Management
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.drivers.tls import server_hostname, tls_context
-from activeclient.errors import ActiveClientError, JMSSecurityError
+from activeclient.errors import ActiveClientError, JMSError, JMSSecurityError
 from activeclient.events import Endpoint
 from activeclient.settings import Settings
 from activeclient.urls import endpoint_settings
@@ -180,24 +181,37 @@ def _ask(broker: Broker, factory: ClientSessionFactory, timeout: float) -> None:
     """What only the broker knows; a user without permission `manage` gets nothing, which is no error."""
     try:
         with Management(factory, timeout=timeout) as management:
-            broker.version = _text(management.attribute("broker", "version"))
-            broker.node_id = _text(management.attribute("broker", "nodeID"))
-            override = management.attribute("broker", "connectionTTLOverride")
-            broker.ttl_override = override if isinstance(override, int) else None
-            broker.max_delivery_attempts = _max_delivery_attempts(management)
+            broker.version = _text(_told(lambda: management.attribute("broker", "version")))
+            broker.node_id = _text(_told(lambda: management.attribute("broker", "nodeID")))
+            broker.ttl_override = _number(_told(lambda: management.attribute("broker", "connectionTTLOverride")))
+            broker.max_delivery_attempts = _max_delivery_attempts(
+                _told(lambda: management.invoke("broker", "getAddressSettingsAsJSON", "#"))
+            )
     except ActiveClientError as error:
         broker.management_error = str(error)
 
 
-def _max_delivery_attempts(management: Management) -> int | None:
-    """Of an address without settings of its own."""
-    known = management.invoke("broker", "getAddressSettingsAsJSON", "#")
-    attempts = known.get("maxDeliveryAttempts") if isinstance(known, dict) else None
-    return attempts if isinstance(attempts, int) else None
+def _told(ask: Callable[[], object]) -> object:
+    """The answer; None from a broker that has none, which not every broker has to every question."""
+    try:
+        return ask()
+    except JMSSecurityError:
+        raise
+    except JMSError:
+        return None
+
+
+def _max_delivery_attempts(settings: object) -> int | None:
+    """That of addresses without settings of their own."""
+    return _number(settings.get("maxDeliveryAttempts")) if isinstance(settings, dict) else None
 
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _since(began: float) -> float:

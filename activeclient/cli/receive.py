@@ -74,11 +74,10 @@ def receive(
     named = target(url, user, password_file)
     wanted = None if drain or follow else count
     ahead = None if wanted is None or wanted > FEW else 0
-    with (
-        connect(named.url, **named.settings) as connection,
-        connection.create_session(AcknowledgeMode.CLIENT_ACKNOWLEDGE) as session,
-        session.create_consumer(where, selector, window_size=ahead) as consumer,
-    ):
+    # Only the connection is closed, which takes no time: a consumer's closing would wait for a broker that is away.
+    with connect(named.url, **named.settings) as connection:
+        session = connection.create_session(AcknowledgeMode.CLIENT_ACKNOWLEDGE)
+        consumer = session.create_consumer(where, selector, window_size=ahead)
         printing = Printing(output, headers=headers, raw=raw, batch=1 if ahead == 0 else BATCH)
         limit = None if follow else seconds_of(timeout)
         got = printing.run(consumer, wanted, limit)

@@ -1,4 +1,4 @@
-"""How the demo's connections are cut: by a proxy before a real broker.
+"""How the demo's connections are cut: by a proxy before a broker, or by a broker in this process itself.
 
 Law of this file: the same seed gives the same cuts, at the same pauses, in the same places of the byte stream.
 """
@@ -9,13 +9,13 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Protocol
 
-from activeclient.errors import ConfigError
 from activeclient.testing.cuts import Direction, How
 from activeclient.testing.cutter import Cutter
-from activeclient.urls import ParsedURL
+
+if TYPE_CHECKING:
+    from activeclient.broker.embedded import EmbeddedBroker
 
 LONGEST_REACH = 60_000
 """Bytes from arming a cut to the cut itself, at most."""
@@ -63,20 +63,24 @@ class ProxyBreaker:
         return f"{cut.how.value}, after {cut.to_broker} bytes to the broker and {cut.to_client} from it"
 
 
-def through(cutter: Cutter, parsed: ParsedURL) -> str:
-    """The URL of the first host of `parsed`, by way of the cutter.
+class FaultBreaker:
+    """Cuts by a broker in this process. In memory a connection can only be gone: how it went makes no difference."""
 
-    Raises:
-        ConfigError: The URL is of another scheme.
-    """
-    if parsed.scheme != "tcp":
-        raise ConfigError(
-            "url", f"{parsed.scheme}://...", "must be tcp://host:port, so that its connections can be cut"
-        )
-    parameters = {**SHORT_TTL, **parsed.parameters, **dict(parsed.endpoints[0].parameters)}
-    if "sslEnabled" in parameters:
-        parameters.setdefault("sniHost", parsed.endpoints[0].host)  # the certificate is the broker's, not the proxy's
-    return f"{cutter.url()}?{urlencode(parameters)}"
+    def __init__(self, broker: EmbeddedBroker) -> None:
+        self._faults = broker.faults
+
+    @property
+    def cuts(self) -> int:
+        return sum(": cut" in text for text in list(self._faults.history))
+
+    def arm(self, direction: Direction, count: int, how: How) -> None:
+        self._faults.cut_after(count, "to_broker" if direction is Direction.TO_BROKER else "to_client")
+
+    def cut(self, how: How) -> None:
+        self._faults.drop_connections()
+
+    def last(self) -> str:
+        return next((text for text in reversed(list(self._faults.history)) if ": cut" in text), "")
 
 
 class Saboteur:

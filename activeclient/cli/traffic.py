@@ -170,13 +170,14 @@ class Traffic:
         """Was everything confirmed and received?"""
         return self.ended.is_set() and self.tally.confirmed >= self.tally.sent
 
-    def join(self, timeout: float) -> None:
-        """End both threads, whatever is still missing."""
+    def join(self, timeout: float) -> bool:
+        """End both threads, whatever is still missing; False when one still waits for the connection."""
         self.stopped.set()
         self.ended.set()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(timeout)
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:

@@ -86,6 +86,7 @@ class Management:
         *,
         timeout: float = 10.0,
     ) -> None:
+        self._factory = factory
         self._timeout = timeout
         self._session = factory.create_session(user, password, ack_batch_size=0)
         try:
@@ -161,7 +162,7 @@ class Management:
 
     def close(self) -> None:
         """Close its session, and delete the queue of the answers if the connection is up; else that goes with it."""
-        if not self._session.is_closed:
+        if not self._session.is_closed and self._factory.is_connected:  # else it would wait for the broker
             with contextlib.suppress(ActiveClientError):
                 self._consumer.close()
                 self._session.delete_queue(self._answers)

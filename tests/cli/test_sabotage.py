@@ -6,13 +6,8 @@ import random
 import threading
 import time
 
-import pytest
-
-from activeclient.cli.sabotage import Saboteur, through
-from activeclient.errors import ConfigError
+from activeclient.cli.sabotage import Saboteur
 from activeclient.testing.cuts import Direction, How
-from activeclient.testing.cutter import Cutter
-from activeclient.urls import parse_url
 
 
 class Breaker:
@@ -78,21 +73,3 @@ def test_it_ends_when_it_is_told_to() -> None:
     assert time.monotonic() - began < 5
     assert saboteur.done.is_set()
     assert not [thread for thread in threading.enumerate() if thread.name == "demo-cuts"]
-
-
-def test_the_way_through_the_proxy_keeps_what_the_url_says() -> None:
-    with Cutter("broker.example", 61616) as cutter:
-        url = through(
-            cutter, parse_url("(tcp://broker.example:61616?sslEnabled=true)?connectionTTL=5000&password=a%26b+c")
-        )
-    found = parse_url(url)
-    assert (found.endpoints[0].host, found.endpoints[0].port) == (cutter.host, cutter.port)
-    assert found.parameters["connectionTTL"] == "5000"
-    assert found.parameters["clientFailureCheckPeriod"] == "2000"
-    assert found.parameters["password"] == "a&b c"
-    assert found.parameters["sniHost"] == "broker.example"
-
-
-def test_only_what_can_be_cut_is_taken() -> None:
-    with Cutter("localhost", 1) as cutter, pytest.raises(ConfigError, match="must be tcp://"):
-        through(cutter, parse_url("vm://0"))

@@ -31,6 +31,7 @@ class Broker:
         self.asked: list[tuple[dict[str, object], object]] = []
         self.queues: list[str] = []
         self.is_closed = False
+        self.is_connected = True
         self._waiting: list[CoreMessage] = []
 
     def create_session(self, *_: object, **__: object) -> Broker:

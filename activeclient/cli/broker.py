@@ -1,0 +1,87 @@
+"""`activeclient broker`: a broker on a port, for development and for tests of other programs.
+
+Law of this file: it serves until it is told to end, and then says goodbye to its clients.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from activeclient.cli.exits import Exit
+from activeclient.cli.options import JsonOption
+from activeclient.cli.output import Output
+from activeclient.cli.running import Failed, command
+from activeclient.errors import ConfigError
+
+LOOK = 0.5
+"""Seconds between two looks whether it still runs."""
+
+
+@command
+def broker(
+    port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="TCP port; 0 for a free one.")] = 61616,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    folder: Annotated[
+        Path | None,
+        typer.Option("--data", "-d", help="Folder that keeps durable messages.", show_default="in memory only"),
+    ] = None,
+    users_file: Annotated[
+        Path | None,
+        typer.Option("--users-file", help="File with a line user:password each.", show_default="anybody may connect"),
+    ] = None,
+    as_json: JsonOption = False,
+) -> Exit:
+    """Run the embedded broker on a port, until Ctrl-C.
+
+    It speaks CORE, as Artemis does, for clients in Python and in Java. With --json the first line of the output is
+    {"url": ...}: with --port 0 that tells the port.
+    """
+    from activeclient.broker.embedded import EmbeddedBroker  # nobody else pays for it
+
+    output = Output(as_json)
+    users = {} if users_file is None else read_users(users_file)
+    made = EmbeddedBroker(port=port, host=host, users=users, folder=folder)
+    try:
+        made.start()
+    except OSError as error:
+        raise ConfigError("--port", port, f"{host}:{port} cannot be had: {error.strerror or error}") from None
+    with made:
+        if as_json:
+            output.record({"url": made.url, "data": None if folder is None else str(folder)})
+        else:
+            kept = "in memory" if folder is None else f"in {folder}"
+            output.line(f"{made.url} takes connections; durable messages are kept {kept}")
+        if not users and host not in ("127.0.0.1", "::1", "localhost"):
+            output.note("anybody who reaches this port may connect; --users-file asks for a password")
+        ending = threading.Event()
+        while made.running:
+            ending.wait(LOOK)
+    raise Failed("the broker has ended by itself; its log says why", Exit.REFUSED)
+
+
+def read_users(path: Path) -> dict[str, str]:
+    """User to password.
+
+    Raises:
+        ConfigError: The file cannot be read, or a line is no `user:password`; its text is not shown.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+        raise ConfigError("--users-file", str(path), f"cannot be read: {reason}") from None
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        user, colon, password = line.partition(":")
+        if not colon or not user:
+            raise ConfigError("--users-file", str(path), f"line {number} must be user:password")
+        found[user] = password
+    if not found:
+        raise ConfigError("--users-file", str(path), "names no user")
+    return found
