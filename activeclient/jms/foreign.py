@@ -43,7 +43,7 @@ class ForeignMessage(Protocol):
         """By name."""
 
 
-NEEDED = ("body", "properties", "jms_type", "jms_correlation_id", "jms_reply_to")
+NEEDED = ("jms_correlation_id", "jms_reply_to", "jms_type", "properties", "body")
 TOLD = (
     "jms_message_id",
     "jms_timestamp",
@@ -57,7 +57,7 @@ TOLD = (
 
 def is_foreign(given: object) -> bool:
     """Is it a message of another implementation?"""
-    return all(hasattr(given, name) for name in NEEDED)
+    return hasattr(given, NEEDED[0]) and all(hasattr(given, name) for name in NEEDED)  # bytes and texts: told at once
 
 
 def copy_headers(given: ForeignMessage, made: Message) -> None:

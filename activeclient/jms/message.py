@@ -15,6 +15,7 @@ from activeclient.destination import ANYCAST, MULTICAST, Destination, Queue, Top
 from activeclient.errors import (
     IllegalStateError,
     InvalidDestinationError,
+    JMSError,
     MessageFormatError,
     MessageNotWriteableError,
 )
@@ -312,7 +313,8 @@ class Message:
     def clear_body(self) -> None:
         """Empty the body; it can be written then. Headers and properties stay."""
         core = self.core.load_if_received()
-        core.stream = None
+        if core.stream is not None:
+            core.stream = None
         core.body_input = None
         core.body = b""
         self._body_read_only = False
@@ -365,11 +367,11 @@ class Message:
     def __repr__(self) -> str:
         try:
             where = self.jms_destination
-            told = f"{self.jms_message_id or 'not sent'}{'' if where is None else f' {where}'}"
-        except MessageFormatError as error:
+            what = self._summary()
+            told = f"{self.jms_message_id or 'not sent'}{'' if where is None else f' {where}'}{what and f', {what}'}"
+        except JMSError as error:
             told = f"unreadable: {error}"
-        what = self._summary()
-        return f"<{type(self).__name__} {told}{what and f', {what}'}>"
+        return f"<{type(self).__name__} {told}>"
 
     def _summary(self) -> str:
         """For the repr: how much there is in the body, never what."""

@@ -11,6 +11,7 @@ from activeclient.destination import Destination, Queue, TemporaryQueue, Topic
 from activeclient.errors import (
     IllegalStateError,
     InvalidDestinationError,
+    LargeMessageError,
     MessageFormatError,
 )
 from activeclient.jms.bytes_message import BytesMessage
@@ -196,6 +197,20 @@ def test_a_delay_holds_for_one_send_only_unless_the_application_set_it() -> None
     message.properties["_AMQ_SCHED_DELIVERY"] = 77
     message.forget_schedule()
     assert message.jms_delivery_time == 77
+
+
+def test_a_repr_of_what_cannot_be_read_says_so() -> None:
+    class Damaged(CoreMessage):
+        @property
+        def body(self) -> bytes:
+            raise LargeMessageError("it is too large")
+
+        @body.setter
+        def body(self, value: bytes) -> None:
+            """Never kept."""
+
+    for kind in (3, 4, 5, 6, 2):
+        assert "unreadable: it is too large" in repr(received(Damaged(b"", kind, "q")))
 
 
 def test_a_repr_shows_no_body() -> None:

@@ -130,7 +130,7 @@ def test_an_object_is_serialized_when_it_is_set_and_deserialized_anew_each_time(
 @pytest.mark.parametrize(
     "value",
     [object(), {1, 2}, b"x", math.nan, math.inf, {1: 2}, {"a": {None: 1}}, [{(): 1}], 1j],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_has_no_form_in_json_is_refused(value: object) -> None:
     with pytest.raises(MessageFormatError, match="application/json"):

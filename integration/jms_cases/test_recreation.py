@@ -1,0 +1,149 @@
+"""What outlives the loss of a session."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+
+import pytest
+
+from activeclient import (
+    AcknowledgeMode,
+    ActiveMQConnectionFactory,
+    Recovery,
+    connect,
+)
+from activeclient.client.listeners import ConnectionFailure
+from activeclient.errors import (
+    ConnectionLost,
+    TransactionRolledBackError,
+)
+from integration.cutter import Cutter
+from integration.jms_cases.support import (
+    AUTO,
+    CLIENT,
+    DUPS_OK,
+    INDIVIDUAL,
+    RECREATING,
+    SOON,
+    TRANSACTED,
+    eventually,
+    fill,
+    texts,
+)
+
+
+@pytest.mark.parametrize("mode", [CLIENT, INDIVIDUAL])
+def test_acknowledging_what_a_lost_session_delivered_fails_and_it_comes_again(
+    cutter: Cutter, mode: AcknowledgeMode
+) -> None:
+    name = f"jms-{uuid.uuid4()}?auto-delete=true"
+    told: list[ConnectionFailure] = []
+    with ActiveMQConnectionFactory(cutter.url() + RECREATING).create_connection() as connection:
+        connection.exception_listener = told.append
+        session = connection.create_session(mode)
+        queue = session.create_queue(name)
+        consumer, producer = session.create_consumer(queue), session.create_producer(queue)
+        for text in ("a", "b"):
+            producer.send(text)
+        first = consumer.receive(SOON)
+        assert first is not None
+        cutter.cut_now()
+        eventually(lambda: len(told) == 1)
+        assert told[0].recovery is Recovery.RECREATED
+        with pytest.raises(TransactionRolledBackError):
+            first.acknowledge()
+        again, second = consumer.receive(SOON), consumer.receive(SOON)
+        assert again is not None
+        assert second is not None
+        assert (again.body, again.jms_redelivered, second.body) == ("a", True, "b")
+        again.acknowledge()
+        second.acknowledge()
+        assert consumer.receive(0) is None
+
+
+def test_a_send_in_client_mode_outlives_the_session(cutter: Cutter) -> None:
+    with ActiveMQConnectionFactory(cutter.url() + RECREATING).create_connection() as connection:
+        session = connection.create_session(CLIENT)
+        queue = session.create_queue(f"jms-{uuid.uuid4()}?auto-delete=true")
+        consumer, producer = session.create_consumer(queue), session.create_producer(queue)
+        for n in range(10):
+            cutter.cut_now()
+            producer.send(str(n))
+        got: list[object] = []
+        while len(got) < 10:
+            message = consumer.receive(SOON)
+            assert message is not None
+            try:
+                message.acknowledge()
+            except TransactionRolledBackError:
+                continue
+            got.append(message.body)
+        assert got == [str(n) for n in range(10)]
+
+
+def test_a_transaction_of_a_lost_session_rolls_back_and_the_next_one_commits(cutter: Cutter) -> None:
+    told: list[ConnectionFailure] = []
+    with ActiveMQConnectionFactory(cutter.url() + RECREATING).create_connection() as connection:
+        connection.exception_listener = told.append
+        session = connection.create_session(TRANSACTED)
+        queue = session.create_queue(f"jms-{uuid.uuid4()}?auto-delete=true")
+        fill(connection, queue, "a", "b", "c")
+        consumer = session.create_consumer(queue)
+        assert texts(consumer, 1) == ["a"]
+        cutter.cut_now()
+        eventually(lambda: len(told) == 1)
+        assert texts(consumer, 1) == ["a"]
+        with pytest.raises(TransactionRolledBackError):
+            session.commit()
+        assert texts(consumer, 3) == ["a", "b", "c"]
+        session.commit()
+        assert consumer.receive(0) is None
+
+
+def test_temporary_destinations_and_subscriptions_outlive_the_session(cutter: Cutter) -> None:
+    told: list[ConnectionFailure] = []
+    with ActiveMQConnectionFactory(cutter.url() + RECREATING).create_connection() as connection:
+        connection.exception_listener = told.append
+        session = connection.create_session()
+        queue, topic = session.create_temporary_queue(), session.create_topic(f"jms-topic-{uuid.uuid4()}")
+        one, two = session.create_consumer(queue), session.create_consumer(topic, "n = 1")
+        unused = session.create_temporary_queue()
+        cutter.cut_now()
+        eventually(lambda: len(told) == 1)
+        producer = session.create_producer()
+        producer.send("to queue", queue)
+        producer.send("unwanted", topic, properties={"n": 2})
+        producer.send("to topic", topic, properties={"n": 1})
+        producer.send("to unused", unused)
+        assert texts(one, 1) == ["to queue"]
+        assert texts(two, 1) == ["to topic"]
+        assert texts(session.create_consumer(unused), 1) == ["to unused"]
+
+
+def test_a_connection_that_is_given_up_tells_its_listener_and_ends_receive_with_an_error(cutter: Cutter) -> None:
+    told: list[ConnectionFailure] = []
+    with ActiveMQConnectionFactory(cutter.url()).create_connection() as connection:
+        connection.exception_listener = told.append
+        session = connection.create_session()
+        consumer = session.create_consumer(session.create_temporary_queue())
+        threading.Timer(0.1, cutter.cut_now).start()
+        with pytest.raises(ConnectionLost):
+            consumer.receive()
+        eventually(lambda: len(told) == 1)
+        assert (told[0].error_code, told[0].recovery) == ("DISCONNECT", Recovery.GAVE_UP)
+
+
+@pytest.mark.parametrize("mode", [AUTO, CLIENT, DUPS_OK, INDIVIDUAL])
+def test_every_mode_works_with_waiting_acknowledgements(broker_url: str, mode: AcknowledgeMode) -> None:
+    with connect(broker_url, block_on_acknowledge=True) as connection, connection.create_session(mode) as session:
+        queue = session.create_temporary_queue()
+        fill(connection, queue, "a", "b")
+        consumer = session.create_consumer(queue)
+        for text in ("a", "b"):
+            message = consumer.receive(SOON)
+            assert message is not None
+            assert message.body == text
+            message.acknowledge()
+        session.recover()
+        assert consumer.receive(0) is None
