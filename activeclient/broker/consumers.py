@@ -71,20 +71,17 @@ class Tier:
 class Rotation:
     """The consumers of one queue."""
 
-    __slots__ = ("_by_consumer", "tiers")
+    __slots__ = ("_by_consumer", "entries", "tiers")
 
     def __init__(self) -> None:
         self._by_consumer: dict[Consumer, Entry] = {}
+        self.entries: tuple[Entry, ...] = ()
+        """In the order in which they came."""
         self.tiers: list[Tier] = []
         """Highest priority first."""
 
     def __len__(self) -> int:
         return len(self._by_consumer)
-
-    @property
-    def entries(self) -> list[Entry]:
-        """In the order in which they came."""
-        return list(self._by_consumer.values())
 
     @property
     def consumers(self) -> list[Consumer]:
@@ -98,6 +95,7 @@ class Rotation:
     def add(self, consumer: Consumer) -> Entry:
         """One more, ready."""
         entry = self._by_consumer[consumer] = Entry(consumer)
+        self.entries = tuple(self._by_consumer.values())
         tier = next((each for each in self.tiers if each.priority == entry.priority), None)
         if tier is None:
             tier = Tier(entry.priority)
@@ -110,6 +108,7 @@ class Rotation:
         """It is gone; None if it was not here."""
         entry = self._by_consumer.pop(consumer, None)
         if entry is not None:
+            self.entries = tuple(self._by_consumer.values())
             tier = next(each for each in self.tiers if each.priority == entry.priority)
             at = tier.entries.index(entry)
             del tier.entries[at]

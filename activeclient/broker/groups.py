@@ -52,7 +52,7 @@ class Groups:
 
     def taken(self, key: str | int, entry: Entry, message: StoredMessage) -> bool:
         """A consumer took a message of the group. True when that closed the group."""
-        if message.properties.get(GROUP_SEQUENCE) == CLOSES:
+        if message.property(GROUP_SEQUENCE) == CLOSES:
             self._owners.pop(key, None)
             return True
         self._owners[key] = entry

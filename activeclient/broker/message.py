@@ -249,10 +249,11 @@ class StoredMessage:
         return at + 1 if at >= self._properties_at + len(mark) and self._frame[at] == kind else 0
 
     def special_property(self, name: str) -> PropertyValue | None:
-        """A property that matters to the broker, without decoding the others when it is not there (hot path)."""
+        """A property that matters to the broker, without decoding the others when it is not there (hot path); None when
+        the properties cannot be read."""
         if not self.special or (self._properties is None and self._frame.find(_MARKS[name], self._properties_at) < 0):
             return None
-        return self.properties.get(name)
+        return self.property(name)
 
     @property
     def body(self) -> bytes:
