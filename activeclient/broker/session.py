@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from activeclient.broker.connection import ServerConnection
     from activeclient.broker.server import BrokerServer
     from activeclient.broker.transaction import Transaction
+    from activeclient.wire.fields import Xid
 
 _CONFIRMED: Final = p.PacketsConfirmed.KIND
 _NOT_COUNTED: Final = -1
@@ -55,6 +56,7 @@ class ServerSession:
         "_unfinished",
         "auto_commit_acks",
         "auto_commit_sends",
+        "branches",
         "buffer",
         "channel",
         "client_id",
@@ -113,6 +115,8 @@ class ServerSession:
         """By address: what its producers were not granted yet."""
         self.incoming: StoredMessage | None = None
         """A large message of which not all pieces have come."""
+        self.branches: set[Xid] = set()
+        """Begun here and not decided or prepared."""
         self.tx: Transaction | None = None
         """What its sends and acknowledgements belong to: the local transaction, or a branch."""
         self.started = False

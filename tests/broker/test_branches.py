@@ -110,6 +110,8 @@ def test_a_local_commit_in_a_branch_is_refused(peer: Peer) -> None:
 def test_a_branch_that_its_client_gave_up_cannot_commit(peer: Peer) -> None:
     work(peer)
     peer.send(p.XAFailed(XID))
+    xa(peer, p.XACommit(XID, True), -6, error=True)  # as in Artemis, it is the session's again until it is ended
+    xa(peer, p.XAEnd(XID))
     xa(peer, p.XACommit(XID, True), 100, error=True)
 
 
@@ -133,3 +135,17 @@ def test_an_unprepared_branch_ends_with_a_client_that_failed(peer: Peer) -> None
 def test_the_timeout_of_a_branch_is_the_brokers(peer: Peer) -> None:
     assert peer.ask(p.XASetTimeout(5), p.XASetTimeoutResponse).ok
     assert peer.ask(p.XAGetTimeout(), p.XAGetTimeoutResponse).timeout_seconds == 300
+
+
+def test_a_branch_that_was_ended_and_not_prepared_ends_with_a_client_that_failed(peer: Peer) -> None:
+    work(peer)
+    peer.world.server.fail(peer.connection)
+    assert peer.world.post.xa.get(XID) is None
+
+
+def test_a_branch_that_was_lost_can_be_ended_and_never_commits(peer: Peer) -> None:
+    peer.send(p.XAFailed(XID))
+    peer.post()
+    xa(peer, p.XAEnd(XID))
+    xa(peer, p.XAPrepare(XID), 100, error=True)
+    assert count(peer) == 0
