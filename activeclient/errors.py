@@ -42,6 +42,7 @@ classes in one table, `SERVER_ERRORS`; an unknown code becomes `JMSError` with t
     ├── NotSent                         it certainly did not take effect
     ├── ReattachDiverged                command counts that cannot both be true
     ├── ForkedError                     used in a child process
+    ├── StoreError                      the folder of an embedded broker cannot be used, or its disk failed
     └── ConfigError                     also a ValueError: key, value, rule
         └── NamingError                 a name that JNDI-style configuration does not hold
 """
@@ -294,6 +295,10 @@ class ReattachDiverged(ActiveClientError):
 
 class ForkedError(ActiveClientError):
     """A child process used a connection of its parent; open a new one in the child."""
+
+
+class StoreError(ActiveClientError):
+    """The folder of an embedded broker: in use, not a broker's, damaged, or its disk does not take or give any more."""
 
 
 class ConfigError(ActiveClientError, ValueError):

@@ -38,6 +38,11 @@ def test_the_page_of_parameters_is_current(generate: ModuleType) -> None:
     assert all(f"`{parameter.key}`" in page for parameter in parameters())
 
 
+def test_the_page_of_jms_cases_is_current(generate: ModuleType) -> None:
+    page = (DOCS / "jms-cases.md").read_text(encoding="utf-8")
+    assert page == generate.jms_cases_page(), "run ./dev pages"
+
+
 def test_the_diagrams_are_drawn_from_the_tables_that_run(generate: ModuleType) -> None:
     page = (DOCS / "architecture.md").read_text(encoding="utf-8")
     assert page == generate.with_diagrams(page), "run ./dev pages"

@@ -117,12 +117,14 @@ class BrokerThread:
         self._buffer = memoryview(bytearray(BUFFER_SIZE))
         self._ended = False
         self._stopping: float | None = None
+        self._store = server.post.store
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     # --- from any thread ---------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin."""
+        self._store.on_progress = self._waker.wake
         self._thread.start()
 
     @property
@@ -231,6 +233,7 @@ class BrokerThread:
         self._arrive()
         while self._calls:
             self._calls.popleft().run()
+        self._store.collect()
         self._flush()
         now = time.monotonic()
         due = self.server.next_timeout()
@@ -413,6 +416,7 @@ class BrokerThread:
         self._stopping = time.monotonic()
 
     def _end(self) -> None:
+        self._store.on_progress = None
         self._close_listeners()
         for link in list(self._by_connection.values()):
             self._lose(link)

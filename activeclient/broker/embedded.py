@@ -7,8 +7,10 @@ descriptor, no port.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
+import os
 import threading
 import time
 import uuid
@@ -25,7 +27,7 @@ from activeclient.broker.limits import Limits
 from activeclient.broker.postoffice import PostOffice
 from activeclient.broker.server import BrokerServer
 from activeclient.broker.store import MemoryStore, Store
-from activeclient.errors import ConfigError, ConnectFailed, IllegalStateError
+from activeclient.errors import ConfigError, ConnectFailed, IllegalStateError, StoreError
 
 if TYPE_CHECKING:
     from activeclient.drivers.memory import TransportEnd
@@ -63,7 +65,9 @@ class EmbeddedBroker:
         host: The address to listen on.
         users: User to password; empty: anybody may connect.
         configuration: Everything else; its users count when `users` is absent.
-        store: What keeps durable messages, beyond a `restart` too; in memory when absent.
+        folder: Where durable messages are kept, beyond the process: opened by `start`, closed by `stop`. Made when
+            it is missing; for one broker at a time.
+        store: What keeps durable messages instead, beyond a `restart` too; in memory when both are absent.
         limits: What one client may cost.
         seed: Of the faults that are made at random.
 
@@ -79,6 +83,7 @@ class EmbeddedBroker:
         host: str = "127.0.0.1",
         users: Mapping[str, str] | None = None,
         configuration: BrokerConfiguration | None = None,
+        folder: str | os.PathLike[str] | None = None,
         store: Store | None = None,
         limits: Limits | None = None,
         seed: int = 0,
@@ -93,6 +98,9 @@ class EmbeddedBroker:
         self.faults = Faults(seed)
         self.node_id = str(uuid.uuid4())
         self._limits = limits
+        if folder is not None and store is not None:
+            raise ConfigError("folder", folder, "a store is given as well")
+        self._folder = folder
         self._store: Store = store if store is not None else MemoryStore()
         self._host = host
         self._port = port
@@ -118,32 +126,55 @@ class EmbeddedBroker:
 
         Raises:
             OSError: The port cannot be had.
+            StoreError: The folder cannot be used.
         """
         with self._own_lock:
             if self._thread is not None and self._thread.running:
                 return self
+            with contextlib.suppress(StoreError):  # of one whose disk failed, told already
+                self._halt(abrupt=True)
             with _lock:
                 self._claim()
                 self._started = True
-            post = PostOffice(self.configuration, self._store, self.clock, compile_filter)
-            server = BrokerServer(
-                post, self.node_id, compile_filter, limits=self._limits, faults=self.faults, report=_report
-            )
-            thread = BrokerThread(server, f"activeclient-broker-{self.name}", self._idle)
-            thread.start()
-            if self._port is not None:
-                try:
-                    self._bound = thread.listen(self._host, self._bound or self._port)
-                except BaseException:
-                    thread.stop(abrupt=True)
-                    self._started = False
-                    raise
-            self.faults.bind(server, thread.call, restart=self.restart, skew=self._skew)
-            self._thread = thread
+            try:
+                if self._folder is not None:
+                    from activeclient.broker.sqlite_store import SqliteStore  # loaded by the first who needs it
+
+                    self._store = SqliteStore(self._folder)
+                self._start()
+            except BaseException:
+                self._started = False
+                self._close_store()
+                raise
             return self
 
+    def _start(self) -> None:
+        post = PostOffice(self.configuration, self._store, self.clock, compile_filter)
+        server = BrokerServer(
+            post, self.node_id, compile_filter, limits=self._limits, faults=self.faults, report=_report
+        )
+        thread = BrokerThread(server, f"activeclient-broker-{self.name}", self._idle)
+        thread.start()
+        if self._port is not None:
+            try:
+                self._bound = thread.listen(self._host, self._bound or self._port)
+            except BaseException:
+                thread.stop(abrupt=True)
+                raise
+        self.faults.bind(server, thread.call, restart=self.restart, skew=self._skew)
+        self._thread = thread
+
+    def _close_store(self) -> None:
+        if self._folder is not None:
+            store, self._store = self._store, MemoryStore()
+            store.close()
+
     def stop(self, *, abrupt: bool = False) -> None:
-        """End: clients are told, unless `abrupt`, and nothing is left but the store."""
+        """End: clients are told, unless `abrupt`, and nothing is left but the store.
+
+        Raises:
+            StoreError: The disk failed; it is stopped all the same.
+        """
         with self._own_lock:
             self._halt(abrupt)
             self._started = False
@@ -152,13 +183,14 @@ class EmbeddedBroker:
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.stop(abrupt=abrupt)
+        self._close_store()
 
     def restart(self, *, abrupt: bool = False, forget: bool = False) -> None:
         """Stop, and start again under the same URL, with what the store kept.
 
         Args:
             abrupt: Without a word to clients, as after a kill.
-            forget: With an empty store in memory: everything is gone.
+            forget: With an empty store in memory: everything is gone. Not what a folder holds.
         """
         with self._own_lock:
             self._halt(abrupt)

@@ -39,6 +39,24 @@ class FaultyStore:
             return None
         return self._held[0][0] if self._held else self._last
 
+    @property
+    def highest_id(self) -> int:
+        """As the store behind it."""
+        return self._store.highest_id
+
+    @property
+    def on_progress(self) -> Done | None:
+        """Called when the store behind it has something to collect."""
+        return self._store.on_progress
+
+    @on_progress.setter
+    def on_progress(self, tell: Done | None) -> None:
+        self._store.on_progress = tell
+
+    def collect(self) -> None:
+        """Run what is due of the store behind it."""
+        self._store.collect()
+
     def append(self, *operations: Operation) -> None:
         """Keep these, together."""
         self._store.append(*operations)

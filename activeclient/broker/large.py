@@ -6,6 +6,7 @@ the last message that shares the body is, or with the body itself.
 
 from __future__ import annotations
 
+import os
 from typing import IO
 
 
@@ -64,6 +65,13 @@ class LargeBody:
             return bytes(self._memory[at : at + size])
         self._file.seek(at)
         return self._file.read(size)
+
+    def snapshot(self) -> bytes | int:
+        """All of it, to be read by another thread: the bytes, or a descriptor of the file, which the caller closes."""
+        if self._file is None:
+            return bytes(self._memory)
+        self._file.flush()
+        return os.dup(self._file.fileno())
 
     def share(self) -> None:
         """One message more has this body."""

@@ -51,7 +51,7 @@ class _Recovery:
             self._add(each)
         for prepared in self._prepared:
             self._prepare(prepared.xid, prepared.operations)
-        self._office.start_ids(self._highest + 1)
+        self._office.start_ids(max(self._highest, self._office.store.highest_id) + 1)
 
     def _apply(self, operation: Operation) -> None:
         office = self._office

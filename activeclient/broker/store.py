@@ -135,15 +135,29 @@ def stored(message: StoredMessage, queues: Iterable[Queue]) -> tuple[Operation, 
 class Store(Protocol):
     """Where the broker keeps what must survive it."""
 
+    on_progress: Done | None
+    """Called when `collect` has something to do, by whatever thread found out; must neither block nor raise."""
+
     @property
     def busy(self) -> bool:
         """Is something appended and not complete? Read on the hot path."""
+
+    @property
+    def highest_id(self) -> int:
+        """The highest id of a message or queue that it held when it was opened, also of those that are gone."""
 
     def append(self, *operations: Operation) -> None:
         """Keep these, together. Never waits for a disk."""
 
     def when_complete(self, callback: Done) -> None:
         """Call when all that was appended is complete; at once, if nothing is pending."""
+
+    def collect(self) -> None:
+        """Run the callbacks that are due, in order, on the thread that calls: the broker's.
+
+        Raises:
+            StoreError: What is not complete never will be.
+        """
 
     def load(self) -> Iterable[Operation]:
         """The shortest operations that make what this store holds."""
@@ -164,6 +178,8 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.busy = False
+        self.on_progress: Done | None = None
+        self.highest_id = 0
         self._held: deque[Done] = deque()
         self._holding = False
         self._addresses: dict[str, AddressCreated] = {}
@@ -192,6 +208,8 @@ class MemoryStore:
         if counts:
             queues.update((queue_id, (count, 0)) for queue_id, count in zip(queue_ids, counts, strict=True))
         self._messages[message.id] = (message, queues)
+        if message.id > self.highest_id:
+            self.highest_id = message.id
 
     def _apply(self, operation: Operation) -> None:
         match operation:
@@ -214,6 +232,8 @@ class MemoryStore:
                     self._leave(message_id, queue_id)
             case Prepared(xid, held):
                 self._prepared[xid] = held
+                ids = [each.message.id for each in held if isinstance(each, MessageStored)]
+                self.highest_id = max(self.highest_id, *ids, 0)
             case Resolved():
                 self._resolve(operation)
             case _:
@@ -228,6 +248,7 @@ class MemoryStore:
                 self._duplicates.pop(name, None)
             case QueueCreated(queue_id, configuration):
                 self._queues[queue_id] = configuration
+                self.highest_id = max(self.highest_id, queue_id)
             case DuplicatesForgotten(address):
                 self._duplicates.pop(address, None)
             case Forgotten(xid):
@@ -254,6 +275,9 @@ class MemoryStore:
             self._held.append(callback)
         else:
             callback()
+
+    def collect(self) -> None:
+        """Nothing to do: callbacks run when what they wait for is complete."""
 
     def hold(self) -> None:
         """From now on nothing completes: a disk that hangs."""

@@ -6,7 +6,9 @@ afterwards: bytes are marked as base 64.
 
 from __future__ import annotations
 
-from activeclient.cli.output import Output
+import json
+
+from activeclient.cli.output import Output, plain
 from activeclient.errors import MessageFormatError
 from activeclient.jms.message import Message
 
@@ -61,7 +63,8 @@ def show(output: Output, message: Message, *, headers: bool, raw: bool) -> None:
     if isinstance(body, bytes):
         data = body
     else:
-        data = ("" if body is None else str(body)).encode("utf-8", "backslashreplace")
+        text = "" if body is None else body if isinstance(body, str) else json.dumps(plain(body), ensure_ascii=False)
+        data = text.encode("utf-8", "backslashreplace")
     if raw:
         output.raw(data)
     elif output.on_terminal:

@@ -31,21 +31,22 @@ class Callbacks(Serial):
         facade = self._session
         engine = facade.engine
         pump = facade.pump
+        work = engine.work
         while True:
+            # Without the lock, which a sender in a hurry needs all the time: others only append.
+            for _ in range(len(work)):
+                self._guarded(work.popleft().run)
             with pump.lock:
-                tokens = list(engine.work)
-                engine.work.clear()
-                call = None if tokens else facade.next_for_listener()
-                if call is None and not tokens:
+                if work:
+                    continue
+                call = facade.next_for_listener()
+                if call is None:
                     engine.work_announced = False
                     facade.forget_if_idle()
                     return
                 if engine.client.pending_bytes:
                     pump.after_submit()
-            for token in tokens:
-                self._guarded(token.run)
-            if call is not None:
-                self._guarded(call)
+            self._guarded(call)
 
     def _guarded(self, call: Callable[[], None]) -> None:
         try:

@@ -18,8 +18,9 @@ from activeclient.errors import ActiveClientError, CallTimeout, ClosedError, Out
 
 NEVER = 365 * 86400.0
 """Seconds that stand for a switched off limit."""
-ROOM_PATIENCE = 0.0005
-"""Seconds to let confirmations gather while the buffer is full: it takes many times that to empty half of it."""
+PATIENCE = 0.001
+BROKER_RATE = 1 << 29
+"""Bytes a second that no broker takes."""
 
 Notice = tuple[float, Callable[[], None]]
 """After how many seconds to call what."""
@@ -128,12 +129,20 @@ class Calls:
             error = self.wait_for(
                 lambda: (session.room and session.buffer.used <= half and not self.pump.congested) or _closed(session),
                 timeout,
-                ROOM_PATIENCE,
+                patience(session.buffer.limit),
             )
             session.check_open()
             if error is not None:
                 error.outcome = Outcome.NOT_SENT
                 raise error
+
+
+def patience(window: int) -> float:
+    """Seconds to let answers gather while `window` bytes of sends are under way: whoever is woken for each crawls.
+
+    At most what a broker needs for half of the window: it always has the other half to work on.
+    """
+    return min(PATIENCE, (window >> 1) / BROKER_RATE)
 
 
 def _answerable(session: Session) -> bool:

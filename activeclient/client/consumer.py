@@ -344,6 +344,7 @@ class ClientConsumer:
                 return
             engine.flush_acknowledgements()
             engine.closed = True
+            engine.buffer.clear()  # what waits there is not ours any more
             session.consumers.pop(engine.id, None)
             self.session.forget_consumer(engine.id)
             engine.fail_stream(ClosedError("the consumer is closed"))

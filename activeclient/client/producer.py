@@ -12,6 +12,7 @@ from time import monotonic, time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from activeclient.client.calls import patience
 from activeclient.client.large_message import send_large
 from activeclient.client.rate import RateLimit
 from activeclient.engine.producer import CreditPool
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from activeclient.client.session import ClientSession, SendHandler
 
 GROUP_ID = "_AMQ_GROUP_ID"
-CREDIT_PATIENCE = 0.0001
-"""Seconds to let answers gather while waiting for credits: less than a round trip under load."""
 BLOCKED_SECONDS = 0.1
 """A grant that takes longer comes from an address that is full, not from a broker that is busy."""
 BLOCKED_NOTICE = 1.0
@@ -220,7 +219,7 @@ class ClientProducer:
             error = self._calls.wait_for(
                 lambda: granted() or engine.error is not None,
                 timeout,
-                CREDIT_PATIENCE,
+                patience(known.window if known is not None else 0),
                 notice=(BLOCKED_NOTICE, lambda: engine.address_blocked(address)),
             )
             engine.check_open()

@@ -327,8 +327,9 @@ class Pump:
             return
         if engine.pending_bytes and transport.stuck < CONGESTED_BYTES:
             now = self._clock() if now is None else now
+            size = engine.pending_bytes
             chunks = engine.data_to_send()
-            self._outbox.written(now)
+            self._outbox.written(now, size)
             if chunks:
                 try:
                     transport.send(chunks)

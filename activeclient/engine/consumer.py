@@ -430,25 +430,33 @@ class Consumer:
                 return False
             self._acknowledge_absorbed(message, cumulative=cumulative)
             return False
-        if self.taken:
-            message_id = message.message_id
-            remembered = None if told else self.acknowledged
-            if cumulative:
-                while self.taken:
-                    held, fingerprint, _ = self.taken.popleft()
-                    if remembered is not None:
-                        remembered.add(held, fingerprint)
-                    if held == message_id:
-                        break
-            else:
-                for position, (held, fingerprint, _) in enumerate(self.taken):
-                    if held == message_id:
-                        del self.taken[position]
-                        if remembered is not None:
-                            remembered.add(held, fingerprint)
-                        break
+        if not self.browse_only and not self._settle(message.message_id, cumulative=cumulative, told=told):
+            return False
         if message is self.taken_large:
             self._leave_large()
+        return True
+
+    def _settle(self, message_id: int, *, cumulative: bool, told: bool) -> bool:
+        """Take it, or with `cumulative` all up to it, off what the application holds; False when it does not hold it:
+        it was acknowledged before, and what was taken since must not go with it."""
+        taken = self.taken
+        position = 0
+        for held, _, _ in taken:
+            if held == message_id:
+                break
+            position += 1
+        else:
+            return False
+        remembered = None if told else self.acknowledged
+        if not cumulative:
+            if remembered is not None:
+                remembered.add(message_id, taken[position][1])
+            del taken[position]
+            return True
+        for _ in range(position + 1):
+            held, fingerprint, _ = taken.popleft()
+            if remembered is not None:
+                remembered.add(held, fingerprint)
         return True
 
     def _acknowledge_absorbed(self, message: CoreMessage, *, cumulative: bool) -> None:

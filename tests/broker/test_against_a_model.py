@@ -108,18 +108,24 @@ class Model:
                     self.dead_durable.append(each.body)
 
 
+SETTINGS = AddressSettings(dead_letter_address="DLQ", max_delivery_attempts=ATTEMPTS)
+
+
 class AgainstAModel(RuleBasedStateMachine):
     """One queue, three consumers with filters or none, at most one transaction."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.office = Office(settings=AddressSettings(dead_letter_address="DLQ", max_delivery_attempts=ATTEMPTS))
+        self.office = self.new_office()
         self.queue = self.office.queue()
         self.office.queue("DLQ")
         self.model = Model()
         self.tx: Transaction | None = None
         self.sent = 0
         self.takers = [self._open(colour) for colour in COLOURS]
+
+    def new_office(self) -> Office:
+        return Office(settings=SETTINGS)
 
     def _open(self, colour: str | None) -> Taker:
         return self.office.consume(self.queue, room=0, filter=None if colour is None else Equals("colour", colour))

@@ -50,6 +50,11 @@ def test_json_has_body_and_headers_of_every_kind(capsys: pytest.CaptureFixture[s
     assert json.loads(printed(TextMessage("x"), capsys, as_json=True))["body"] == "x"
 
 
+def test_a_map_and_a_stream_are_json_for_people_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert json.loads(printed(MapMessage({"a": 1, "b": b"\x01"}), capsys)) == {"a": 1, "b": {"base64": "AQ=="}}
+    assert json.loads(printed(StreamMessage(["x", 2]), capsys)) == ["x", 2]
+
+
 def test_a_message_without_body_has_none() -> None:
     assert body_of(Message()) == b""
     assert record(TextMessage(None))["body"] is None

@@ -274,3 +274,9 @@ def test_a_short_wait_is_not_noticed(calls):
     noticed = []
     waiting.wait_for(lambda: False, 0.9, notice=(1.0, lambda: noticed.append(1)))
     assert noticed == []
+
+
+def test_who_waits_for_room_is_patient_in_proportion_to_the_window():
+    assert module.patience(1 << 30) == module.PATIENCE
+    assert module.patience(10_240) < 0.00001 * 2
+    assert module.patience(0) == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from activeclient.drivers.outbox import FLUSH_BYTES, Outbox
+from activeclient.drivers.outbox import FLUSH_BYTES, STREAM, Outbox
 
 
 def test_an_idle_outbox_writes_at_once_and_a_busy_one_holds_back() -> None:
@@ -30,3 +30,15 @@ def test_enough_bytes_never_wait_nor_does_anything_without_linger() -> None:
     eager = Outbox(0.0)
     eager.written(5.0)
     assert not eager.hold(1, 5.0)
+
+
+def test_behind_a_full_write_bytes_wait_longer_until_a_smaller_one() -> None:
+    outbox = Outbox(0.001)
+    outbox.written(5.0, FLUSH_BYTES)
+    assert outbox.hold(10, 5.003)
+    assert outbox.due == 5.003 + STREAM * 0.001
+    outbox.written(5.006, 10)
+    assert not outbox.hold(10, 5.008)
+    outbox.written(6.0, FLUSH_BYTES)
+    outbox.clear()
+    assert not outbox.hold(10, 6.0)

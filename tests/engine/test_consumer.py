@@ -641,3 +641,18 @@ def test_what_the_server_acknowledged_before_it_delivered_is_not_acknowledged_ag
     consumer.flush_acknowledgements()
     assert acks(wrote(peer)) == []
     assert not consumer.session.transacted_acks
+
+
+@pytest.mark.parametrize("how", ["acknowledge", "individual_acknowledge"])
+def test_acknowledging_a_second_time_settles_nothing_that_was_taken_since(how):
+    peer, consumer = consuming(3)
+    first, second = consumer.take(), consumer.take()
+    assert consumer.acknowledge(second)
+    third = consumer.take()
+    for message in (first, second):
+        assert getattr(consumer, how)(message) is False
+    assert [entry[0] for entry in consumer.taken] == [third.message_id]
+    consumer.acknowledged.session_lost()
+    assert not consumer.acknowledged.comes_again(third)
+    consumer.flush_acknowledgements()
+    assert {message_id for _, message_id in acks(wrote(peer))} == {2}
