@@ -12,14 +12,6 @@ from activeclient.wire.versions import NEWEST
 from tests.broker.peer import Peer, World
 
 
-@pytest.fixture
-def peer() -> Peer:
-    made = World().connect()
-    made.session()
-    made.queue()
-    return made
-
-
 def bodies_in_queue(peer: Peer) -> list[bytes]:
     queue = peer.world.post.find("q")
     assert queue is not None
