@@ -12,6 +12,7 @@ from activeclient.version import __version__
 
 if TYPE_CHECKING:
     from activeclient import errors, events
+    from activeclient.broker.embedded import EmbeddedBroker
     from activeclient.client.listeners import ConnectionFailure, FailoverEventType, Recovery
     from activeclient.client.locator import ServerLocator
     from activeclient.client.management import Management
@@ -51,6 +52,7 @@ __all__ = [
     "ConnectionMetaData",
     "DeliveryMode",
     "Destination",
+    "EmbeddedBroker",
     "FailoverEventType",
     "ForeignMessage",
     "JMSConsumer",
@@ -98,6 +100,7 @@ _HOMES = {
     "ConnectionMetaData": "jms.metadata",
     "DeliveryMode": "jms.modes",
     "Destination": "destination",
+    "EmbeddedBroker": "broker.embedded",
     "FailoverEventType": "client.listeners",
     "ForeignMessage": "jms.foreign",
     "JMSConsumer": "jms.context_consumer",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
+from activeclient.broker.transaction import State
 from activeclient.errors import IllegalStateError, JMSError, XAError
 from activeclient.wire import packets as p
 from activeclient.wire.packet import Packet
@@ -54,6 +55,7 @@ def _answered(body: Body) -> Handler:
 @_answered
 def _start(session: ServerSession, packet: p.XAStart) -> None:
     session.tx = session.post.xa.start(packet.xid, session.tx)
+    session.branches.add(packet.xid)
 
 
 @_answered
@@ -79,17 +81,21 @@ def _end(session: ServerSession, packet: p.XAEnd) -> None:
 
 @_answered
 def _prepare(session: ServerSession, packet: p.XAPrepare) -> int:
-    return session.post.xa.prepare(packet.xid, session.tx)
+    outcome = session.post.xa.prepare(packet.xid, session.tx)
+    session.branches.discard(packet.xid)
+    return outcome
 
 
 @_answered
 def _commit(session: ServerSession, packet: p.XACommit) -> None:
     session.post.xa.commit(packet.xid, packet.one_phase, session.tx)
+    session.branches.discard(packet.xid)
 
 
 @_answered
 def _rollback(session: ServerSession, packet: p.XARollback) -> None:
     session.post.xa.rollback(packet.xid, session.tx)
+    session.branches.discard(packet.xid)
 
 
 @_answered
@@ -98,7 +104,24 @@ def _forget(session: ServerSession, packet: p.XAForget) -> None:
 
 
 def _failed(session: ServerSession, packet: p.XAFailed) -> None:
-    session.post.xa.failed(packet.xid)
+    # A branch that is unknown, because its session was lost, is made, so that its end can be told and its commit fails.
+    xa = session.post.xa
+    found = xa.get(packet.xid)
+    if found is None:
+        found = xa.start(packet.xid)
+        session.branches.add(packet.xid)
+    xa.failed(packet.xid)
+    session.tx = None if found.state is State.PREPARED else found
+
+
+def abandon(session: ServerSession) -> None:
+    """The client failed: its branches that are not prepared are rolled back with its session."""
+    xa = session.post.xa
+    for xid in session.branches:
+        found = xa.get(xid)
+        if found is not None:
+            xa.abandon(found)
+    session.branches.clear()
 
 
 def _in_doubt(session: ServerSession, _: p.XAIndoubtXids) -> Packet:

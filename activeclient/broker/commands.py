@@ -249,9 +249,9 @@ def abandon_transaction(session: ServerSession, *, failed: bool) -> None:
             consumer.queue.give_back(taken, count_delivery=True, delay=False)
         else:
             unacknowledged += taken
+    if failed:
+        branches.abandon(session)
     if tx is not None and tx.xid is not None:
-        if failed:
-            session.post.xa.abandon(tx)
         tx = None
     if tx is None:
         tx = session.post.begin()

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from activeclient.broker.old_layout import old_receive
 from activeclient.broker.outgoing import LargeDelivery
 from activeclient.errors import IllegalStateError
 from activeclient.wire.message import FORCED_DELIVERY, CoreMessage, encode_receive
@@ -90,6 +91,8 @@ class ServerConsumer:
         self.delivering[message.id] = ref
         if message.large is None:
             frame = message.encode_receive(self.id, ref.delivery_count, self._channel)
+            if session.old_layout:
+                frame = old_receive(frame)
             self.credits -= len(frame)
             session.send(frame)
         else:
@@ -99,7 +102,8 @@ class ServerConsumer:
     def _send(self, ref: Reference) -> None:
         message = ref.message
         if message.large is None:
-            self.charge(message.encode_receive(self.id, ref.delivery_count, self._channel))
+            frame = message.encode_receive(self.id, ref.delivery_count, self._channel)
+            self.charge(old_receive(frame) if self.session.old_layout else frame)
             return
         self._large = LargeDelivery(message.large, self.id, self._channel, self.session.piece_size)
         self.charge(message.encode_receive_large(self.id, ref.delivery_count, self._channel))
@@ -146,7 +150,8 @@ class ServerConsumer:
         """Everything that can be delivered, and then a marker with this number."""
         self.deliver()
         marker = CoreMessage(b"\0\0\0\0", properties={FORCED_DELIVERY: sequence})
-        self.session.send(encode_receive(marker, self.id, 0, self._channel))
+        frame = encode_receive(marker, self.id, 0, self._channel)
+        self.session.send(old_receive(frame) if self.session.old_layout else frame)
 
     def grant(self, credits: int) -> None:
         """The client has room for so many bytes more; -1 for everything, 0 takes all grants back."""

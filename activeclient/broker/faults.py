@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from activeclient.broker.faulty_store import FaultyStore
@@ -415,6 +414,8 @@ class Faults:
 
     def _draw(self, *of: object) -> float:
         """A number from 0 to 1 that depends on the seed and on nothing but what it is for."""
+        from hashlib import blake2b  # nobody else pays for it
+
         text = "/".join(map(str, (self.seed, *of)))
         return int.from_bytes(blake2b(text.encode(), digest_size=7).digest(), "big") / (1 << 56)
 

@@ -258,21 +258,22 @@ class PostOffice(Registry):
 
     # --- messages that go elsewhere ----------------------------------------------------------------------------------
 
-    def move(self, ref: Reference, address: str | None, *, expired_ms: int | None = None) -> bool:
-        """It leaves its queue, a copy goes to another address; false when no queue there took it, or there is none.
+    def move(self, ref: Reference, target: str | None, *, expired_ms: int | None = None, retried: bool = False) -> bool:
+        """It leaves its queue, a copy goes to another address or `address::queue`; false when no queue there took it.
 
         The reference is in no chain. The copy and the end of the original are stored together.
         """
         queue = ref.queue
         try:
-            copy = moved(ref, address, expired_ms=expired_ms) if address else None
+            address = (target or "").partition("::")[0]
+            copy = moved(ref, address, expired_ms=expired_ms, retried=retried) if target else None
         except RemoteProtocolError:
             # A damaged message cannot be copied; it has to go all the same.
             copy = None
         queues: tuple[Queue, ...] = ()
         if copy is not None:
             copy.id = next(self._ids)
-            plan = self.addresses.plan(address)
+            plan = self.addresses.plan(target)
             queues = plan.queues(copy)
             if queues:
                 copy.count_body()
@@ -307,7 +308,7 @@ class PostOffice(Registry):
         if not isinstance(address, str):
             return self.move(ref, None)
         whole = f"{address}::{queue}" if isinstance(queue, str) else address
-        return self.move(ref, whole if self.find(whole) is not None else address)
+        return self.move(ref, whole if self.find(whole) is not None else address, retried=True)
 
     # --- time --------------------------------------------------------------------------------------------------------
 

@@ -172,46 +172,35 @@ class Queue(Delivery):
                 self.deliver_waiting()
 
     def _put(self, ref: Reference) -> None:
-        if self._last_values is not None and self._replace(ref):
-            self.deliver_waiting()
-            return
+        if self._last_values is not None:
+            self._supersede(ref)
         self._link(ref)
         self._fit_ring()
         if self._ready:
             self.deliver_waiting()
 
-    def _replace(self, ref: Reference) -> bool:
-        """Take the place of the waiting value of the same key; false when none waits."""
+    def _supersede(self, ref: Reference) -> None:
+        """It is the value of its key now. The one before goes, where it waits or rests; one that a consumer has is
+        dropped when it would come back."""
         values = self._last_values
         assert values is not None
         ref.last_value = None
         given = ref.message.property(self.configuration.last_value_key or LAST_VALUE)
         if given is None:
-            return False
+            return
         key = ref.last_value = str(given)
         old = values.get(key)
         values[key] = ref
         if old is None:
-            return False
+            return
         self.replaced += 1
-        if old.chain is None:
-            # With a consumer, or resting: it is dropped when it would come back.
-            if old in self.scheduled:
-                self.scheduled.discard(old)
-                self._host.unschedule(old)
-                self.forget(old)
-            return False
-        if old.message.priority == ref.message.priority and not self.non_destructive:
-            ref.order = old.order
-            self._insert([ref])
-        else:
-            self._link(ref)
-        self._unlink(old)
-        self.forget(old)
-        return True
+        if old.chain is not None or old in self.scheduled:
+            self.take_out(old)
+            self.forget(old)
 
     def _drop_oldest(self) -> None:
-        chain = next(each for each in self._levels if each.head is not None)
+        # As a ring of Artemis does it: what would be delivered next goes first.
+        chain = next(each for each in reversed(self._levels) if each.head is not None)
         ref = chain.head
         assert ref is not None
         self._unlink(ref)
@@ -228,12 +217,9 @@ class Queue(Delivery):
         for ref in back:
             self.scheduled.discard(ref)
             ref.scheduled_ms = 0
-        if self._last_values is not None:
-            for ref in back:
-                if not self._replace(ref):
-                    self._insert([ref])
-        else:
-            self._insert(back)
+            if self._last_values is not None:
+                self._supersede(ref)
+        self._insert(back)
         self._fit_ring()
         self.deliver_waiting()
 
@@ -403,9 +389,8 @@ class Queue(Delivery):
         self._host.dead_letter(ref)
 
     def expire_waiting(self, now_ms: int) -> int:
-        """Expire what waits or rests and is over; how many that were."""
+        """Expire what waits and is over; how many that were. What rests is looked at when its time comes."""
         over = [ref for ref in self.waiting() if 0 < ref.message.expiration <= now_ms]
-        over += [ref for ref in self.scheduled if 0 < ref.message.expiration <= now_ms]
         for ref in over:
             self.take_out(ref)
             self.expire_taken(ref)

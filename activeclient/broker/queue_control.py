@@ -183,7 +183,7 @@ class QueueControl(Control[Queue]):
     @operation("expireMessages")
     def expire_messages(self, filter_text: Json = None) -> int:
         """Expire those that pass the filter."""
-        return self._take(self._chosen(filter_text), self.subject.expire_taken)
+        return self._take([ref for ref in self._chosen(filter_text) if ref.chain], self.subject.expire_taken)
 
     @operation("sendMessageToDeadLetterAddress")
     def dead_letter_message(self, message_id: Json) -> bool:

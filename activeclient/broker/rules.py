@@ -6,7 +6,6 @@ order of what waits in it.
 
 from __future__ import annotations
 
-import difflib
 from collections import deque
 from typing import Final
 
@@ -40,6 +39,8 @@ def kinds_of(packet: PacketLike, direction: str | None) -> frozenset[tuple[int, 
 def _named(name: str) -> type[Packet]:
     found: type[Packet] | None = getattr(p, name, None) if name in p.__all__ else None
     if found is None:
+        import difflib  # for this alone
+
         near = difflib.get_close_matches(name, p.__all__, 1)
         raise ConfigError("packet", name, f"is no packet{f'; did you mean {near[0]}?' if near else ''}")
     return found

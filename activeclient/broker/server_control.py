@@ -31,6 +31,7 @@ class ServerControl:
             "listConnectionIDs": self.connection_ids,
             "listSessions": self.session_names,
             "closeConnectionWithID": self.close_connection,
+            "closeSessionWithID": self.close_session,
             "listConnectionsAsJSON": self.connections_as_json,
             "listSessionsAsJSON": self.sessions_as_json,
             "listRemoteAddresses": self.remote_addresses,
@@ -70,6 +71,15 @@ class ServerControl:
             return False
         self._server.fail(found)
         return True
+
+    def close_session(self, connection_id: str, name: str) -> bool:
+        """End a session, without a word to its client; false when there is none."""
+        found = self._find(connection_id)
+        for session in list(found.sessions.values()) if found is not None else ():
+            if session.name == name:
+                self._server.end(session, failed=True)
+                return True
+        return False
 
     def connections_as_json(self) -> str:
         """The connections, as a JSON text."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from activeclient.broker import commands
 from activeclient.broker.consumer import ServerConsumer
 from activeclient.broker.message import StoredMessage
+from activeclient.broker.old_layout import modern_send
 from activeclient.broker.replies import INTERNAL_ERROR, error_packet
 from activeclient.engine.command_buffer import CommandBuffer
 from activeclient.errors import ActiveClientError, JMSError, ProtocolError, ReattachDiverged, RemoteProtocolError
@@ -24,13 +25,14 @@ from activeclient.wire import packets as p
 from activeclient.wire.frames import HEADER_SIZE
 from activeclient.wire.message import SEND, SEND_LARGE
 from activeclient.wire.packet import Packet, decode, encode, is_counted
-from activeclient.wire.versions import HORNETQ_DISCONNECT_CONSUMER, V2_7, V2_21, V2_28
+from activeclient.wire.versions import HORNETQ_DISCONNECT_CONSUMER, V2_0, V2_7, V2_21, V2_28
 
 if TYPE_CHECKING:
     from activeclient.broker.configuration import User
     from activeclient.broker.connection import ServerConnection
     from activeclient.broker.server import BrokerServer
     from activeclient.broker.transaction import Transaction
+    from activeclient.wire.fields import Xid
 
 _CONFIRMED: Final = p.PacketsConfirmed.KIND
 _NOT_COUNTED: Final = -1
@@ -54,6 +56,7 @@ class ServerSession:
         "_unfinished",
         "auto_commit_acks",
         "auto_commit_sends",
+        "branches",
         "buffer",
         "channel",
         "client_id",
@@ -68,6 +71,7 @@ class ServerSession:
         "moves",
         "moving",
         "name",
+        "old_layout",
         "piece_size",
         "post",
         "pre_acknowledge",
@@ -111,6 +115,8 @@ class ServerSession:
         """By address: what its producers were not granted yet."""
         self.incoming: StoredMessage | None = None
         """A large message of which not all pieces have come."""
+        self.branches: set[Xid] = set()
+        """Begun here and not decided or prepared."""
         self.tx: Transaction | None = None
         """What its sends and acknowledgements belong to: the local transaction, or a branch."""
         self.started = False
@@ -127,6 +133,7 @@ class ServerSession:
         self._due = -1
         """The confirmation that is to be sent before anything else; -1 none."""
         self._unfinished: deque[Unfinished] = deque()
+        self.old_layout = self.version < V2_0
         self._trailer = 13 if self.version >= V2_28 else 9 if self.version >= V2_7 else 1
 
     # --- commands come -----------------------------------------------------------------------------------------------
@@ -139,7 +146,7 @@ class ServerSession:
         """
         kind = frame[4]
         if kind == SEND:
-            self._receive_send(frame)
+            self._receive_send(modern_send(frame) if self.old_layout else frame)
         elif kind == _CONFIRMED:
             self.confirmed(decode(frame, self.version).command_id)  # type: ignore[attr-defined]
         elif kind == SEND_LARGE:

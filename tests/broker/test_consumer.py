@@ -10,14 +10,6 @@ from activeclient.wire.message import CoreMessage, encode_send_large_header, for
 from tests.broker.peer import Peer, World
 
 
-@pytest.fixture
-def peer() -> Peer:
-    made = World().connect()
-    made.session()
-    made.queue()
-    return made
-
-
 def put(peer: Peer, count: int) -> None:
     for number in range(count):
         peer.post(b"%d" % number)

@@ -12,7 +12,7 @@ from activeclient.destination import ANYCAST, MULTICAST
 from activeclient.errors import JMSError
 from activeclient.wire.fields import Xid
 from activeclient.wire.message import TEXT, CoreMessage, encode_send, text_body, text_of
-from activeclient.wire.properties import Char
+from activeclient.wire.properties import Byte, Char
 from activeclient.wire.versions import NEWEST
 from tests.broker.office import START_MS, Office, message
 
@@ -208,17 +208,21 @@ def test_messages_are_listed_and_counted(office):
 def test_messages_are_removed_moved_expired_and_given_up(office):
     for name in ("q", "other", "DLQ"):
         office.queue(name)
-    office.send(*"abcdefg", colour="red")
+    office.send(*"abcdefg", colour="red", _AMQ_ROUTING_TYPE=Byte(1))
     ids = [ref.message.id for ref in office.post.find("q").browse()]
     assert invoke(office, "queue.q", "removeMessage", ids[0]) is True
     assert invoke(office, "queue.q", "removeMessage", ids[0]) is False
     assert invoke(office, "queue.q", "moveMessage", ids[1], "other") is True
-    assert office.waiting("other") == ["b"]
+    (moved,) = office.post.find("other").browse()
+    assert (moved.message.body, moved.message.address) == (b"b", "other")
     assert invoke(office, "queue.q", "expireMessage", ids[2]) is True
     assert invoke(office, "queue.q", "sendMessageToDeadLetterAddress", ids[3]) is True
     assert office.waiting("DLQ") == ["d"]
     assert invoke(office, "queue.DLQ", "retryMessages") == 1
     assert office.waiting() == ["e", "f", "g", "d"]
+    back = list(office.post.find("q").browse())[-1].message
+    assert (back.address, back.routing_type) == ("q", 1)
+    assert (back.properties["_AMQ_ORIG_ADDRESS"], back.properties["_AMQ_ORIG_QUEUE"]) == ("DLQ", "DLQ")
     with pytest.raises(JMSError, match="AMQ229049: No queue found for nowhere"):
         invoke(office, "queue.q", "moveMessages", "", "nowhere")
     assert invoke(office, "queue.q", "moveMessages", "colour = 'red'", "other") == 4

@@ -205,13 +205,23 @@ def test_an_exclusive_queue_serves_one_consumer_and_then_the_next(office):
     assert two.bodies() == ["a", "b"]
 
 
-def test_a_last_value_queue_keeps_the_newest_of_each_key_in_the_place_of_the_first(office):
+def test_a_last_value_queue_keeps_the_newest_of_each_key_in_the_order_of_arrival(office):
     queue = office.queue(last_value=True)
     for body in ("a1", "b1", "a2"):
         office.send(body, _AMQ_LVQ_NAME=body[0])
     office.send("none")
-    assert office.waiting() == ["a2", "b1", "none"]
-    assert queue.replaced == 1
+    assert office.waiting() == ["b1", "a2", "none"]
+    office.send("a3", priority=9, _AMQ_LVQ_NAME="a")
+    assert office.waiting() == ["a3", "b1", "none"]
+    assert queue.replaced == 2
+
+
+def test_a_value_that_rests_is_replaced_and_one_that_wakes_replaces(office):
+    queue = office.queue(last_value=True)
+    for body in ("later", "now"):
+        office.send(body, _AMQ_LVQ_NAME="k", _AMQ_SCHED_DELIVERY=START_MS + (1000 if body == "later" else -1))
+    office.advance(2)
+    assert (office.waiting(), queue.message_count) == (["later"], 1)
 
 
 def test_a_last_value_queue_may_have_a_key_of_its_own(office):
@@ -242,6 +252,15 @@ def test_a_ring_queue_keeps_the_newest_that_are_not_being_delivered(office):
     taker.give_back()
     assert office.waiting() == ["d", "e"]
     assert queue.message_count == 2
+
+
+def test_a_ring_loses_first_what_would_be_delivered_next(office):
+    office.queue(ring_size=2)
+    seen = []
+    for body, priority in (("1", 4), ("2", 9), ("3", 4), ("4", 0)):
+        office.send(body, priority=priority)
+        seen.append(office.waiting())
+    assert seen == [["1"], ["2", "1"], ["1", "3"], ["3", "4"]]
 
 
 def test_a_non_destructive_queue_gives_each_consumer_everything(office):
@@ -419,10 +438,12 @@ def test_an_expired_message_is_not_delivered_but_goes_to_the_expiry_address():
 def test_what_expires_is_found_by_the_scan_too(office):
     queue = office.queue()
     office.send("a", expiration=START_MS + 100)
-    office.send("b", expiration=START_MS + 100, _AMQ_SCHED_DELIVERY=START_MS + 10_000_000)
+    office.send("b", expiration=START_MS + 100, _AMQ_SCHED_DELIVERY=START_MS + 40_000)
     office.advance(29)
     assert queue.message_count == 2
     office.advance(1)
+    assert queue.message_count == 1
+    office.advance(30)
     assert queue.message_count == 0
     assert office.post.addresses.memory.size == 0
 

@@ -12,14 +12,6 @@ from activeclient.wire.versions import NEWEST
 from tests.broker.peer import Peer, World, confirmed, create_session
 
 
-@pytest.fixture
-def peer() -> Peer:
-    made = World().connect()
-    made.session()
-    made.queue()
-    return made
-
-
 def reattach(world: World, last: int, name: str = "session") -> tuple[Peer, p.ReattachSessionResponse]:
     again = world.connect()
     again.send(p.ReattachSession(name, last), 1)
