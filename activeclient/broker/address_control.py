@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from activeclient.broker.addresses import Address
-from activeclient.broker.control import Control, Json, compact, operation, send_to, texts
+from activeclient.broker.control import Destination, Json, compact, operation, texts
 from activeclient.broker.queue_control import routing_type_name
 
 if TYPE_CHECKING:
@@ -72,10 +72,14 @@ def address_row(office: PostOffice, address: Address) -> dict[str, Json]:
     )
 
 
-class AddressControl(Control[Address]):
+class AddressControl(Destination[Address]):
     """The management of one address."""
 
     ATTRIBUTES = ATTRIBUTES
+
+    def target(self) -> str:
+        """What messages for it are sent to."""
+        return self.subject.name
 
     @operation("pause")
     def pause(self, persist: Json = False) -> None:
@@ -110,18 +114,3 @@ class AddressControl(Control[Address]):
         """Forget the duplicate ids that it has seen."""
         self.office.forget_duplicates(self.subject.name)
         return True
-
-    @operation("sendMessage")
-    def send_message(
-        self,
-        headers: Json,
-        body_type: Json,
-        body: Json,
-        durable: Json,
-        user: Json,
-        password: Json,
-        create_id: Json = False,
-    ) -> str:
-        """Send to this address; the id of the message as text."""
-        self.office.authenticate(None if user is None else str(user), None if password is None else str(password))
-        return send_to(self.office, self.subject.name, headers, body_type, body, durable)

@@ -54,7 +54,7 @@ class Control(Generic[S]):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         methods = [member for member in vars(cls).values() if hasattr(member, _OPERATION)]
-        cls.OPERATIONS = {getattr(method, _OPERATION): method for method in methods}
+        cls.OPERATIONS = {**cls.OPERATIONS, **{getattr(method, _OPERATION): method for method in methods}}
         cls._getters = {name.lower(): getter for name, getter in cls.ATTRIBUTES.items()}
 
     def __init__(self, office: PostOffice, subject: S) -> None:
@@ -185,30 +185,43 @@ def texts(row: Mapping[str, Json]) -> dict[str, Json]:
     }
 
 
-def send_to(office: PostOffice, address: str, headers: Json, body_type: Json, body: Json, durable: Json) -> str:
-    """Send what somebody typed: the id of the message as text.
+class Destination(Control[S]):
+    """Something to which messages can be sent."""
 
-    Args:
-        body: Text for a text message, else base64.
-    """
-    properties: dict[str, PropertyValue] = {}
-    if isinstance(headers, Mapping):
-        properties.update({str(name): str(value) for name, value in headers.items()})
-    kind = int(str(body_type))
-    text = "" if body is None else str(body)
-    try:
-        content = text_body(text) if kind == TEXT else base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise JMSError(f"the body of a message of type {kind} must be base64: {error}") from error
-    core = CoreMessage(
-        content,
-        kind,
-        address,
-        durable=bool(durable),
-        priority=0,
-        timestamp=office.clock.wall_ms(),
-        properties=properties,
-    )
-    message = StoredMessage.from_core(core)
-    office.route(message)
-    return str(message.id)
+    def target(self) -> str:
+        """What messages for it are sent to."""
+        raise NotImplementedError
+
+    @operation("sendMessage")
+    def send_message(
+        self,
+        headers: Json,
+        body_type: Json,
+        body: Json,
+        durable: Json,
+        user: Json,
+        password: Json,
+        create_id: Json = False,
+    ) -> str:
+        """Send what somebody typed: the id of the message as text.
+
+        Args:
+            body: Text for a text message, else base64.
+        """
+        office = self.office
+        office.authenticate(None if user is None else str(user), None if password is None else str(password))
+        properties: dict[str, PropertyValue] = {}
+        if isinstance(headers, Mapping):
+            properties.update({str(name): str(value) for name, value in headers.items()})
+        kind = int(str(body_type))
+        text = "" if body is None else str(body)
+        try:
+            content = text_body(text) if kind == TEXT else base64.b64decode(text, validate=True)
+        except binascii.Error as error:
+            raise JMSError(f"the body of a message of type {kind} must be base64: {error}") from error
+        now = office.clock.wall_ms()
+        core = CoreMessage(content, kind, self.target(), durable=bool(durable), timestamp=now, properties=properties)
+        core.priority = 0  # as Artemis does
+        message = StoredMessage.from_core(core)
+        office.route(message)
+        return str(message.id)

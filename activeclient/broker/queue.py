@@ -413,8 +413,10 @@ class Queue(Delivery):
         return len(gone)
 
     def closed(self) -> None:
-        """It was deleted: its messages go, its consumers are told. What they have, they keep to themselves."""
-        self.purge()
+        """It was deleted, and the store knows: its messages go, its consumers are told."""
+        for ref in [*self.waiting(), *self.scheduled]:
+            self.take_out(ref)
+            self.drop(ref)
         self.deleted = True
         for consumer in self._rotation.consumers:
             self._rotation.remove(consumer)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from activeclient.broker.chain import Reference
 from activeclient.broker.consumers import Filter
-from activeclient.broker.control import Control, Json, compact, message_row, operation, send_to, texts
+from activeclient.broker.control import Destination, Json, compact, message_row, operation, texts
 from activeclient.broker.message import ORIGINAL_ADDRESS, StoredMessage
 from activeclient.broker.queue import Queue
 from activeclient.destination import ANYCAST
@@ -76,10 +76,14 @@ def queue_row(office: PostOffice, queue: Queue) -> dict[str, Json]:
     return texts({**row, "autoCreated": queue.configuration.auto_created, "directDeliver": False})
 
 
-class QueueControl(Control[Queue]):
+class QueueControl(Destination[Queue]):
     """The management of one queue."""
 
     ATTRIBUTES = ATTRIBUTES
+
+    def target(self) -> str:
+        """What messages for it are sent to."""
+        return f"{self.subject.address}::{self.subject.name}"
 
     def _filter(self, text: Json) -> Filter | None:
         if not text or not str(text).strip():
@@ -225,21 +229,6 @@ class QueueControl(Control[Queue]):
 
     def _retry(self, refs: list[Reference]) -> int:
         return self._take(refs, self.office.retry)
-
-    @operation("sendMessage")
-    def send_message(
-        self,
-        headers: Json,
-        body_type: Json,
-        body: Json,
-        durable: Json,
-        user: Json,
-        password: Json,
-        create_id: Json = False,
-    ) -> str:
-        """Send to this queue; the id of the message as text."""
-        self.office.authenticate(None if user is None else str(user), None if password is None else str(password))
-        return send_to(self.office, f"{self.subject.address}::{self.subject.name}", headers, body_type, body, durable)
 
     @operation("resetGroup")
     def reset_group(self, group: Json) -> None:

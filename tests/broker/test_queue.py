@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from activeclient.broker.configuration import AddressSettings
 from activeclient.destination import MULTICAST
 from activeclient.errors import ResourceAllocationError
-from activeclient.wire.properties import Byte
 from tests.broker.office import START_MS, Equals, Office
 
 
@@ -196,6 +194,27 @@ def test_groups_can_share_buckets_or_be_switched_off(office):
     assert (one.bodies(), two.bodies()) == (["a"], ["b"])
 
 
+def test_groups_may_be_dealt_anew_when_a_consumer_comes(office):
+    office.queue(group_rebalance=True)
+    one = office.consume()
+    office.send("a1", _AMQ_GROUP_ID="a")
+    one.room = 1
+    two = office.consume()
+    office.send("a2", _AMQ_GROUP_ID="a")
+    assert (one.bodies(), two.bodies()) == (["a1"], ["a2"])
+
+
+def test_a_group_may_be_taken_from_its_consumer(office):
+    queue = office.queue()
+    one, two = office.consume(room=1), office.consume()
+    office.send("a1", "a2", _AMQ_GROUP_ID="a")
+    assert (queue.group_count, two.bodies()) == (1, [])
+    office.post.management.invoke("queue.q", "resetGroup", "a")
+    assert (one.bodies(), two.bodies()) == (["a1"], ["a2"])
+    office.post.management.invoke("queue.q", "resetAllGroups")
+    assert queue.group_count == 0
+
+
 def test_an_exclusive_queue_serves_one_consumer_and_then_the_next(office):
     office.queue(exclusive=True)
     one, two = office.consume(), office.consume()
@@ -333,127 +352,6 @@ def test_a_browser_sees_what_waits_and_takes_nothing(office):
     next(seen)
     queue.purge()
     assert list(seen) == []
-
-
-def test_a_message_that_used_up_its_attempts_goes_to_the_dead_letters_with_its_origin():
-    office = Office(settings=AddressSettings(dead_letter_address="DLQ", max_delivery_attempts=3))
-    queue = office.queue()
-    office.queue("DLQ")
-    office.send("a", _AMQ_ROUTING_TYPE=Byte(1))
-    taker = office.consume(room=1)
-    for _ in range(3):
-        taker.give_back()
-        queue.deliver(taker)
-    assert [count for _, count in taker.taken] == [1, 2, 3]
-    assert (queue.message_count, queue.dead_lettered) == (0, 1)
-    (ref,) = office.post.find("DLQ").browse()
-    properties = ref.message.properties
-    assert properties["_AMQ_ORIG_ADDRESS"] == properties["_AMQ_ORIG_QUEUE"] == "q"
-    assert properties["_AMQ_ORIG_MESSAGE_ID"] == 1 + 2
-    assert properties["_AMQ_ORIG_ROUTING_TYPE"] == 1
-    assert (ref.delivery_count, ref.message.address, ref.message.body) == (0, "DLQ", b"a")
-
-
-def test_without_a_dead_letter_address_the_message_is_dropped():
-    office = Office(settings=AddressSettings(max_delivery_attempts=1))
-    queue = office.queue()
-    office.send("a")
-    office.consume(room=1).give_back()
-    assert queue.message_count == 0
-
-
-def test_attempts_may_be_without_end():
-    office = Office(settings=AddressSettings(max_delivery_attempts=-1))
-    office.queue()
-    office.send("a")
-    taker = office.consume(room=1)
-    for _ in range(50):
-        taker.give_back()
-        taker.queue.deliver(taker)
-    assert taker.taken[-1] == (b"a", 51)
-
-
-def test_redelivery_waits_longer_each_time_up_to_a_bound():
-    settings = AddressSettings(redelivery_delay=100, redelivery_delay_multiplier=2.0, max_redelivery_delay=300)
-    office = Office(settings=settings)
-    queue = office.queue()
-    office.send("a", "b")
-    taker = office.consume(room=1)
-    for delay in (0.1, 0.2, 0.3, 0.3):
-        held, taker.held = taker.held, []
-        queue.cancel(held, count_delivery=True)
-        before = len(taker.taken)
-        office.consume(room=1).close()
-        taker.room = 0
-        office.advance(delay - 0.01)
-        assert "a" not in office.waiting()
-        office.advance(0.02)
-        assert office.waiting() == ["a", "b"]
-        taker.room = 1
-        queue.deliver(taker)
-        assert taker.taken[before][0] == b"a"
-
-
-def test_a_consumer_that_closes_delays_nothing():
-    office = Office(settings=AddressSettings(redelivery_delay=1000))
-    office.queue()
-    office.send("a")
-    office.consume().close()
-    assert office.waiting() == ["a"]
-
-
-def test_a_scheduled_message_comes_at_its_time_before_what_came_after_it(office):
-    queue = office.queue()
-    office.send("later", _AMQ_SCHED_DELIVERY=START_MS + 1000)
-    office.send("now")
-    assert office.waiting() == ["now"]
-    assert (queue.message_count, len(queue.scheduled)) == (2, 1)
-    office.advance(0.999)
-    assert office.waiting() == ["now"]
-    office.advance(0.001)
-    assert office.waiting() == ["later", "now"]
-
-
-def test_a_schedule_in_the_past_is_no_schedule(office):
-    office.queue()
-    office.send("a", _AMQ_SCHED_DELIVERY=START_MS - 1)
-    assert office.waiting() == ["a"]
-
-
-def test_an_expired_message_is_not_delivered_but_goes_to_the_expiry_address():
-    office = Office(settings=AddressSettings(expiry_address="ExpiryQueue"))
-    queue = office.queue()
-    office.queue("ExpiryQueue")
-    office.send("a", expiration=START_MS + 100)
-    office.send("b")
-    office.advance(0.2)
-    assert office.consume().bodies() == ["b"]
-    (ref,) = office.post.find("ExpiryQueue").browse()
-    assert ref.message.expiration == 0
-    assert ref.message.properties["_AMQ_ACTUAL_EXPIRY"] == START_MS + 200
-    assert ref.message.properties["_AMQ_ORIG_QUEUE"] == "q"
-    assert queue.expired == 1
-
-
-def test_what_expires_is_found_by_the_scan_too(office):
-    queue = office.queue()
-    office.send("a", expiration=START_MS + 100)
-    office.send("b", expiration=START_MS + 100, _AMQ_SCHED_DELIVERY=START_MS + 40_000)
-    office.advance(29)
-    assert queue.message_count == 2
-    office.advance(1)
-    assert queue.message_count == 1
-    office.advance(30)
-    assert queue.message_count == 0
-    assert office.post.addresses.memory.size == 0
-
-
-def test_a_consumer_may_find_a_message_expired(office):
-    queue = office.queue()
-    office.send("a", expiration=START_MS + 100)
-    taker = office.consume()
-    queue.expire(taker.held.pop())
-    assert (queue.message_count, queue.expired) == (0, 1)
 
 
 def test_the_memory_of_a_message_is_released_with_its_last_queue(office):
