@@ -70,8 +70,10 @@ class ClientConsumer:
             self._wait_for_place(self._rate)
         with self._pump.lock:
             if engine.buffer and (session.started or engine.browse_only):
+                client = session.client
+                pending = client.pending_bytes
                 message = engine.take()
-                if session.client.pending_bytes:
+                if client.pending_bytes != pending:  # credits; acknowledgements have seen to their write
                     self._pump.after_submit()
                 return message
             return self._receive_slowly(timeout)
@@ -249,8 +251,10 @@ class ClientConsumer:
         session = engine.session
         pump = self._pump
         with pump.lock:
-            session.check_open()
-            if session.windowed and session.buffer.full:
+            if session.state is not ATTACHED or session.closing:
+                session.check_open()
+            buffer = session.buffer
+            if buffer.used >= buffer.limit and session.windowed:
                 self._calls.room()
             if session.transacted_acks:
                 session.transaction.acked()
