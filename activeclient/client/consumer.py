@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 MessageHandler = Callable[[CoreMessage], object]
 ATTACHED = State.ATTACHED
+STREAM_MESSAGES = 8
+"""As many in one read are a stream; whoever takes them faster than they come would be woken for a few each time."""
+STREAM_PATIENCE = 0.0003
+"""Seconds in which the messages of a stream may gather before they are read: less than ten of them take to be used."""
 
 
 class ClientConsumer:
@@ -43,6 +47,8 @@ class ClientConsumer:
         self._calls = session.calls
         self._handler: MessageHandler | None = None
         self._block_on_acknowledge = session.settings.block_on_acknowledge
+        self._streaming = False
+        """Did many messages come at once, when one was waited for last?"""
         rate = session.settings.consumer_max_rate
         self._rate = RateLimit(rate) if rate > 0 else None
         engine.owner = self
@@ -70,8 +76,10 @@ class ClientConsumer:
             self._wait_for_place(self._rate)
         with self._pump.lock:
             if engine.buffer and (session.started or engine.browse_only):
+                client = session.client
+                pending = client.pending_bytes
                 message = engine.take()
-                if session.client.pending_bytes:
+                if client.pending_bytes != pending:  # credits; acknowledgements have seen to their write
                     self._pump.after_submit()
                 return message
             return self._receive_slowly(timeout)
@@ -135,7 +143,12 @@ class ClientConsumer:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     break
-                self._pump.wait(lambda: (bool(engine.buffer) and self._delivers) or engine.closed, left)
+                self._pump.wait(
+                    lambda: (bool(engine.buffer) and self._delivers) or engine.closed,
+                    left,
+                    STREAM_PATIENCE if self._streaming else 0.0,
+                )
+                self._streaming = len(engine.buffer) >= STREAM_MESSAGES
                 # Another thread may have been quicker: then the wait goes on.
                 message = engine.take() if self._delivers else None
                 if message is None:
@@ -249,8 +262,10 @@ class ClientConsumer:
         session = engine.session
         pump = self._pump
         with pump.lock:
-            session.check_open()
-            if session.windowed and session.buffer.full:
+            if session.state is not ATTACHED or session.closing:
+                session.check_open()
+            buffer = session.buffer
+            if buffer.used >= buffer.limit and session.windowed:
                 self._calls.room()
             if session.transacted_acks:
                 session.transaction.acked()

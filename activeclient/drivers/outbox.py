@@ -1,9 +1,9 @@
 """When waiting bytes are written: at once, or together with those that follow.
 
 Law of this file: bytes wait for company at most `linger` seconds after the first of them, `STREAM` times that at the
-end of a stream, and only while the outbox is busy; nothing here reads a clock.
-One write a message costs more than everything else of a send together, and holding
-back for confirmations (as Nagle's algorithm does) would wait for what comes once a window.
+end of a stream, and only while the outbox is busy; nothing here reads a clock. One write a message costs more than
+everything else of a send together, and holding back for confirmations (as Nagle's algorithm does) would wait for what
+comes once a window.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from math import inf
 
 FLUSH_BYTES = 64 * 1024
 """Waiting bytes from which on company no longer pays: a write of this size is as cheap a byte as any larger one."""
+
+FLUSH_FRAMES = 40
+"""Frames in one write, as of acknowledgements, that make it a full one for `STREAM`."""
 
 STREAM = 4
 """How much longer bytes may wait behind a write that was full: in a stream the next full write comes before, and a
@@ -49,9 +52,9 @@ class Outbox:
             self.due = now + linger
         return now < self.due
 
-    def written(self, now: float, size: int = 0) -> None:
-        """Everything that waited, `size` bytes, was handed to the transport."""
-        self._full = size >= FLUSH_BYTES
+    def written(self, now: float, size: int = 0, count: int = 0) -> None:
+        """Everything that waited, `count` frames of `size` bytes in all, was handed to the transport."""
+        self._full = size >= FLUSH_BYTES or count >= FLUSH_FRAMES
         self.holding = False
         self.due = inf
         self.written_at = now

@@ -329,7 +329,7 @@ class Pump:
             now = self._clock() if now is None else now
             size = engine.pending_bytes
             chunks = engine.data_to_send()
-            self._outbox.written(now, size)
+            self._outbox.written(now, size, len(chunks))
             if chunks:
                 try:
                     transport.send(chunks)

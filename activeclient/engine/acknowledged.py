@@ -29,17 +29,20 @@ Without a window nothing is ever confirmed, so these are the last ones that were
 class Acknowledged:
     """The acknowledgements of one consumer that may be lost."""
 
-    __slots__ = ("_again", "_collected", "_one", "_waiting")
+    __slots__ = ("_again", "_collected", "_one", "_waiting", "expecting")
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[int, int]] = deque(maxlen=MAX_REMEMBERED)
+        self._waiting: deque[int] = deque(maxlen=2 * MAX_REMEMBERED)
+        """Id, fingerprint, id, fingerprint ...: no object for a pair."""
         self._collected = 0
         self._again: LRUCache[int, int] = LRUCache(MAX_REMEMBERED)
+        self.expecting = False
+        """May anything come once more?"""
         self._one = _Confirmation(self, 1)
 
     def add(self, message_id: int, fingerprint: int) -> None:
         """The application acknowledged a message; its acknowledgement is not on its way yet."""
-        self._waiting.append((message_id, fingerprint))
+        self._waiting.extend((message_id, fingerprint))
         self._collected += 1
 
     def sent(self) -> Pending | None:
@@ -51,18 +54,24 @@ class Acknowledged:
 
     def confirmed(self, count: int) -> None:
         """The server knows of the oldest `count`."""
-        for _ in range(min(count, len(self._waiting))):
-            self._waiting.popleft()
+        waiting = self._waiting
+        while count and waiting:
+            waiting.popleft()
+            waiting.popleft()
+            count -= 1
 
     def session_lost(self) -> None:
         """What was not confirmed may come again."""
-        self._again.update(self._waiting)
+        waiting = iter(self._waiting)
+        self._again.update(zip(waiting, waiting, strict=True))
+        self.expecting = bool(self._again)
         self._waiting.clear()
         self._collected = 0
 
     def late(self, message_id: int, fingerprint: int) -> None:
         """The application acknowledged a message of a session that is gone: the broker will deliver it again."""
         self._again[message_id] = fingerprint
+        self.expecting = True
 
     def comes_again(self, message: CoreMessage) -> bool:
         """Has the application acknowledged this very message before? True once (hot path: most have nothing to ask)."""
@@ -70,6 +79,7 @@ class Acknowledged:
         if not again or again.get(message.message_id) != message.fingerprint:
             return False
         del again[message.message_id]
+        self.expecting = bool(again)
         return True
 
 

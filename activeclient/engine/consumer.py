@@ -61,12 +61,13 @@ class Consumer:
     """
 
     __slots__ = (
+        "_granting",
+        "_tracks",
         "absorbing",
         "ack_batch",
         "ack_bytes",
         "ack_message_id",
         "acknowledged",
-        "arrivals",
         "asking",
         "balance",
         "browse_only",
@@ -121,6 +122,9 @@ class Consumer:
         """Bytes in the buffer; pieces of large messages are counted by their streams."""
         self.limit = UNLIMITED if window < 0 else 2 * window + SLACK
         """Held bytes beyond which the next delivery proves that the server heeds no credits."""
+        self._granting = UNLIMITED if window < 0 else window >> 1
+        """Consumed bytes at which they are granted again."""
+        self._tracks = session.tracks_taken and not browse_only
         self.origin = Origin(self, session.epoch)
         self.queue_info: QueueQueryResponseV3 | None = None
         self.queue_packet: CreateSharedQueueV2 | None = None
@@ -133,7 +137,6 @@ class Consumer:
         """Without prefetch: what the server has left of our grants; it overdraws with each message."""
         self.ack_bytes = 0
         self.ack_message_id = -1
-        self.arrivals = 0
         self.closed = False
         self.error: ActiveClientError | None = None
         self.has_listener = False
@@ -168,21 +171,23 @@ class Consumer:
             if sequence is not None:
                 self.forced_seen = max(self.forced_seen, sequence)
                 return
-        if self.held > self.limit:
+        held = self.held
+        if held > self.limit:
             raise self._flooded()
-        self.balance -= len(frame)
+        size = len(frame)
+        self.balance -= size
         if self.absorbing and self._absorb(message, None):
-            self.consumed(len(frame))
+            self.consumed(size)
             return
-        if self.acknowledged is not None and self.acknowledged.comes_again(message):
+        acknowledged = self.acknowledged
+        if acknowledged is not None and acknowledged.expecting and acknowledged.comes_again(message):
             self._acknowledge_again(message)
-            self.consumed(len(frame))
+            self.consumed(size)
             return
         self.asking = False
         message.origin = self.origin
-        self.held += len(frame)
+        self.held = held + size
         self.buffer.append(message)
-        self.arrivals += 1
         if self.has_listener:
             self.session.work_ready()
 
@@ -207,7 +212,6 @@ class Consumer:
         self.held += body.header_size
         self.large = message
         self.buffer.append(message)
-        self.arrivals += 1
         if self.has_listener:
             self.session.work_ready()
 
@@ -294,12 +298,16 @@ class Consumer:
         if stream is None:
             size = message.frame_size
             self.held -= size
-            self.consumed(size)
+            credits = self.credits + size
+            if credits >= self._granting:
+                self.consumed(size)
+            else:
+                self.credits = credits
         else:
             self.taken_large = message
             self.held -= stream.header_size
             self.consumed(stream.header_size)
-        if self.session.tracks_taken and not self.browse_only:
+        if self._tracks:
             fingerprint = 0 if self.acknowledged is None else message.fingerprint  # nobody asks for it else
             self.taken.append((message.message_id, fingerprint, None if stream is None else message))
         return message
@@ -335,7 +343,7 @@ class Consumer:
         """`size` bytes of deliveries were consumed: grant them again when half a window has come together."""
         if self.window > 0:
             self.credits += size
-            if self.credits >= self.window >> 1:
+            if self.credits >= self._granting:
                 self.grant()
         elif self.window == 0 and (self.large is not None or self.asking or self.absorbing):
             self._top_up()  # for the next piece, or what is delivered anew; else somebody has to ask
@@ -373,10 +381,17 @@ class Consumer:
 
     def acknowledge(self, message: CoreMessage) -> bool:
         """Acknowledge everything delivered up to and including `message`; False when it is of an earlier generation."""
-        if not self.settle_taken(message, cumulative=True):
-            return False
-        self.ack_message_id = message.message_id
+        message_id = message.message_id
         stream = message.stream
+        taken = self.taken
+        if stream is None and taken and taken[0][0] == message_id and message.origin is self.origin:
+            # What settle_taken does, when everything is as it mostly is.
+            fingerprint = taken.popleft()[1]
+            if self.acknowledged is not None:
+                self.acknowledged.add(message_id, fingerprint)
+        elif not self.settle_taken(message, cumulative=True):
+            return False
+        self.ack_message_id = message_id
         self.ack_bytes += message.frame_size if stream is None else stream.header_size + stream.size
         if self.ack_bytes >= self.ack_batch:
             self.flush_acknowledgements()
@@ -385,10 +400,12 @@ class Consumer:
     def flush_acknowledgements(self) -> None:
         """Send what is acknowledged and was collected in the batch."""
         if self.ack_message_id >= 0 and self.session.may_command:
-            message_id, self.ack_message_id = self.ack_message_id, -1
+            message_id = self.ack_message_id
+            self.ack_message_id = -1
             self.ack_bytes = 0
+            acknowledged = self.acknowledged
             self.session.command(
-                self._ack_frame(KIND_ACKNOWLEDGE, message_id), self.acknowledged.sent() if self.acknowledged else None
+                self._ack_frame(KIND_ACKNOWLEDGE, message_id), None if acknowledged is None else acknowledged.sent()
             )
 
     def individual_acknowledge(self, message: CoreMessage) -> bool:
@@ -399,7 +416,7 @@ class Consumer:
             return False
         self.session.command(
             self._ack_frame(KIND_INDIVIDUAL, message.message_id),
-            self.acknowledged.sent() if self.acknowledged else None,
+            None if self.acknowledged is None else self.acknowledged.sent(),
         )
         return True
 

@@ -127,11 +127,10 @@ class Session:
     @property
     def may_command(self) -> bool:
         """Does a command have a place: in the buffer, or on the link?"""
-        if self.state is State.CLOSED:
-            return False
-        return self.state in (State.ATTACHED, State.REBUILDING) or (
-            self.windowed and self.state not in (State.NEW, State.RECREATING) and self.recovery is None
-        )
+        state = self.state
+        if state is ATTACHED or state is State.REBUILDING:
+            return True
+        return self.windowed and state not in (State.CLOSED, State.NEW, State.RECREATING) and self.recovery is None
 
     @property
     def room(self) -> bool:
@@ -195,12 +194,15 @@ class Session:
         without ever being sent would make the counts differ. Recovery tells the new one what it has to know.
         """
         state = self.state
-        if state is State.ATTACHED or state is State.REBUILDING:
+        if state is ATTACHED or state is State.REBUILDING:
+            size = len(frame)
             if self.windowed:
-                self.buffer.append(frame, token)
+                buffer = self.buffer
+                buffer.pairs.extend((frame, token))
+                buffer.used += size
             client = self.client
             client.outbox.append(frame)
-            client.pending_bytes += len(frame)
+            client.pending_bytes += size
         elif self.may_command:
             self.buffer.append(frame, token)
 

@@ -11,7 +11,6 @@ SessionSendMessage_V3, SessionReceiveMessage of Artemis.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import struct
 from codecs import utf_16_le_encode
@@ -247,12 +246,14 @@ class ReceivedMessage(CoreMessage):
     """
 
     # No __getattr__: with one, every access to any attribute would be slow.
-    __slots__ = ("_frame", "_header_at", "_properties_at", "large_size", "origin", "stream")
+    __slots__ = ("_frame", "_header_at", "_properties_at", "_read_body", "large_size", "origin", "stream")
 
     _frame: bytes
     _header_at: int
     _properties_at: int
     """0 until the header was read."""
+    _read_body: bytes | None
+    """None until somebody asked for it."""
 
     @property
     def fingerprint(self) -> int:
@@ -270,7 +271,7 @@ class ReceivedMessage(CoreMessage):
     def body_follows(self, stream: object) -> None:
         """The body comes in pieces: it is read through `stream` when it is first asked for."""
         self.stream = stream
-        del self.body
+        self._read_body = None
 
 
 def received(frame: bytes) -> ReceivedMessage:
@@ -281,15 +282,18 @@ def received(frame: bytes) -> ReceivedMessage:
     """
     self = _new(ReceivedMessage)
     self._frame = frame
+    self._read_body = None
     self._properties_at = 0
     self.origin = None
     self.stream = None
     try:
         # The id is needed for each acknowledgement, and reading it proves where the body ends.
-        at = _unpack_i32(frame, HEADER_SIZE)[0] + _END_TO_FRAME if frame[4] == RECEIVE else _locate(frame)
-        if at < _BODY_AT and frame[4] == RECEIVE:
-            raise RemoteProtocolError(f"the body ends at {at}", offset=HEADER_SIZE, kind=RECEIVE)
-        self._header_at = at
+        if frame[4] == RECEIVE:
+            self._header_at = at = _unpack_i32(frame, HEADER_SIZE)[0] + _END_TO_FRAME
+            if at < _BODY_AT:
+                raise RemoteProtocolError(f"the body ends at {at}", offset=HEADER_SIZE, kind=RECEIVE)
+        else:
+            self._header_at = at = _locate(frame)
         self.message_id = _unpack_i64(frame, at)[0]
     except (struct.error, IndexError):
         raise RemoteProtocolError("the message does not fit its frame", kind=_kind(frame)) from None
@@ -366,11 +370,14 @@ def _load_body_input(self: ReceivedMessage) -> None:
     self.body_input = None
 
 
-def _load_body(self: ReceivedMessage) -> None:
-    frame = self._frame
+def _body(self: ReceivedMessage) -> bytes:
+    body = self._read_body
+    if body is not None:
+        return body
     if self.stream is not None:
-        self.body = self.origin.consumer.owner.read_whole(self)
+        body = self.origin.consumer.owner.read_whole(self)
     else:
+        frame = self._frame
         body = frame[_BODY_AT : self._header_at] if frame[4] in _WITH_BODY else b""
         if (
             frame[_BODY_AT] == _DEFLATED
@@ -380,7 +387,12 @@ def _load_body(self: ReceivedMessage) -> None:
         ):
             # Large when it was sent, and small enough for one frame once it was compressed.
             body = self.origin.consumer.owner.inflate(body)
-        self.body = body
+    self._read_body = body
+    return body
+
+
+def _set_body(self: ReceivedMessage, body: bytes) -> None:
+    self._read_body = body
 
 
 def _lazily(home: type, name: str, load: Callable[[ReceivedMessage], None]) -> property:
@@ -403,15 +415,10 @@ def _lazily(home: type, name: str, load: Callable[[ReceivedMessage], None]) -> p
             ) from None
         return read(self)
 
-    def forget(self: ReceivedMessage) -> None:
-        with contextlib.suppress(AttributeError):
-            slot.__delete__(self)
-
-    return property(get, slot.__set__, forget)
+    return property(get, slot.__set__)
 
 
 for _name, _load in {
-    "body": _load_body,
     "body_input": _load_body_input,
     "address": _load_address,
     "user_id": _load_header,
@@ -425,6 +432,7 @@ for _name, _load in {
     "delivery_count": _load_delivery,
 }.items():
     setattr(ReceivedMessage, _name, _lazily(CoreMessage, _name, _load))
+setattr(ReceivedMessage, "body", property(_body, _set_body))  # noqa: B010
 setattr(ReceivedMessage, "large_size", _lazily(ReceivedMessage, "large_size", _load_delivery))  # noqa: B010
 
 
