@@ -242,5 +242,7 @@ def _typed(url: str, factory_type: str | None) -> str:
 
 def _factory(url: str) -> object:
     """A connection factory; imported when the first one is looked up, so that reading names stays cheap."""
-    module = importlib.import_module("activeclient.jms.connection_factory")
-    return cast("Callable[[str], object]", module.ActiveMQConnectionFactory)(url)
+    xa = "XA" in parse_url(url).parameters.get("type", "")
+    module = importlib.import_module(f"activeclient.jms.{'xa' if xa else 'connection_factory'}")
+    made = module.ActiveMQXAConnectionFactory if xa else module.ActiveMQConnectionFactory
+    return cast("Callable[[str], object]", made)(url)

@@ -1,7 +1,7 @@
 """Looking at a queue without taking anything (jakarta.jms.QueueBrowser).
 
 Law of this file: each iteration is a look of its own, with a consumer of its own that ends with it; nothing is
-acknowledged.
+acknowledged, and nothing is shown twice: a session that was recreated looks from the beginning again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class QueueBrowser:
-    """Made by `Session.create_browser`; iterable, as often as one likes. Needs a started connection."""
+    """Made by `Session.create_browser`; iterable, as often as one likes, started or not."""
 
     def __init__(self, session: Session, queue: Queue, selector: str | None, filter_string: str | None) -> None:
         self._session = session
@@ -53,8 +53,13 @@ class QueueBrowser:
         return self._look(core)
 
     def _look(self, core: ClientConsumer) -> Iterator[Message]:
+        seen: set[tuple[int, int]] = set()  # two numbers for each message, for as long as the look lasts
         try:
             while (message := core.receive(0)) is not None:
+                known = (message.message_id, message.fingerprint)
+                if known in seen:
+                    continue
+                seen.add(known)
                 yield received_message(message, self._session, self._queue)
         except ClosedError:
             return

@@ -62,7 +62,7 @@ class Completions:
             return True
         deadline = time.monotonic() + timeout
         with self._changed:
-            while self._open:
+            while self._open > 0:
                 left = deadline - time.monotonic()
                 if left <= 0 or not usable():
                     return False

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from activeclient.destination import Destination, Topic
 from activeclient.errors import IllegalStateError
+from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.times import Duration, in_seconds
 
 if TYPE_CHECKING:
@@ -32,16 +33,19 @@ class Requestor:
     A context manager: leaving it deletes the temporary destination; the session stays.
 
     Args:
-        session: Not transacted; its connection must be started.
+        session: Not transacted and not in CLIENT mode; its connection must be started.
         destination: Where the server listens.
 
     Raises:
-        IllegalStateError: The session is transacted: a request would not leave before the commit.
+        IllegalStateError: The session is transacted: a request would not leave before the commit. Or it is in CLIENT
+            mode: acknowledging a reply would acknowledge everything else that it has received.
     """
 
     def __init__(self, session: Session, destination: Destination) -> None:
-        if session.transacted:
-            raise IllegalStateError("a requestor needs a session that is not transacted")
+        if session.acknowledge_mode in (AcknowledgeMode.SESSION_TRANSACTED, AcknowledgeMode.CLIENT_ACKNOWLEDGE):
+            raise IllegalStateError(
+                f"a requestor needs a session that acknowledges replies alone, not {session.acknowledge_mode.name}"
+            )
         self._producer = session.create_producer(destination)
         topic = isinstance(destination, Topic)
         self._reply_to = session.create_temporary_topic() if topic else session.create_temporary_queue()

@@ -100,15 +100,8 @@ def for_shared(
             raise IllegalStateError(f"subscription {queue!r} has consumers, with {_topic_of(found)}")
         _check_replace(replace, queue, found)
         core.delete_queue(queue)
-    packet = CreateSharedQueueV2(
-        address=topic.address,
-        queue_name=queue,
-        routing_type=MULTICAST,
-        requires_response=True,
-    )
-    apply_attributes(packet, topic)
-    packet.filter_string = _filter(topic, filter_string)
-    packet.durable = durable
+    packet = CreateSharedQueueV2(address=topic.address, queue_name=queue)
+    _complete(packet, topic, filter_string, durable=durable)
     try:
         core.request(packet)
     except JMSError as error:
@@ -159,14 +152,16 @@ def _topic_of(found: QueueQueryResponseV3) -> str:
 
 
 def _queue(topic: Topic, queue: str, filter_string: str | None, *, durable: bool) -> CreateQueueV2:
-    packet = CreateQueueV2(
-        address=topic.address,
-        queue_name=queue,
-        requires_response=True,
-        routing_type=MULTICAST,
-    )
+    packet = CreateQueueV2(address=topic.address, queue_name=queue, temporary=not durable)
+    _complete(packet, topic, filter_string, durable=durable)
+    return packet
+
+
+def _complete(
+    packet: CreateQueueV2 | CreateSharedQueueV2, topic: Topic, filter_string: str | None, *, durable: bool
+) -> None:
     apply_attributes(packet, topic)
+    packet.routing_type = MULTICAST
+    packet.requires_response = True
     packet.filter_string = _filter(topic, filter_string)
     packet.durable = durable
-    packet.temporary = not durable
-    return packet

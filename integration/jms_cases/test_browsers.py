@@ -6,7 +6,8 @@ import pytest
 
 from activeclient import ActiveMQConnectionFactory, Connection, Queue, Session, Topic
 from activeclient.errors import ClosedError, InvalidDestinationError, InvalidSelectorError
-from integration.jms_cases.support import SOON, count, fill, rest, text_of, texts
+from integration.cutter import Cutter
+from integration.jms_cases.support import RECREATING, SOON, count, fill, rest, text_of, texts
 
 
 @pytest.fixture
@@ -131,3 +132,18 @@ def test_what_is_browsed_has_nothing_to_acknowledge(connection: Connection, queu
         for message in browser:
             message.acknowledge()
     assert count(connection, queue) == 1
+
+
+@pytest.mark.parametrize("parameters", [RECREATING, "?profile=reliable"])
+def test_a_look_goes_on_after_cuts_and_shows_everything_once(
+    cutter: Cutter, connection: Connection, queue: Queue, parameters: str
+) -> None:
+    fill(connection, queue, *(str(n) for n in range(20)))
+    with ActiveMQConnectionFactory(cutter.url() + parameters).create_context() as context:
+        got = []
+        for message in context.create_browser(queue):
+            got.append(text_of(message))
+            if len(got) in (3, 11):
+                cutter.cut_now()
+    assert got == [str(n) for n in range(20)]
+    assert count(connection, queue) == 20

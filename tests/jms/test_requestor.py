@@ -6,6 +6,7 @@ import pytest
 
 from activeclient.destination import Queue, TemporaryQueue, TemporaryTopic, Topic
 from activeclient.errors import IllegalStateError
+from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.requestor import Requestor
 from activeclient.jms.text_message import TextMessage
 
@@ -37,8 +38,8 @@ class Temporary:
 class Session:
     """A session whose server answers as the test says."""
 
-    def __init__(self, transacted=False):
-        self.transacted = transacted
+    def __init__(self, mode=AcknowledgeMode.AUTO_ACKNOWLEDGE):
+        self.acknowledge_mode = mode
         self.sent = []
         self.replies = []
         self.closed = []
@@ -97,6 +98,7 @@ def test_a_late_answer_is_not_taken_for_the_next_ones(own):
     assert requestor.request("second", 1).text == "in time"
 
 
-def test_a_transacted_session_cannot_ask():
-    with pytest.raises(IllegalStateError):
-        Requestor(Session(transacted=True), Queue("q"))
+@pytest.mark.parametrize("mode", [AcknowledgeMode.SESSION_TRANSACTED, AcknowledgeMode.CLIENT_ACKNOWLEDGE])
+def test_a_session_whose_acknowledgements_concern_more_than_the_reply_cannot_ask(mode):
+    with pytest.raises(IllegalStateError, match=mode.name):
+        Requestor(Session(mode), Queue("q"))

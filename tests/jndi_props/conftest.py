@@ -20,12 +20,19 @@ class Factory:
         self.settings = parse_url(url).settings()
 
 
+class XAFactory(Factory):
+    """The one for distributed transactions."""
+
+
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No properties file but a test's own, and no real connection factory."""
     module = ModuleType("activeclient.jms.connection_factory")
     module.ActiveMQConnectionFactory = Factory  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
+    xa = ModuleType("activeclient.jms.xa")
+    xa.ActiveMQXAConnectionFactory = XAFactory  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, xa.__name__, xa)
     monkeypatch.delenv(VARIABLE, raising=False)
     directory = tmp_path / "work"
     directory.mkdir()

@@ -12,7 +12,7 @@ from activeclient.destination import Queue, Topic
 from activeclient.errors import ConfigError, NamingError
 from jndi_props import Context, InitialContext
 from jndi_props.context import CONTEXT_FACTORY, INITIAL, PROVIDER_URL
-from tests.jndi_props.conftest import Factory
+from tests.jndi_props.conftest import Factory, XAFactory
 
 SAMPLES = sorted((Path(jndi_props.__file__).parent / "samples").glob("*.properties"))
 SIX = [
@@ -68,6 +68,7 @@ def test_the_provider_url_binds_six_factories_each_of_its_type() -> None:
     types = {name: made.lookup(name, Factory).settings.factory_type for name in SIX}
     assert types == dict(zip(SIX, ["CF", "QUEUE_CF", "TOPIC_CF", "XA_CF", "QUEUE_XA_CF", "TOPIC_XA_CF"], strict=True))
     assert all(made.lookup(name, Factory).settings.ha for name in SIX)
+    assert [name for name in SIX if isinstance(made.lookup(name), XAFactory)] == [name for name in SIX if "XA" in name]
 
 
 def test_a_provider_url_with_a_type_binds_that_one_only() -> None:
