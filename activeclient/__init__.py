@@ -14,40 +14,58 @@ if TYPE_CHECKING:
     from activeclient import errors, events
     from activeclient.client.listeners import ConnectionFailure, FailoverEventType, Recovery
     from activeclient.client.locator import ServerLocator
+    from activeclient.client.management import Management
     from activeclient.destination import Destination, Queue, TemporaryQueue, TemporaryTopic, Topic
+    from activeclient.jms.browser import QueueBrowser
     from activeclient.jms.bytes_message import BytesMessage
     from activeclient.jms.connection import Connection
     from activeclient.jms.connection_factory import ActiveMQConnectionFactory, connect
     from activeclient.jms.consumer import MessageConsumer
+    from activeclient.jms.context import JMSContext
+    from activeclient.jms.context_consumer import JMSConsumer
+    from activeclient.jms.context_producer import JMSProducer
     from activeclient.jms.foreign import ForeignMessage
     from activeclient.jms.map_message import MapMessage
     from activeclient.jms.message import Message
+    from activeclient.jms.metadata import ConnectionMetaData
     from activeclient.jms.modes import AcknowledgeMode, DeliveryMode
     from activeclient.jms.object_message import ObjectMessage
-    from activeclient.jms.producer import MessageProducer
+    from activeclient.jms.producer import CompletionListener, MessageProducer
+    from activeclient.jms.requestor import Requestor
     from activeclient.jms.serializers import Serializer
     from activeclient.jms.session import Session
     from activeclient.jms.stream_message import StreamMessage
     from activeclient.jms.text_message import TextMessage
+    from activeclient.jms.xa import ActiveMQXAConnectionFactory, XAConnection, XAJMSContext, XAResource, XASession
     from activeclient.settings import Settings
+    from activeclient.wire.fields import Xid
 
 __all__ = [
     "AcknowledgeMode",
     "ActiveMQConnectionFactory",
+    "ActiveMQXAConnectionFactory",
     "BytesMessage",
+    "CompletionListener",
     "Connection",
     "ConnectionFailure",
+    "ConnectionMetaData",
     "DeliveryMode",
     "Destination",
     "FailoverEventType",
     "ForeignMessage",
+    "JMSConsumer",
+    "JMSContext",
+    "JMSProducer",
+    "Management",
     "MapMessage",
     "Message",
     "MessageConsumer",
     "MessageProducer",
     "ObjectMessage",
     "Queue",
+    "QueueBrowser",
     "Recovery",
+    "Requestor",
     "Serializer",
     "ServerLocator",
     "Session",
@@ -57,6 +75,11 @@ __all__ = [
     "TemporaryTopic",
     "TextMessage",
     "Topic",
+    "XAConnection",
+    "XAJMSContext",
+    "XAResource",
+    "XASession",
+    "Xid",
     "__version__",
     "connect",
     "errors",
@@ -66,20 +89,29 @@ __all__ = [
 _HOMES = {
     "AcknowledgeMode": "jms.modes",
     "ActiveMQConnectionFactory": "jms.connection_factory",
+    "ActiveMQXAConnectionFactory": "jms.xa",
+    "Management": "client.management",
     "BytesMessage": "jms.bytes_message",
+    "CompletionListener": "jms.producer",
     "Connection": "jms.connection",
     "ConnectionFailure": "client.listeners",
+    "ConnectionMetaData": "jms.metadata",
     "DeliveryMode": "jms.modes",
     "Destination": "destination",
     "FailoverEventType": "client.listeners",
     "ForeignMessage": "jms.foreign",
+    "JMSConsumer": "jms.context_consumer",
+    "JMSContext": "jms.context",
+    "JMSProducer": "jms.context_producer",
     "MapMessage": "jms.map_message",
     "Message": "jms.message",
     "MessageConsumer": "jms.consumer",
     "MessageProducer": "jms.producer",
     "ObjectMessage": "jms.object_message",
     "Queue": "destination",
+    "QueueBrowser": "jms.browser",
     "Recovery": "client.listeners",
+    "Requestor": "jms.requestor",
     "Serializer": "jms.serializers",
     "ServerLocator": "client.locator",
     "Session": "jms.session",
@@ -89,6 +121,11 @@ _HOMES = {
     "TemporaryTopic": "destination",
     "TextMessage": "jms.text_message",
     "Topic": "destination",
+    "XAConnection": "jms.xa",
+    "XAJMSContext": "jms.xa",
+    "XAResource": "jms.xa",
+    "XASession": "jms.xa",
+    "Xid": "wire.fields",
     "connect": "jms.connection_factory",
 }
 """Public name to the module that defines it."""

@@ -18,6 +18,7 @@ classes in one table, `SERVER_ERRORS`; an unknown code becomes `JMSError` with t
     │   ├── MessageNotReadableError     MessageNotReadableException
     │   ├── MessageNotWriteableError    MessageNotWriteableException
     │   ├── ResourceAllocationError     ResourceAllocationException: address full, too many consumers
+    │   ├── TransactionInProgressError  TransactionInProgressException: the transaction is another's to end
     │   ├── TransactionRolledBackError  TransactionRolledBackException: certainly rolled back
     │   ├── TransactionOutcomeUnknownError
     │   ├── DuplicateIDError            the broker has this duplicate id already
@@ -118,7 +119,7 @@ class InvalidClientIDError(JMSError):
 
 
 class InvalidDestinationError(JMSError):
-    """No such queue or address (jakarta.jms.InvalidDestinationException; server codes 100, 106)."""
+    """No such queue or address, or not of this kind (InvalidDestinationException; server codes 100, 101, 106, 215)."""
 
 
 class InvalidSelectorError(JMSError):
@@ -156,6 +157,10 @@ class ResourceAllocationError(JMSError):
     """The broker has no room: address full, consumer limit (ResourceAllocationException; codes 210, 214)."""
 
     retriable = True
+
+
+class TransactionInProgressError(JMSError):
+    """A distributed transaction is ended by its XA resource, not by the session (TransactionInProgressException)."""
 
 
 class TransactionRolledBackError(JMSError):
@@ -310,6 +315,7 @@ MAX_SERVER_TEXT = 2000
 
 SERVER_ERRORS: dict[int, type[ActiveClientError]] = {
     100: InvalidDestinationError,
+    101: InvalidDestinationError,
     102: ClosedError,
     103: InvalidSelectorError,
     104: IllegalStateError,
@@ -325,6 +331,7 @@ SERVER_ERRORS: dict[int, type[ActiveClientError]] = {
     210: ResourceAllocationError,
     211: LargeMessageError,
     214: ResourceAllocationError,
+    215: InvalidDestinationError,
 }
 """Server code (ActiveMQExceptionType) to class; a code that is not here becomes `JMSError`."""
 

@@ -94,8 +94,28 @@ class SessionReattached(Event):
     confirmed: int
     """Commands that the server had received although it had not yet said so."""
     replayed: int
-    """Commands that it had missed and got again."""
+    """Commands that it had missed and got again; when it has confirmed them, `ReplayConfirmed` follows."""
     seconds: float
+    """From the loss that was noticed to now: the sum of the next three."""
+    connecting: float = 0.0
+    """Until a connection stood again, failed attempts and their pauses included."""
+    reattaching: float = 0.0
+    """Until the server had found the session."""
+    settling: float = 0.0
+    """Until the server's count was final, so that the replay could begin."""
+    silent: float = 0.0
+    """Before the loss was noticed: since the last byte had come. On a busy connection the time of detection."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayConfirmed(Event):
+    """The server has confirmed all that was replayed to a reattached session."""
+
+    session_name: str
+    channel_id: int
+    commands: int
+    seconds: float
+    """Since the replay began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +173,7 @@ class SendFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ConsumerLost(Event):
-    """The server ended a consumer: its queue was deleted, or it could not be recreated."""
+    """The server ended a consumer: its queue was deleted, delivering to it failed, or it could not be recreated."""
 
     channel_id: int
     consumer_id: int

@@ -23,7 +23,8 @@ from integration.toxiproxy_server import ToxiproxyServer
 MakeBroker = Callable[..., Broker]
 
 
-def _missing(failure: UnavailableError) -> NoReturn:
+def missing(failure: UnavailableError) -> NoReturn:
+    """What a test needs cannot be had: a failure in CI, else a reason to skip."""
     if in_ci():
         pytest.fail(f"CI must have it: {failure}", pytrace=False)
     pytest.skip(str(failure))
@@ -35,7 +36,7 @@ def artemis(request: pytest.FixtureRequest) -> Iterator[Broker]:
     try:
         broker = shared_broker(request.param)
     except UnavailableError as failure:
-        _missing(failure)
+        missing(failure)
     with broker:
         yield broker
 
@@ -56,7 +57,7 @@ def private_broker_of(request: pytest.FixtureRequest) -> Iterator[MakeBroker]:
                 broker = brokers.enter_context(private_broker(request.param, settings))
                 broker.start()
             except UnavailableError as failure:
-                _missing(failure)
+                missing(failure)
             return broker
 
         yield make
@@ -74,7 +75,7 @@ def toxiproxy() -> Iterator[ToxiproxyServer]:
     try:
         server = toxiproxy_server()
     except UnavailableError as failure:
-        _missing(failure)
+        missing(failure)
     try:
         yield server
     finally:

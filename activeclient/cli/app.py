@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from activeclient.cli.browse import browse
+from activeclient.cli.demo import demo
 from activeclient.cli.doctor import doctor
 from activeclient.cli.exits import MEANING
 from activeclient.cli.explain import explain
@@ -47,5 +48,5 @@ def _main(
     pass
 
 
-for _body in (send, receive, browse, stat, perf, doctor, explain):
+for _body in (demo, send, receive, browse, stat, perf, doctor, explain):
     app.command(epilog="Exit codes: activeclient --help")(_body)

@@ -7,8 +7,8 @@ afterwards: bytes are marked as base 64.
 from __future__ import annotations
 
 from activeclient.cli.output import Output
-from activeclient.jms.bytes_message import BytesMessage
-from activeclient.jms.message import Message, TextMessage
+from activeclient.errors import MessageFormatError
+from activeclient.jms.message import Message
 
 
 def record(message: Message) -> dict[str, object]:
@@ -34,11 +34,14 @@ def record(message: Message) -> dict[str, object]:
 
 
 def body_of(message: Message) -> object:
-    """The body: a text, or bytes; of kinds that have no class here the raw bytes."""
-    if isinstance(message, TextMessage | BytesMessage):
+    """The body: a text, bytes, a map, a list, an object; the raw bytes of kinds that have no class here, and of bodies
+    that are damaged or were serialized by something that is not known here."""
+    if type(message) is Message:
+        return message.raw_body
+    try:
         return message.body
-    body = message.body
-    return message.raw_body if body is None else body
+    except MessageFormatError:
+        return message.raw_body
 
 
 def show(output: Output, message: Message, *, headers: bool, raw: bool) -> None:

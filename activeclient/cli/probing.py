@@ -191,13 +191,7 @@ def _ask(broker: Broker, factory: ClientSessionFactory, timeout: float) -> None:
 
 def _max_delivery_attempts(management: Management) -> int | None:
     """Of an address without settings of its own."""
-    import json
-
-    told = management.invoke("broker", "getAddressSettingsAsJSON", "#")
-    try:
-        known = json.loads(told) if isinstance(told, str) else None
-    except ValueError:
-        return None
+    known = management.invoke("broker", "getAddressSettingsAsJSON", "#")
     attempts = known.get("maxDeliveryAttempts") if isinstance(known, dict) else None
     return attempts if isinstance(attempts, int) else None
 

@@ -33,8 +33,9 @@ from activeclient.cli.running import command
 from activeclient.errors import ActiveClientError, ConfigError
 from activeclient.jms.bytes_message import BytesMessage
 from activeclient.jms.connection_factory import connect
-from activeclient.jms.message import Message, TextMessage
+from activeclient.jms.message import Message
 from activeclient.jms.modes import DeliveryMode
+from activeclient.jms.text_message import TextMessage
 from activeclient.jms.times import Duration
 
 AHEAD = 1000

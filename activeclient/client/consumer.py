@@ -69,7 +69,7 @@ class ClientConsumer:
         if self._rate is not None:
             self._wait_for_place(self._rate)
         with self._pump.lock:
-            if engine.buffer and session.started:
+            if engine.buffer and (session.started or engine.browse_only):
                 message = engine.take()
                 if session.client.pending_bytes:
                     self._pump.after_submit()
@@ -128,16 +128,16 @@ class ClientConsumer:
                 lambda: bool(engine.buffer) or engine.closed or (timeout == 0 and engine.forced_seen >= sequence),
                 None if timeout == 0 else timeout,
             )
-            message = engine.take() if session.started else None
+            message = engine.take() if self._delivers else None
         else:
             message = None
             while message is None:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     break
-                self._pump.wait(lambda: (bool(engine.buffer) and session.started) or engine.closed, left)
+                self._pump.wait(lambda: (bool(engine.buffer) and self._delivers) or engine.closed, left)
                 # Another thread may have been quicker: then the wait goes on.
-                message = engine.take() if session.started else None
+                message = engine.take() if self._delivers else None
                 if message is None:
                     self._check()
         if message is None:
@@ -145,6 +145,11 @@ class ClientConsumer:
         elif session.client.pending_bytes:
             self._pump.after_submit()
         return message
+
+    @property
+    def _delivers(self) -> bool:
+        """Is the session started? Looking at a queue needs no start, here as on the server."""
+        return self.engine.session.started or self.engine.browse_only
 
     def _wait_for_place(self, rate: RateLimit) -> None:
         with self._pump.lock:
@@ -274,6 +279,11 @@ class ClientConsumer:
     def _came_before_the_loss(self, message: CoreMessage) -> bool:
         origin = message.origin
         return origin is not None and origin.consumer is self.engine and origin.epoch != self.engine.session.epoch
+
+    def put_back(self, message: CoreMessage) -> None:
+        """What was taken last and is not acknowledged will be received again, as if it had not been."""
+        with self._pump.lock:
+            self.engine.put_back(message)
 
     def holds(self, message: CoreMessage) -> bool:
         """Did this consumer deliver the message in the session's present life? Else it is delivered again."""

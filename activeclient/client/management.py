@@ -29,6 +29,8 @@ OPERATION: Final = "_AMQ_OperationName"
 ATTRIBUTE: Final = "_AMQ_Attribute"
 SUCCEEDED: Final = "_AMQ_OperationSucceeded"
 REPLY_TO: Final = "JMSReplyTo"
+MAX_NESTING: Final = 2
+"""How often a text is taken for JSON within JSON."""
 PAGE: Final = 500
 """Queues that are asked for at once."""
 
@@ -97,7 +99,7 @@ class Management:
             raise
 
     def invoke(self, resource: str, operation: str, *arguments: Json) -> Json:
-        """Call an operation and return its result.
+        """Call an operation and return its result, decoded: also what the broker puts into a text as JSON once more.
 
         Args:
             resource: `broker`, `queue.NAME`, `address.NAME`, ...
@@ -127,12 +129,12 @@ class Management:
         wanted = json.dumps({"field": "name", "operation": "CONTAINS", "value": containing})
         page = 1
         while True:
-            text = self.invoke("broker", "listQueues", wanted, page, PAGE)
-            found = json.loads(text) if isinstance(text, str) else None
+            found = self.invoke("broker", "listQueues", wanted, page, PAGE)
             rows = found.get("data") if isinstance(found, dict) else None
             if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
                 raise RemoteProtocolError("the answer to listQueues is no list of queues")
             for row in rows:
+                assert isinstance(row, dict)
                 status = _status(row)
                 if status.name != self._answers:
                     yield status
@@ -181,7 +183,23 @@ def _result(what: str, answer: CoreMessage) -> Json:
     result = results[0] if isinstance(results, list) and results else None
     if answer.properties.get(SUCCEEDED) is not True:
         raise JMSError(f"{what}: {result}")
-    return result
+    return decoded(result)
+
+
+def decoded(value: Json, depth: int = 0) -> Json:
+    """`value`, in which texts that hold a JSON list or object have become that; other texts stay texts."""
+    if isinstance(value, str):
+        if depth == MAX_NESTING or value[:1] not in ("[", "{"):
+            return value
+        try:
+            return decoded(json.loads(value), depth + 1)
+        except (ValueError, RecursionError):
+            return value
+    if isinstance(value, list):
+        return [decoded(each, depth) for each in value]
+    if isinstance(value, dict):
+        return {key: decoded(each, depth) for key, each in value.items()}
+    return value
 
 
 def _status(row: Mapping[str, object]) -> QueueStatus:

@@ -75,6 +75,8 @@ class ClientProducer:
         self._block_durable = settings.block_on_durable_send and not self._engine.transacted_sends
         self._block_non_durable = settings.block_on_non_durable_send and not self._engine.transacted_sends
         self._group = settings.group_id or (os.urandom(8).hex() if settings.auto_group else None)
+        self._bare = self._group is None and not self._duplicate_detection
+        """Is nothing added to a message without properties?"""
         if self._engine.client.version >= versions.V2_28:
             self._engine.producers[producer_id] = address
             if self._engine.may_command:
@@ -133,6 +135,7 @@ class ClientProducer:
                 self._channel_id, self._version = engine.channel_id, client.version
             key = (to, message.body_type, durable, message.priority)
             template = self._templates.get(key) or self._template(key)
+            bare = self._bare and not message.properties
             token: SendToken | None
             if blocking or handler is not None:
                 engine.correlation_id = correlation_id = engine.correlation_id + 1
@@ -150,7 +153,7 @@ class ClientProducer:
             frame = template.encode(
                 body,
                 message.timestamp or (int(time() * 1000) if self.stamps else 0),
-                self.encoded_properties(message),
+                self._common if bare else self.encoded_properties(message),
                 message.user_id,
                 correlation_id,
                 asks,

@@ -24,7 +24,6 @@ from activeclient.errors import (
     ActiveClientError,
     ClosedError,
     IllegalStateError,
-    JMSError,
     TransactionRolledBackError,
 )
 from activeclient.wire.message import BYTES, CoreMessage
@@ -244,15 +243,7 @@ class ClientSession(XAResource):
         )
         for key, value in (attributes or {}).items():
             setattr(packet, key, value)
-        with self.pump.lock:
-            engine = self.engine
-            engine.check_open()
-            request = engine.submit(engine.request_of(packet))
-            try:
-                self.calls.outcome(request)
-            except JMSError as error:
-                if not (error.code == 101 and request.recreated):
-                    raise  # 101 after a recreation: the first try took effect
+        self.request(packet)
 
     def create_shared_queue(
         self,
@@ -336,6 +327,7 @@ class ClientSession(XAResource):
         browse_only: bool = False,
         window_size: int | None = None,
         priority: int = 0,
+        queue_packet: CreateSharedQueueV2 | None = None,
     ) -> ClientConsumer:
         """A consumer of a queue.
 
@@ -343,6 +335,7 @@ class ClientSession(XAResource):
             filter: Only messages that match, in the core filter language.
             browse_only: Look at messages without taking them.
             window_size: Bytes of prefetch instead of consumerWindowSize.
+            queue_packet: What made the queue, if that ends with its last consumer: repeated when the session is lost.
 
         Raises:
             InvalidDestinationError: No such queue.
@@ -361,6 +354,7 @@ class ClientSession(XAResource):
                 browse_only=browse_only,
                 priority=priority,
             )
+            consumer.queue_packet = queue_packet
 
             def created(request: Request) -> None:
                 if request.error is None:

@@ -15,6 +15,7 @@ from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
     XACommit,
     XAEnd,
+    XAFailed,
     XAForget,
     XAGetTimeout,
     XAGetTimeoutResponse,
@@ -102,8 +103,14 @@ class XAResource:
         """End the work of this session in a branch.
 
         A branch whose session was lost before this call can be ended, and is then refused by `xa_prepare` and
-        `xa_commit`.
+        `xa_commit`; so is one that is ended as `failed`.
         """
+        if failed:
+            # Of the end itself the server does not heed it (ServerSessionPacketHandler).
+            with self.pump.lock:
+                self.engine.check_open()
+                if self.engine.may_command:  # else the recreation says it
+                    self.engine.command(self.engine.encode(XAFailed(xid)))
         self._xa_work(XAEnd(xid, failed), None)
 
     def xa_prepare(self, xid: Xid) -> int:

@@ -16,7 +16,7 @@ from activeclient.engine.settling import FENCE_KEY
 from activeclient.errors import ActiveClientError, OutcomeUnknown, RemoteProtocolError, from_server
 from activeclient.events import SendFailed
 from activeclient.wire import versions
-from activeclient.wire.message import duplicate_id_of
+from activeclient.wire.message import ReceivedMessage, duplicate_id_of
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
     DisconnectConsumer,
@@ -128,15 +128,17 @@ def _on_fail_credits(session: Session, packet: ProducerFailCredits, _size: int) 
 def _on_disconnect_consumer(session: Session, packet: DisconnectConsumer, _size: int) -> None:
     consumer = session.consumers.get(packet.consumer_id)
     if consumer is not None:
-        error = from_server(DELETED, f"the queue {consumer.queue} of this consumer was deleted")
+        text = f"the queue {consumer.queue} of this consumer was deleted, or the broker failed to deliver to it"
+        error = from_server(DELETED, text)
         session.consumer_lost(consumer, error)
 
 
 def _on_large(session: Session, packet: ReceiveLarge, size: int) -> None:
     consumer = session.consumers.get(packet.consumer_id)
-    if consumer is not None:
-        packet.message.delivery_count = packet.delivery_count
-        consumer.deliver_large(packet.message, InboundBody(packet.large_message_size, size))
+    message = packet.message
+    if consumer is not None and isinstance(message, ReceivedMessage):
+        message.delivery_count = packet.delivery_count
+        consumer.deliver_large(message, InboundBody(packet.large_message_size, size))
 
 
 def _on_piece(session: Session, packet: ReceiveContinuation, size: int) -> None:

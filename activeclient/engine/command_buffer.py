@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import islice
-from typing import Generic, TypeVar
+from itertools import islice, repeat
+from typing import Any, Generic, TypeVar, cast
 
 from activeclient.errors import ReattachDiverged
 
@@ -26,7 +26,7 @@ class CommandBuffer(Generic[F, T]):
         weigh: The weight of one frame; `len` for bytes.
     """
 
-    __slots__ = ("_entries", "_weigh", "first", "limit", "transmitted", "used")
+    __slots__ = ("_weigh", "first", "limit", "pairs", "transmitted", "used")
 
     def __init__(self, limit: int, weigh: Callable[[F], int]) -> None:
         self.limit = limit
@@ -36,12 +36,17 @@ class CommandBuffer(Generic[F, T]):
         self.transmitted = 0
         """Ids below this one were handed to a link at least once: the peer may have them."""
         self._weigh = weigh
-        self._entries: deque[tuple[F, T | None]] = deque()
+        self.pairs: deque[F | T | None] = deque()
+        """Frame, settle, frame, settle ...: no object for a pair, which the garbage collector would have to mind.
+
+        Both of a pair are added, and taken out, by one call that no interrupt can come into. Others only append, and
+        count in `used` what they append (hot path).
+        """
 
     @property
     def next_id(self) -> int:
         """The id that the next command will get."""
-        return self.first + len(self._entries)
+        return self.first + (len(self.pairs) >> 1)
 
     @property
     def full(self) -> bool:
@@ -49,11 +54,11 @@ class CommandBuffer(Generic[F, T]):
         return self.used >= self.limit
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.pairs) >> 1
 
     def append(self, frame: F, settle: T | None) -> None:
-        """Add a command; it takes the next id."""
-        self._entries.append((frame, settle))
+        """Add a command; it takes the next id (hot path)."""
+        self.pairs.extend((frame, settle))
         self.used += self._weigh(frame)
 
     def confirm(self, last: int) -> list[T]:
@@ -64,29 +69,22 @@ class CommandBuffer(Generic[F, T]):
                 differently, and replaying by its count would lose or repeat.
         """
         count = last + 1 - self.first
-        entries = self._entries
-        if not 0 <= count <= len(entries):
+        entries = self.pairs
+        if not 0 <= count <= len(entries) >> 1:
             raise ReattachDiverged(
                 f"the server confirms command {last}; sent were {self.next_id - 1}, confirmed {self.first - 1} before"
             )
-        used = self.used
-        weigh = self._weigh
-        settled = []
-        popleft = entries.popleft
-        for _ in range(count):
-            frame, settle = popleft()
-            used -= weigh(frame)
-            if settle is not None:
-                settled.append(settle)
-        self.used = used
+        freed = list(map(deque.popleft, repeat(entries, 2 * count)))
         self.first = last + 1
-        return settled
+        self.used -= sum(map(self._weigh, cast("list[F]", freed[::2])))
+        return [settle for settle in cast("list[T | None]", freed[1::2]) if settle is not None]
 
     def withdraw(self, matches: Callable[[F, T | None], bool]) -> tuple[F, T | None] | None:
         """Take out the oldest command that matches: the peer refused it and never counts it, later ids move down."""
-        for position, (frame, settle) in enumerate(self._entries):
+        for position, (frame, settle) in enumerate(self._pairs()):
             if matches(frame, settle):
-                del self._entries[position]
+                del self.pairs[2 * position]
+                del self.pairs[2 * position]
                 self.used -= self._weigh(frame)
                 if self.first + position < self.transmitted:
                     self.transmitted -= 1
@@ -95,25 +93,29 @@ class CommandBuffer(Generic[F, T]):
 
     def unsent(self) -> Iterator[tuple[F, T | None]]:
         """Commands that no link has taken yet."""
-        return islice(self._entries, max(0, self.transmitted - self.first), None)
+        return islice(self._pairs(), max(0, self.transmitted - self.first), None)
 
     def frames(self) -> list[F]:
         """Every unconfirmed frame, oldest first, byte for byte as first sent: what a replay writes."""
-        return [frame for frame, _ in self._entries]
+        return cast("list[F]", list(self.pairs)[::2])
 
     def entries(self) -> list[tuple[F, T | None]]:
         """Every unconfirmed entry, oldest first."""
-        return list(self._entries)
+        return list(self._pairs())
+
+    def _pairs(self) -> Iterator[tuple[F, T | None]]:
+        both = cast("Iterator[Any]", iter(self.pairs))
+        return zip(both, both, strict=True)
 
     def mark_transmitted(self) -> None:
         """All that is in the buffer was handed to a link."""
-        self.transmitted = self.first + len(self._entries)
+        self.transmitted = self.next_id
 
     def restart(self) -> tuple[list[tuple[F, T | None]], int]:
         """Begin a new count at 0, for a new session; return what was in the buffer and how much of it was sent."""
-        left = list(self._entries)
+        left = self.entries()
         sent = min(len(left), max(0, self.transmitted - self.first))
-        self._entries.clear()
+        self.pairs.clear()
         self.used = 0
         self.first = 0
         self.transmitted = 0

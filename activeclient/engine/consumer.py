@@ -15,10 +15,11 @@ from activeclient.engine.acknowledged import Acknowledged
 from activeclient.engine.large_message import InboundBody
 from activeclient.errors import ActiveClientError, LargeMessageError, RemoteProtocolError
 from activeclient.events import LargeMessageDamaged, StaleAcknowledgement
-from activeclient.wire.message import CoreMessage, forced_delivery_sequence
+from activeclient.wire.message import CoreMessage, ReceivedMessage, forced_delivery_sequence, received
 from activeclient.wire.packets import (
     ConsumerClose,
     CreateConsumer,
+    CreateSharedQueueV2,
     FlowToken,
     ForceDelivery,
     QueueQueryResponseV3,
@@ -87,6 +88,7 @@ class Consumer:
         "priority",
         "queue",
         "queue_info",
+        "queue_packet",
         "refreshing",
         "session",
         "taken",
@@ -121,6 +123,8 @@ class Consumer:
         """Held bytes beyond which the next delivery proves that the server heeds no credits."""
         self.origin = Origin(self, session.epoch)
         self.queue_info: QueueQueryResponseV3 | None = None
+        self.queue_packet: CreateSharedQueueV2 | None = None
+        """What makes its queue anew when that ends with its last consumer: the server does not tell so of a queue."""
         self.credits = 0
         """Bytes consumed and not yet granted again."""
         self.asking = False
@@ -158,7 +162,7 @@ class Consumer:
         """SESS_RECEIVE_MSG came (hot path)."""
         if self.ignoring:
             return
-        message = CoreMessage.received(frame)
+        message = received(frame)
         if frame[-4:] == b"\0\0\0\0":  # delivery count 0: the marker of a forced delivery
             sequence = forced_delivery_sequence(message)
             if sequence is not None:
@@ -182,7 +186,7 @@ class Consumer:
         if self.has_listener:
             self.session.work_ready()
 
-    def deliver_large(self, message: CoreMessage, body: InboundBody) -> None:
+    def deliver_large(self, message: ReceivedMessage, body: InboundBody) -> None:
         """SESS_RECEIVE_LARGE_MSG came: the pieces follow."""
         if self.ignoring:
             return
@@ -256,7 +260,7 @@ class Consumer:
         acknowledged.add(message.message_id, message.fingerprint)
         self.session.command(self._ack_frame(KIND_INDIVIDUAL, message.message_id), acknowledged.sent())
 
-    def _absorb(self, message: CoreMessage, body: InboundBody | None) -> bool:
+    def _absorb(self, message: ReceivedMessage, body: InboundBody | None) -> bool:
         """A renewed consumer delivers what the application holds already: keep it from being seen twice."""
         held = self.absorbing.pop(message.message_id, None)
         if held is None:
@@ -299,6 +303,27 @@ class Consumer:
             fingerprint = 0 if self.acknowledged is None else message.fingerprint  # nobody asks for it else
             self.taken.append((message.message_id, fingerprint, None if stream is None else message))
         return message
+
+    def put_back(self, message: CoreMessage) -> None:
+        """The application could not use what it took last: it is the next one again, as if nobody had taken it.
+
+        What an earlier generation delivered comes again by itself.
+        """
+        message_id = message.message_id
+        if self.absorbing.pop(message_id, None) is not None:
+            return
+        held = [entry for entry in self.taken if entry[0] == message_id]
+        if self.closed or not held:
+            return
+        self.taken.remove(held[0])
+        message.origin = self.origin
+        size = message.frame_size if message.stream is None else message.stream.header_size
+        self.held += size
+        if self.window > 0:
+            self.credits -= size  # it will be consumed a second time
+        if message is self.taken_large:
+            self.taken_large = None
+        self.buffer.appendleft(message)
 
     def _leave_large(self) -> None:
         """The application went on: what it did not read of the last streaming body is dropped."""
@@ -383,6 +408,11 @@ class Consumer:
 
         `told`: the application will hear whether the acknowledgement took effect, and counts on it.
         """
+        if not self.session.tracks_taken:
+            # The server has acknowledged it already, and would take this for an error.
+            if message is self.taken_large:
+                self._leave_large()
+            return False
         origin = message.origin
         if origin is not self.origin:
             if not isinstance(origin, Origin) or origin.consumer is not self or origin.epoch != self.session.epoch:

@@ -83,6 +83,7 @@ class Inbox:
         sessions = client.sessions
         pos, end = 0, len(data)
         session: Session | None = None
+        windowed = False
         current_channel = -1
         confirmed = -1
         taken = taken_bytes = 0
@@ -112,8 +113,13 @@ class Inbox:
                     taken = taken_bytes = 0
                 session = sessions.get(channel)
                 current_channel = channel
+                windowed = session is not None and session.windowed
             if session is not None:
-                if kind == RECEIVE:
+                if kind == NULL_RESPONSE and size == 17 and windowed and data[pos + 13] < 128:
+                    # To a send, whose correlation id is not negative: the confirmation has said it, or will.
+                    taken += 1
+                    taken_bytes += 21
+                elif kind == RECEIVE:
                     try:
                         if size < 29:
                             raise RemoteProtocolError("a delivery too short to be one", kind=kind)
@@ -140,9 +146,6 @@ class Inbox:
                             raise
                     taken += 1
                     taken_bytes += size + 4
-                    if kind == NULL_RESPONSE and session.windowed and size >= 17 and LONG_AT(data, pos + 13)[0] >= 0:
-                        pos = after  # the confirmation has said it, or will
-                        continue
                     self._account(session, confirmed, taken, taken_bytes, now)
                     confirmed = -1
                     taken = taken_bytes = 0

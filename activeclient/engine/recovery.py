@@ -373,8 +373,10 @@ def _needs_queue(consumer: Consumer, session: Session) -> bool:
     )
 
 
-def _queue_of(consumer: Consumer) -> CreateQueueV2:
+def _queue_of(consumer: Consumer) -> CreateQueueV2 | CreateSharedQueueV2:
     """The queue of a consumer, with all that the server had told of it."""
+    if consumer.queue_packet is not None:
+        return consumer.queue_packet
     info = consumer.queue_info
     assert isinstance(info, QueueQueryResponseV3)
     return CreateQueueV2(

@@ -21,7 +21,11 @@ from activeclient.wire.packets import (
     BindingQueryResponseV3,
     BindingQueryResponseV4,
     BindingQueryResponseV5,
+    CreateAddress,
     CreateConsumer,
+    CreateQueue,
+    CreateQueueV2,
+    DeleteQueue,
     QueueQuery,
     QueueQueryResponse,
     QueueQueryResponseV2,
@@ -129,6 +133,11 @@ REPEATABLE = (QueueQuery, BindingQuery, XAIndoubtXids, XAGetTimeout, XASetTimeou
 """Requests that change nothing: when the server counted one and threw its answer away, it is sent again."""
 
 
+TOOK_EFFECT: dict[type[Packet], int] = {CreateAddress: 107, CreateQueue: 101, CreateQueueV2: 101, DeleteQueue: 100}
+"""The refusal of a request that was repeated in a new session by which the server says that the first one was
+carried out: it exists, or it does not exist any more."""
+
+
 def replies_to(packet: Packet) -> tuple[int, ...]:
     """The packet kinds that answer `packet`."""
     reply = REPLIES.get(type(packet))
@@ -183,7 +192,9 @@ class Request(Pending):
             session.request_ended(self)
 
     def failed(self, session: Session, error: ActiveClientError) -> None:
-        if not self.done:
+        if self.recreated and error.code is not None and TOOK_EFFECT.get(type(self.packet)) == error.code:
+            self.complete(session, None)
+        elif not self.done:
             self.done = True
             self.error = error
             session.request_ended(self)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "SessionConfig", "State"]
 
+ATTACHED = State.ATTACHED
 CONFIRMED = struct.Struct(">ibqi")
 IN_FLIGHT_LIMIT = 1 << 20
 """Bytes of sends that may wait for their answer when there is no command buffer (window -1): one default window."""
@@ -65,7 +66,7 @@ class Session:
         self.reattachable = config.window >= 1
         self.tracks_taken = not config.pre_acknowledge
         self.transacted_sends = not config.auto_commit_sends
-        self.transacted_acks = not config.auto_commit_acks
+        self.transacted_acks = not (config.auto_commit_acks or config.pre_acknowledge)
         self.buffer: CommandBuffer[bytes, Pending] = CommandBuffer(
             config.window if config.window >= 1 else IN_FLIGHT_LIMIT, len
         )
@@ -208,11 +209,13 @@ class Session:
         if self.transacted_sends:
             self.transaction.sent(frame)
         if self.windowed:
-            self.buffer.append(frame, token)
+            buffer = self.buffer
+            buffer.pairs.extend((frame, token))
+            buffer.used += size
         elif token is not None:
             self.awaiting[token.correlation_id] = (frame, token)
             self.awaiting_bytes += size
-        if self.state is State.ATTACHED:
+        if self.state is ATTACHED:
             client = self.client
             client.outbox.append(frame)
             client.pending_bytes += size
@@ -389,6 +392,8 @@ class Session:
             self.life.remember(last)
             return
         self.settle_up_to(last)
+        if self.life.replaying:
+            self.life.confirmed()
 
     def settle_up_to(self, last: int) -> None:
         """Every command up to `last` took effect: it leaves the buffer, and who waits for it is told.

@@ -23,7 +23,7 @@ from activeclient.errors import (
     ReattachDiverged,
     from_server,
 )
-from activeclient.events import SessionReattached
+from activeclient.events import ReplayConfirmed, SessionReattached
 from activeclient.wire import versions
 from activeclient.wire.message import duplicate_id_of
 from activeclient.wire.packet import Packet
@@ -73,7 +73,19 @@ class State(enum.Enum):
 class SessionLife:
     """What leads one session from state to state."""
 
-    __slots__ = ("_fences", "_floor", "_remembered", "fence", "probing", "session")
+    __slots__ = (
+        "_answered_at",
+        "_fences",
+        "_floor",
+        "_made_at",
+        "_remembered",
+        "_replay",
+        "_silent",
+        "fence",
+        "probing",
+        "replaying",
+        "session",
+    )
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -87,6 +99,12 @@ class SessionLife:
         """The last command that was confirmed before the link was lost."""
         self._remembered = -1
         """The last confirmation on a link whose fence has not passed."""
+        self._silent = self._made_at = self._answered_at = 0.0
+        """How long nothing had come when the link was lost; when the next one stood; when the server had found us."""
+        self.replaying = False
+        """Was something replayed that is not confirmed yet?"""
+        self._replay = (0, 0, 0.0)
+        """The first command behind it, how many they are, and when it began."""
 
     def _enter(self, state: State, now: float) -> None:
         session = self.session
@@ -108,6 +126,7 @@ class SessionLife:
         elif session.state is State.DETACHED:
             if session.reattachable and session.client.reattaches is not False:
                 self._enter(State.REATTACHING, now)
+                self._made_at = now
                 self._floor = self._remembered = session.buffer.first - 1
                 session.client.ask_control(ReattachSession(session.name, session.received), self.on_reattach)
             else:
@@ -120,7 +139,10 @@ class SessionLife:
             return
         if session.state in (State.ATTACHED, State.REBUILDING):
             session.buffer.mark_transmitted()
+        if session.lost_at is None:
+            self._silent = max(0.0, now - session.client.heartbeat.last_received)
         self.fence = None
+        self.replaying = False
         session.resume_at = None
         if session.state is not State.RECREATING:
             self._enter(State.DETACHED, now)
@@ -258,6 +280,7 @@ class SessionLife:
         """Ask for the sign that the server's count is final, where `strays` answers from before may still come."""
         session = self.session
         self._enter(State.SETTLING, now)
+        self._answered_at = now
         if strays and not (session.transacted_sends or session.transacted_acks or session.config.xa):
             self._fences += 1
             name = f"{FENCE_KEY}-{self._fences}-"  # the last dash: no name is part of another
@@ -301,7 +324,21 @@ class SessionLife:
         self._enter(State.REBUILDING if session.recovery is not None else State.ATTACHED, now)
         client.outbox.extend(replayed)
         client.pending_bytes += session.buffer.used
-        session.emit(SessionReattached(session.name, session.channel_id, confirmed, len(replayed), now - started))
+        session.emit(
+            SessionReattached(
+                session.name,
+                session.channel_id,
+                confirmed,
+                len(replayed),
+                now - started,
+                self._made_at - started,
+                self._answered_at - self._made_at,
+                now - self._answered_at,
+                self._silent,
+            )
+        )
+        self.replaying = bool(replayed)
+        self._replay = (session.buffer.next_id, len(replayed), now)
         current = session.current
         if current is not None and current.answered and not current.done:
             # Counted, but its answer was thrown away while the channel moved.
@@ -318,6 +355,14 @@ class SessionLife:
                 session.want_credits(pool.address, 0)
         session.launch()
         client.session_reattached(now)
+
+    def confirmed(self) -> None:
+        """Commands were confirmed while what was replayed was not: is it now?"""
+        session = self.session
+        end, commands, began = self._replay
+        if session.buffer.first >= min(end, session.buffer.next_id):  # a refusal moves the ids down
+            self.replaying = False
+            session.emit(ReplayConfirmed(session.name, session.channel_id, commands, session.client.now - began))
 
     def _answer_lost(self, request: Request) -> None:
         session = self.session
@@ -344,6 +389,7 @@ class SessionLife:
     def _recreate(self, reason: ActiveClientError | None, now: float) -> None:
         session = self.session
         self.fence = None
+        self.replaying = False
         session.resume_at = None  # of the recovery before this one
         self._enter(State.RECREATING, now)  # before anything ends: what that sets free must not be sent yet
         session.recovery = Recovery(session, reason or ClosedError("the connection was lost"), now, session.recovery)

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from activeclient.client.session import ROUTING, ClientSession
 from activeclient.destination import ANYCAST, Destination, Queue, Topic
 from activeclient.errors import InvalidDestinationError, JMSError
+from activeclient.jms.temporary import OwnTemporary
 from activeclient.wire import versions
-from activeclient.wire.packets import BindingQueryResponseV5, CreateAddress, CreateQueueV2
+from activeclient.wire.packets import BindingQueryResponseV5, CreateAddress, CreateQueueV2, CreateSharedQueueV2
 
 ADDRESS_EXISTS = 107
 QUEUE_EXISTS = 101
@@ -26,13 +27,15 @@ def usable(destination: object, what: str) -> Destination:
     """`destination`, if it is a queue or a topic.
 
     Raises:
-        InvalidDestinationError: None, or of unknown kind.
+        InvalidDestinationError: None, of unknown kind, or a temporary one that was deleted.
     """
     if not isinstance(destination, Destination) or destination.routing_type is None:
         raise InvalidDestinationError(
             f"{what} needs a queue or a topic, not {destination!r}"
             + ("; choose with as_queue() or as_topic()" if isinstance(destination, Destination) else "")
         )
+    if isinstance(destination, OwnTemporary) and destination.is_deleted:
+        raise InvalidDestinationError(f"{destination} was deleted")
     return destination
 
 
@@ -57,7 +60,7 @@ class Known:
         Raises:
             InvalidDestinationError: It does not exist and must not be created, or has the other kind.
         """
-        if destination in self._known or destination.temporary:
+        if destination in self._known or usable(destination, "a send").temporary:
             return
         topic = isinstance(destination, Topic)
         address = destination.address
@@ -91,8 +94,11 @@ class Known:
     ) -> None:
         found = core.query_queue(destination.name if destination.queue_name else queue)
         if found.exists:
-            if isinstance(destination, Queue) and destination.queue_name is None and found.routing_type != ANYCAST:
+            receives = known is None  # who sends only has asked for the address's kinds already
+            if receives and _is_plain_queue(destination) and found.routing_type != ANYCAST:
                 raise InvalidDestinationError(f"{destination}: a topic's subscription has this name (MULTICAST)")
+            if destination.queue_name is not None and found.address != destination.address:
+                raise InvalidDestinationError(f"{destination}: this queue belongs to address {found.address!r}")
             return
         if not found.auto_create_queues or destination.temporary:
             raise InvalidDestinationError(f"{destination} does not exist, and the broker creates none", code=100)
@@ -107,13 +113,17 @@ class Known:
             max_consumers=defaults.default_max_consumers,
             purge_on_no_consumers=defaults.default_purge_on_no_consumers,
         )
-        _apply(packet, destination)
+        apply_attributes(packet, destination)
         _unless(QUEUE_EXISTS, lambda: core.request(packet))
 
     def _remember(self, destination: Destination) -> None:
         if len(self._known) >= MAX_KNOWN:
             self._known.clear()
         self._known.add(destination)
+
+
+def _is_plain_queue(destination: Destination) -> bool:
+    return isinstance(destination, Queue) and destination.queue_name is None
 
 
 def _create_address(core: ClientSession, address: str, *, topic: bool) -> None:
@@ -127,21 +137,6 @@ def _unless(code: int, call: Callable[[], object]) -> None:
     except JMSError as error:
         if error.code != code:
             raise
-
-
-def subscription_packet(destination: Topic, queue: str, filter_string: str | None) -> CreateQueueV2:
-    """The queue of a subscription that ends with its consumer."""
-    packet = CreateQueueV2(
-        address=destination.address,
-        queue_name=queue,
-        filter_string=filter_string,
-        requires_response=True,
-        routing_type=ROUTING["MULTICAST"],
-    )
-    _apply(packet, destination)
-    packet.durable = False
-    packet.temporary = True
-    return packet
 
 
 def _whole(text: str) -> int:
@@ -181,7 +176,12 @@ _ATTRIBUTES: dict[str, Callable[[str], object]] = {
 """Attribute to the reader of its text; the field of CREATE_QUEUE_V2 has the same name."""
 
 
-def _apply(packet: CreateQueueV2, destination: Destination) -> None:
+def apply_attributes(packet: CreateQueueV2 | CreateSharedQueueV2, destination: Destination) -> None:
+    """Write what stands behind the name of `destination` into the request that makes its queue.
+
+    Raises:
+        InvalidDestinationError: A value is not of its attribute's type.
+    """
     for key, text in destination.parameters.items():
         read = _ATTRIBUTES.get(key)
         if read is None:

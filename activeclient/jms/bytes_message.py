@@ -81,7 +81,7 @@ class BytesMessage(Message):
         """A message that is only sent (hot path): its body is read-only from the start, as after a send."""
         made = cls.__new__(cls)
         Message.__init__(made)
-        made.core._body = data
+        made.core.body = data
         made._body_read_only = True
         made._out = None
         made._position = 0

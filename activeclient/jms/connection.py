@@ -11,12 +11,13 @@ import threading
 import uuid
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from activeclient.client.listeners import ConnectionFailure, EventListener
+from activeclient.client.management import Management
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.destination import Destination
-from activeclient.errors import ClosedError, IllegalStateError, JMSError
+from activeclient.errors import ClosedError, IllegalStateError, InvalidClientIDError, JMSError
 from activeclient.events import ConsumerLost, Event, Reconnected, SendFailed
 from activeclient.jms.addressing import Known
 from activeclient.jms.metadata import ConnectionMetaData
@@ -24,6 +25,7 @@ from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.serializers import SerializersAttribute
 from activeclient.jms.session import Session
 from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
+from activeclient.jms.times import Duration, in_seconds
 
 if TYPE_CHECKING:
     from activeclient.client.session import ClientSession
@@ -36,6 +38,9 @@ Called too when the broker refused a send that nobody waited for, or ended a con
 `error.code` the server's code and `error.error_code` its name, `error.event` a `SendFailed` or `ConsumerLost`."""
 CLIENT_ID_KEY = "jms-client-id"
 SESSION_KEY = "jms-session"
+_PRE_ACKNOWLEDGE = {AcknowledgeMode.PRE_ACKNOWLEDGE: True, AcknowledgeMode.INDIVIDUAL_ACKNOWLEDGE: False}
+"""Of the other modes the setting preAcknowledge decides."""
+S = TypeVar("S", bound=Session)
 NOTHING_MATCHES = "_AMQX=-1"
 """The filter of the queue that keeps a temporary topic's address alive (ActiveMQSession.createTemporaryTopic)."""
 
@@ -110,12 +115,10 @@ class Connection:
             if self._client_id is not None:
                 raise IllegalStateError(f"the client id is {self._client_id!r} already")
             if self._used:
-                raise IllegalStateError("the client id must be set before the connection is used")
+                raise IllegalStateError("the client id must be set before anything else is done with the connection")
             self._claim(value)
 
     def _claim(self, value: str) -> None:
-        from activeclient.errors import InvalidClientIDError
-
         if not isinstance(value, str) or not value:
             raise InvalidClientIDError(f"client_id={value!r}: must be a text that is not empty")
         try:
@@ -137,6 +140,7 @@ class Connection:
     @exception_listener.setter
     def exception_listener(self, listener: ExceptionListener | None) -> None:
         self._check_open()
+        self._used = True
         self._exception_listener = listener
 
     def on_exception(self, listener: ExceptionListener) -> ExceptionListener:
@@ -152,6 +156,7 @@ class Connection:
     def metadata(self) -> ConnectionMetaData:
         """The API's version and its provider."""
         self._check_open()
+        self._used = True
         return ConnectionMetaData()
 
     @property
@@ -192,7 +197,10 @@ class Connection:
             ConnectionLost: The connection was given up.
             OutageTimeout: It was not back within callFailoverTimeout.
         """
-        kind = AcknowledgeMode.SESSION_TRANSACTED if transacted else _mode(mode)
+        kind = AcknowledgeMode.SESSION_TRANSACTED if transacted else acknowledge_mode(mode)
+        return self._open_session(Session, kind)
+
+    def _open_session(self, session_class: type[S], kind: AcknowledgeMode, *, xa: bool = False) -> S:
         settings = self.factory.settings
         automatic = kind in (AcknowledgeMode.AUTO_ACKNOWLEDGE, AcknowledgeMode.DUPS_OK_ACKNOWLEDGE)
         if kind is AcknowledgeMode.AUTO_ACKNOWLEDGE:
@@ -208,9 +216,10 @@ class Connection:
         core = self.factory.create_session(
             self._user,
             self._password,
+            xa=xa,
             auto_commit_sends=kind is not AcknowledgeMode.SESSION_TRANSACTED,
             auto_commit_acks=automatic,
-            pre_acknowledge=False if kind is AcknowledgeMode.INDIVIDUAL_ACKNOWLEDGE else None,
+            pre_acknowledge=_PRE_ACKNOWLEDGE.get(kind),
             ack_batch_size=batch,
             client_id=self._client_id,
         )
@@ -218,11 +227,24 @@ class Connection:
             if self._closed:
                 core.close()
                 raise ClosedError("the connection is closed")
-            session = Session(self, kind, core, self._known)
+            session = session_class(self, kind, core, self._known)
             self._sessions.add(session)
             if self._started:
                 core.start()
         return session
+
+    def management(self, *, timeout: Duration = 10.0) -> Management:
+        """The broker's management, with this connection's user; a context manager. The connection need not be started.
+
+        Args:
+            timeout: Seconds to wait for each answer.
+
+        Raises:
+            JMSSecurityError: No permission to make a temporary queue for the answers.
+        """
+        self._check_open()
+        limit = in_seconds("timeout", timeout)
+        return Management(self.factory, self._user, self._password, timeout=limit)
 
     def forget_session(self, session: Session) -> None:
         """A session was closed (called by it)."""
@@ -266,6 +288,7 @@ class Connection:
             raise IllegalStateError(f"{destination} has consumers")
         self._initial.delete_queue(destination.address)
         self._temporaries.discard(destination)
+        self._known.forget()  # so that producers of this destination look again
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -315,6 +338,7 @@ class Connection:
                 session.check_may_close("close")
             self._closed = True
             self._sessions.clear()
+            self._temporaries.clear()
         self._exception_listener = None
         self.factory.close()
         for session in sessions:
@@ -332,7 +356,12 @@ class Connection:
         return f"<Connection{name} {self.factory.engine.link.endpoint} {state}>"
 
 
-def _mode(mode: int) -> AcknowledgeMode:
+def acknowledge_mode(mode: int) -> AcknowledgeMode:
+    """`mode`, if it is one.
+
+    Raises:
+        JMSError: It is not.
+    """
     try:
         return AcknowledgeMode(mode)
     except ValueError:

@@ -6,13 +6,17 @@ Law of this file: a factory holds no socket and shows no secret; what a connecti
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from activeclient.client.locator import ServerLocator
-from activeclient.jms.connection import Connection
+from activeclient.jms.connection import Connection, acknowledge_mode
+from activeclient.jms.context import JMSContext
+from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.serializers import JSON_ONLY, Serializer, Serializers
 from activeclient.settings import Settings
 from activeclient.urls import default_parameters, default_url
+
+C = TypeVar("C", bound=Connection)
 
 
 class ActiveMQConnectionFactory:
@@ -85,9 +89,35 @@ class ActiveMQConnectionFactory:
             InvalidClientIDError: Another connection has the client id.
             ConnectionLost: No endpoint could be reached within `initialConnectAttempts`; the text says why.
         """
+        return self._connect(Connection, user, password, client_id)
+
+    def create_context(
+        self,
+        mode: int = AcknowledgeMode.AUTO_ACKNOWLEDGE,
+        *,
+        user: str | None = None,
+        password: str | None = None,
+        client_id: str | None = None,
+    ) -> JMSContext:
+        """Connect, for the simplified API: a connection and a session in one object, which closes both.
+
+        Args:
+            mode: An `AcknowledgeMode`, or its number.
+            user: This and the next two: as for `create_connection`.
+
+        Raises:
+            JMSError: No such mode.
+            JMSSecurityError: Wrong credentials.
+            InvalidClientIDError: Another connection has the client id.
+            ConnectionLost: No endpoint could be reached within `initialConnectAttempts`; the text says why.
+        """
+        kind = acknowledge_mode(mode)
+        return JMSContext.of(self._connect(Connection, user, password, client_id), kind)
+
+    def _connect(self, kind: type[C], user: str | None, password: str | None, client_id: str | None) -> C:
         factory = self._locator.create_session_factory()
         try:
-            connection = Connection(factory, user, password, client_id)
+            connection = kind(factory, user, password, client_id)
             connection.serializers = self.serializers
             return connection
         except BaseException:

@@ -12,15 +12,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from activeclient.destination import Destination
-from activeclient.errors import ActiveClientError, ClosedError, IllegalStateError, LargeMessageError
+from activeclient.errors import (
+    ActiveClientError,
+    ClosedError,
+    IllegalStateError,
+    LargeMessageError,
+    MessageFormatError,
+)
 from activeclient.jms.kinds import received_message
 from activeclient.jms.message import Message
 from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.times import Duration, in_seconds
-from activeclient.wire.message import COMPRESSED
+from activeclient.wire.message import COMPRESSED, DEFAULT, STREAM
 
 if TYPE_CHECKING:
     from activeclient.client.consumer import ClientConsumer
@@ -32,12 +38,14 @@ MessageListener = Callable[[Message], object]
 """Called with each message (jakarta.jms.MessageListener)."""
 READ_AT_RECEIPT = 4 * 1024 * 1024
 """Bytes of a body up to which `receive` waits for the whole of it."""
-_AT_RECEIPT = (
-    AcknowledgeMode.AUTO_ACKNOWLEDGE,
-    AcknowledgeMode.DUPS_OK_ACKNOWLEDGE,
-    AcknowledgeMode.CLIENT_ACKNOWLEDGE,
-    AcknowledgeMode.SESSION_TRANSACTED,
-)
+_AUTOMATIC = (AcknowledgeMode.AUTO_ACKNOWLEDGE, AcknowledgeMode.DUPS_OK_ACKNOWLEDGE)
+_AT_RECEIPT = (*_AUTOMATIC, AcknowledgeMode.CLIENT_ACKNOWLEDGE, AcknowledgeMode.SESSION_TRANSACTED)
+_BODILESS = (DEFAULT, STREAM)
+T = TypeVar("T")
+
+
+def _anything(_: Message) -> None:
+    """A check that every message passes."""
 
 
 class MessageConsumer:
@@ -72,6 +80,7 @@ class MessageConsumer:
         self._ended = False
         self._mode = session.acknowledge_mode
         self._settles = self._mode in _AT_RECEIPT
+        self._automatic = self._mode in _AUTOMATIC
 
     # --- what it is -----------------------------------------------------------------------------------------------
 
@@ -117,14 +126,51 @@ class MessageConsumer:
         """
         if self._closed:
             self._check_open()
-        if self._listener is not None:
-            raise IllegalStateError("the consumer has a message listener; receive() is not allowed")
         left = None if timeout is None else in_seconds("timeout", timeout)
-        if self._settles and self._unsettled is None:
+        if self._listener is None and self._settles and self._unsettled is None:
             ready = self._core.receive_settled()
             if ready is not None:
                 return received_message(ready, self._session, self._destination)
+        return self._receive(left, _anything)
+
+    def receive_body(
+        self, kind: type[T], timeout: Duration | None = None, seen: Callable[[Message], object] | None = None
+    ) -> T | None:
+        """Receive a message and return its body as `kind`; None as for `receive`, or when it has no body.
+
+        When the next message's body is something else, it is not lost: in AUTO and DUPS_OK mode the next call gets it
+        again, as if this one had not been made; in the others it counts as received, and comes again after `recover`
+        or `rollback`.
+
+        Args:
+            seen: Called with the message, before its body is looked at.
+
+        Raises:
+            MessageFormatError: The body is not of this kind; or the message is of a kind without one (JMS 2.0).
+            IllegalStateError: The consumer has a listener, or was closed before.
+        """
+        left = None if timeout is None else in_seconds("timeout", timeout)
+        body: T | None = None
+
+        def check(message: Message) -> None:
+            nonlocal body
+            if seen is not None:
+                seen(message)
+            if message.body_type in _BODILESS:
+                raise MessageFormatError(f"a {type(message).__name__} has no body to receive")
+            body = message.get_body(kind)
+
+        return None if self._receive(left, check) is None else body
+
+    def receive_body_no_wait(self, kind: type[T]) -> T | None:
+        """As `receive_body`, if the broker has a message for us now."""
+        return self.receive_body(kind, 0)
+
+    def _receive(self, left: float | None, check: Callable[[Message], None]) -> Message | None:
+        """Receive a message that passes `check`, which raises MessageFormatError else, within `left` seconds."""
         self._check_open()
+        if self._listener is not None:
+            raise IllegalStateError("the consumer has a message listener; receive() is not allowed")
         if left == 0 and not self._session.is_started:
             return None
         deadline = None if not left else time.monotonic() + left
@@ -135,14 +181,29 @@ class MessageConsumer:
                 core = self._core.receive(left)
                 if core is None:
                     return None
-                if not self._expired(core) and self._at_receipt(core):
-                    return received_message(core, self._session, self._destination)
+                message = None if self._expired(core) else self._received(core, check)
+                if message is not None:
+                    return message
                 if deadline is not None:
                     left = max(0.0, deadline - time.monotonic())
         except ClosedError:
             return None
         finally:
             self._receiving -= 1
+
+    def _received(self, core: CoreMessage, check: Callable[[Message], None]) -> Message | None:
+        message = received_message(core, self._session, self._destination)
+        try:
+            check(message)
+        except LargeMessageError:
+            return None
+        except MessageFormatError:
+            if self._automatic:
+                self._core.put_back(core)
+            else:
+                self._at_receipt(core)
+            raise
+        return message if self._at_receipt(core) else None
 
     def _at_receipt(self, core: CoreMessage) -> bool:
         """Acknowledge where the mode wants it now; False when a body broke off: its message comes again.
@@ -228,7 +289,8 @@ class MessageConsumer:
         with self._turn:
             listener = self._listener
             if listener is None or self._closed:
-                return  # not acknowledged: closing gives it back
+                self._core.put_back(core)  # unset since: `receive` gets it, or closing gives it back
+                return
             if self._expired(core):
                 return
             try:
@@ -257,8 +319,7 @@ class MessageConsumer:
             if not explicit and not session.is_closed:
                 session.recover()
             return
-        automatic = not explicit and mode is not AcknowledgeMode.INDIVIDUAL_ACKNOWLEDGE
-        if automatic and not session.recovered and not session.is_closed:
+        if self._automatic and not session.recovered and not session.is_closed:
             self._core.acknowledge(core)
 
     def _wait_for_listener(self) -> None:

@@ -312,7 +312,8 @@ class Message:
     def clear_body(self) -> None:
         """Empty the body; it can be written then. Headers and properties stay."""
         core = self.core.load_if_received()
-        core.stream = None
+        if core.stream is not None:
+            core.stream = None
         core.body_input = None
         core.body = b""
         self._body_read_only = False

@@ -20,6 +20,8 @@ class AcknowledgeMode(enum.IntEnum):
     """`message.acknowledge()`: everything that the session has received up to now."""
     DUPS_OK_ACKNOWLEDGE = 3
     """As AUTO, but told to the broker in batches (dupsOKBatchSize): after a failure messages may come again."""
+    PRE_ACKNOWLEDGE = 100
+    """Nobody: the broker has done with a message when it delivers it; lost on the way is lost. Artemis' own."""
     INDIVIDUAL_ACKNOWLEDGE = 101
     """`message.acknowledge()`: this message alone. Artemis' own (ActiveMQJMSConstants)."""
 

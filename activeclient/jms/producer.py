@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from activeclient.destination import Destination, Topic
 from activeclient.engine.session import State
-from activeclient.errors import ActiveClientError, ClosedError, InvalidDestinationError, UnsupportedOperationError
+from activeclient.errors import (
+    ActiveClientError,
+    ClosedError,
+    IllegalStateError,
+    InvalidDestinationError,
+    UnsupportedOperationError,
+)
 from activeclient.jms.addressing import usable
 from activeclient.jms.foreign import is_foreign, tell_sender
 from activeclient.jms.kinds import message_of
@@ -58,6 +64,7 @@ class MessageProducer:
         self._core = session.core.create_producer(None if destination is None else destination.address)
         self._core.stamps = False
         self._engine = session.core.engine
+        self._in_branches = self._engine.config.xa
         self._ids = UserIds()
         if destination is not None:
             self._core.add_to_bare(self._marks(destination))
@@ -166,11 +173,16 @@ class MessageProducer:
             OutcomeUnknown: The broker may have it: send again only with its `duplicate_id`.
             InvalidDestinationError: No destination, or one that does not exist and is not created.
             UnsupportedOperationError: The producer has another destination.
+            IllegalStateError: The session is an XA session, and outside of a branch.
             JMSError: The broker refused it.
             CallTimeout, OutageTimeout: It was not sent and will not be.
         """
         if self._engine.state is _CLOSED or self._core.closed:
             self._check_open()
+        if self._in_branches and self._engine.branch is None:
+            raise IllegalStateError(
+                "outside of a branch a message of an XA session would be lost; see XAResource.start"
+            )
         given = message_of(message)
         to = self._destination
         if destination is not None or to is None or self._known_in != self._session.known.generation:
@@ -193,6 +205,10 @@ class MessageProducer:
         handler = None if on_complete is None else self._handler(given, on_complete)
         try:
             self._core.send(core, handler, address=to.address if self._destination is None else None, timeout=limit)
+        except BaseException:
+            if handler is not None:
+                self._session.completions.withdraw()
+            raise
         finally:
             if duplicate_id is not None:
                 core.properties.pop(DUPLICATE_ID_NAME, None)
@@ -202,19 +218,7 @@ class MessageProducer:
 
     def send_async(self, message: object, destination: Destination | None = None, **options: object) -> Future[Message]:
         """Send as `send` with `on_complete`; the future has the message when the broker has it, or the error."""
-        from concurrent.futures import Future
-
-        future: Future[Message] = Future()
-        future.set_running_or_notify_cancel()
-
-        def ended(sent: Message, error: ActiveClientError | None) -> None:
-            if error is None:
-                future.set_result(sent)
-            else:
-                future.set_exception(error)
-
-        self.send(message, destination, on_complete=ended, **options)  # type: ignore[arg-type]
-        return future
+        return outcome_of(lambda told: self.send(message, destination, on_complete=told, **options))  # type: ignore[arg-type]
 
     def _target(self, destination: Destination | None) -> Destination:
         own = self._destination
@@ -270,10 +274,10 @@ class MessageProducer:
     def _handler(
         self, message: Message, on_complete: OnComplete | CompletionListener
     ) -> Callable[[CoreMessage, ActiveClientError | None], object]:
-        session = self._session
+        completions = self._session.completions
 
         def told(_: CoreMessage, error: ActiveClientError | None) -> None:
-            with session.completing():
+            with completions.told():
                 if callable(on_complete):
                     on_complete(message, error)
                 elif error is None:
@@ -283,6 +287,7 @@ class MessageProducer:
 
         if not callable(on_complete) and not hasattr(on_complete, "on_completion"):
             raise TypeError("on_complete must be callable, or have on_completion and on_exception")
+        completions.begin()
         return told
 
     # --- closing --------------------------------------------------------------------------------------------------
@@ -298,12 +303,14 @@ class MessageProducer:
         return self._core.is_closed
 
     def close(self) -> None:
-        """Close the producer; what it has sent is not affected.
+        """Close the producer; what it has sent is not affected. Waits for the completion listeners of its session.
 
         Raises:
             IllegalStateError: Called by a completion listener of its session.
         """
-        self._session.check_not_completing("close a producer")
+        self._session.completions.check_not_inside("close a producer")
+        if not self.is_closed:
+            self._session.wait_for_completions()
         self._core.close()
 
     def __enter__(self) -> Self:
@@ -314,6 +321,23 @@ class MessageProducer:
 
     def __repr__(self) -> str:
         return f"<MessageProducer {self._destination or 'anonymous'}{' closed' if self.is_closed else ''}>"
+
+
+def outcome_of(send: Callable[[OnComplete], object]) -> Future[Message]:
+    """The outcome of an asynchronous send, which `send` begins with the completion listener that it is given."""
+    from concurrent.futures import Future
+
+    future: Future[Message] = Future()
+    future.set_running_or_notify_cancel()
+
+    def ended(sent: Message, error: ActiveClientError | None) -> None:
+        if error is None:
+            future.set_result(sent)
+        else:
+            future.set_exception(error)
+
+    send(ended)
+    return future
 
 
 _mode = delivery_mode

@@ -22,8 +22,10 @@ from activeclient.errors import (
     InvalidDestinationError,
     TransactionRolledBackError,
 )
-from activeclient.jms.addressing import Known, subscription_packet, usable
+from activeclient.jms import subscriptions
+from activeclient.jms.addressing import Known, usable
 from activeclient.jms.browser import QueueBrowser
+from activeclient.jms.completions import Completions
 from activeclient.jms.consumer import MessageConsumer
 from activeclient.jms.message import Message
 from activeclient.jms.message_factory import MessageFactory
@@ -34,6 +36,7 @@ from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
 
 if TYPE_CHECKING:
     from activeclient.jms.connection import Connection
+    from activeclient.wire.packets import CreateSharedQueueV2
 
 
 class Session(MessageFactory):
@@ -53,7 +56,7 @@ class Session(MessageFactory):
         self.close_timeout = core.settings.on_message_close_timeout / 1000
         self.recovered = False
         """Did the running listener, or its failure, recover the session?"""
-        self._completing = 0
+        self.completions = Completions(lambda: self.in_callback)
         self._consumers: set[MessageConsumer] = set()
         self._browsers: set[QueueBrowser] = set()
         self._closed = False
@@ -91,20 +94,6 @@ class Session(MessageFactory):
         if self._closed:
             raise ClosedError("the session is closed")
         self.core.engine.check_open()
-
-    @contextlib.contextmanager
-    def completing(self) -> Iterator[None]:
-        """While a completion listener runs (called by producers)."""
-        self._completing += 1
-        try:
-            yield
-        finally:
-            self._completing -= 1
-
-    def check_not_completing(self, what: str) -> None:
-        """Raise IllegalStateError when a completion listener of this session is the caller (JMS 2.0, 7.3.8)."""
-        if self._completing and self.in_callback:
-            raise IllegalStateError(f"a completion listener must not {what}")
 
     # --- destinations ---------------------------------------------------------------------------------------------
 
@@ -163,38 +152,143 @@ class Session(MessageFactory):
                 broker refuses it.
         """
         self.check_open()
-        wanted = core_filter(selector)
+        wanted = self._filter(selector, no_local=no_local)
         to = usable(destination, "a consumer")
         if to.temporary and not self._connection.owns(to):
             raise InvalidDestinationError(f"{to}: only the connection that made it may consume from it")
-        filter_string = without_own(wanted, self.connection_tag) if no_local else wanted
-        subscription: str | None = None
         if isinstance(to, Topic) and to.queue_name is None:
-            subscription = str(uuid.uuid4())
-            self._subscribe(to, subscription, filter_string)
-            queue, filter_string = subscription, None
-        else:
-            queue = to.queue_name or to.address
-            self.known.for_receiving(self.core, to, queue)
+            queue = str(uuid.uuid4())
+            subscriptions.for_one_consumer(self.core, to, queue, wanted)
+            return self._consumer(queue, None, to, selector, no_local=no_local, window=window_size, ends=True)
+        queue = to.queue_name or to.address
+        self.known.for_receiving(self.core, to, queue)
+        return self._consumer(queue, wanted, to, selector, no_local=no_local, window=window_size)
+
+    def create_durable_consumer(
+        self,
+        topic: Topic,
+        name: str,
+        selector: str | None = None,
+        *,
+        no_local: bool = False,
+        window_size: int | None = None,
+        replace: bool = True,
+    ) -> MessageConsumer:
+        """A consumer of a durable subscription, which keeps messages while nobody consumes from it (unshared).
+
+        With another topic, selector or `no_local` than before the subscription begins anew, without its backlog.
+
+        Args:
+            name: The subscription's, among those of the connection's client id.
+            replace: False: raise instead of beginning it anew.
+
+        Raises:
+            IllegalStateError: The connection has no client id; the subscription has a consumer already.
+            InvalidDestinationError: No topic, or a temporary one.
+            InvalidSelectorError: It is no selector, or the broker refuses it.
+        """
+        to, queue = self._subscription(topic, name, durable=True)
+        if self._connection.client_id is None:
+            raise IllegalStateError(f"subscription {name!r}: durable and unshared, it needs a client id")
+        wanted = self._filter(selector, no_local=no_local)
+        subscriptions.for_durable(self.core, to, queue, wanted, replace=replace)
+        return self._consumer(queue, None, to, selector, no_local=no_local, window=window_size)
+
+    def create_shared_consumer(
+        self, topic: Topic, name: str, selector: str | None = None, *, window_size: int | None = None
+    ) -> MessageConsumer:
+        """A consumer of a subscription that several share: each message goes to one of them. It ends with the last.
+
+        Args:
+            name: The subscription's, among those of the connection's client id, or of all without one.
+
+        Raises:
+            IllegalStateError: It has consumers with another topic or selector.
+            InvalidDestinationError: No topic, or a temporary one.
+            InvalidSelectorError: It is no selector, or the broker refuses it.
+        """
+        return self._shared(topic, name, selector, window_size, durable=False, replace=True)
+
+    def create_shared_durable_consumer(
+        self,
+        topic: Topic,
+        name: str,
+        selector: str | None = None,
+        *,
+        window_size: int | None = None,
+        replace: bool = True,
+    ) -> MessageConsumer:
+        """As `create_shared_consumer`, with a subscription that stays until `unsubscribe`.
+
+        With another topic or selector than before, and no consumer, it begins anew, without its backlog.
+
+        Args:
+            replace: False: raise instead of beginning it anew.
+        """
+        return self._shared(topic, name, selector, window_size, durable=True, replace=replace)
+
+    def _shared(
+        self, topic: Topic, name: str, selector: str | None, window: int | None, *, durable: bool, replace: bool
+    ) -> MessageConsumer:
+        to, queue = self._subscription(topic, name, durable=durable)
+        wanted = self._filter(selector, no_local=False)
+        packet = subscriptions.for_shared(self.core, to, queue, wanted, durable=durable, replace=replace)
+        made_by = None if durable else packet
+        return self._consumer(queue, None, to, selector, no_local=False, window=window, made_by=made_by)
+
+    def _subscription(self, topic: Topic, name: str, *, durable: bool) -> tuple[Topic, str]:
+        self.check_open()
+        to = usable(topic, "a subscription")
+        if not isinstance(to, Topic):
+            raise InvalidDestinationError(f"only topics have subscriptions, not {to}")
+        queue = subscriptions.subscription_queue(name, self._connection.client_id, durable=durable)
+        return subscriptions.subscribable(to, name), queue
+
+    def _filter(self, selector: str | None, *, no_local: bool) -> str | None:
+        filter_string = core_filter(selector)
+        return without_own(filter_string, self.connection_tag) if no_local else filter_string
+
+    def _consumer(
+        self,
+        queue: str,
+        filter_string: str | None,
+        to: Destination,
+        selector: str | None,
+        *,
+        no_local: bool,
+        window: int | None,
+        ends: bool = False,
+        made_by: CreateSharedQueueV2 | None = None,
+    ) -> MessageConsumer:
         try:
             core = self.core.create_consumer(
-                queue, filter_string, window_size=window_size, priority=to.consumer_priority
+                queue, filter_string, window_size=window, priority=to.consumer_priority, queue_packet=made_by
             )
         except BaseException:
-            if subscription is not None and not self.core.is_closed:
-                self.core.delete_queue(subscription)
+            if ends and not self.core.is_closed:
+                self.core.delete_queue(queue)
             raise
         consumer = MessageConsumer(
-            self, core, to, selector if wanted else None, no_local=no_local, subscription=subscription
+            self,
+            core,
+            to,
+            selector if selector and selector.strip() else None,
+            no_local=no_local,
+            subscription=queue if ends else None,
         )
         self._consumers.add(consumer)
         return consumer
 
-    def _subscribe(self, topic: Topic, queue: str, filter_string: str | None) -> None:
-        known = self.core.query_address(topic.address)
-        if not known.exists and not known.auto_create_addresses:
-            raise InvalidDestinationError(f"{topic} does not exist, and the broker creates none")
-        self.core.request(subscription_packet(topic, queue, filter_string))
+    def unsubscribe(self, name: str) -> None:
+        """End a durable subscription, shared or not, with what waits in it.
+
+        Raises:
+            InvalidDestinationError: There is none of this name for the connection's client id.
+            IllegalStateError: It has consumers.
+        """
+        self.check_open()
+        queue = subscriptions.subscription_queue(name, self._connection.client_id, durable=True)
+        subscriptions.unsubscribe(self.core, queue, name)
 
     def consumes_from(self, destination: Destination) -> bool:
         """Has it an open consumer of `destination`?"""
@@ -253,6 +347,7 @@ class Session(MessageFactory):
         self._check_transacted("commit")
         self._settle()
         self.core.commit()
+        self.wait_for_completions()
 
     def rollback(self) -> None:
         """Undo what was sent and received since the last commit; the messages come again, marked redelivered.
@@ -263,6 +358,11 @@ class Session(MessageFactory):
         self._check_transacted("roll back")
         self._unsettle()
         self.core.rollback()
+        self.wait_for_completions()
+
+    def wait_for_completions(self) -> None:
+        """Let the completion listeners of all sends return, unless the broker is not there."""
+        self.completions.wait(lambda: self.core.engine.usable, self.close_timeout)
 
     def _settle(self) -> None:
         for consumer in list(self._consumers):
@@ -274,7 +374,7 @@ class Session(MessageFactory):
 
     def _check_transacted(self, what: str) -> None:
         self.check_open()
-        self.check_not_completing(what)
+        self.completions.check_not_inside(what)
         if not self.transacted:
             raise IllegalStateError(f"a session in mode {self._mode.name} cannot {what}")
 
@@ -299,6 +399,8 @@ class Session(MessageFactory):
         self.check_open()
         if self.transacted:
             raise IllegalStateError("a transacted session cannot recover; roll it back")
+        if self._mode is AcknowledgeMode.PRE_ACKNOWLEDGE:
+            return  # the broker has nothing to deliver again, and what was fetched ahead is here only
         self.recovered = True
         self._unsettle()
         self.core.rollback(consider_last_message_as_delivered=True)

@@ -20,6 +20,7 @@ from activeclient.events import (
     GaveUp,
     LargeMessageDamaged,
     Reconnected,
+    ReplayConfirmed,
     SendFailed,
     SessionReattached,
     SessionRecreated,
@@ -69,6 +70,14 @@ def log_event(connection: str, event: Event) -> None:
                 event.seconds * 1000,
                 event.confirmed,
                 event.replayed,
+            )
+        case ReplayConfirmed():
+            session.debug(
+                "%s: %d commands replayed on channel %d confirmed after %.0f ms",
+                connection,
+                event.commands,
+                event.channel_id,
+                event.seconds * 1000,
             )
         case SessionRecreated():
             session.warning(

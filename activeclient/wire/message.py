@@ -11,11 +11,12 @@ SessionSendMessage_V3, SessionReceiveMessage of Artemis.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 from codecs import utf_16_le_encode
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from activeclient.errors import (
     IllegalStateError,
@@ -83,7 +84,20 @@ _unpack_i64 = _I64.unpack_from
 _new = object.__new__
 
 
-class CoreMessage:
+class _Delivered:
+    """What only a received message has, for one that was made here."""
+
+    __slots__ = ()
+
+    origin: Any = None
+    """Who delivered it; None for a message made here. The engine's business."""
+    stream: Any = None
+    """The body on its way in, for a large message; its pieces come through `origin`."""
+    large_size: int = -1
+    """Bytes of body that follow in pieces; -1 when the body is in the frame, or when the sender does not say."""
+
+
+class CoreMessage(_Delivered):
     """A message as it is on the wire.
 
     Args:
@@ -97,36 +111,27 @@ class CoreMessage:
         message_id: Given by the broker; 0 before.
         properties: Name to value; see `activeclient.wire.properties` for the types.
 
-    A received message reads its header fields and properties when they are first asked for. Call `load` before
-    header fields of a received one are changed. `origin` and `stream` belong to whoever received it.
+    One that was received is a `ReceivedMessage`.
     """
 
     __slots__ = (
-        "_body",
-        "_frame",
-        "_header_at",
-        "_properties_at",
         "address",
+        "body",
         "body_input",
         "body_type",
         "consumer_id",
         "delivery_count",
         "durable",
         "expiration",
-        "large_size",
         "message_id",
-        "origin",
         "priority",
         "properties",
-        "stream",
         "timestamp",
         "user_id",
     )
 
-    _body: bytes | None
-    _frame: bytes
-    _header_at: int
-    _properties_at: int
+    body: bytes
+    """Raw bytes; of a large message all of them, which waits until they have come (see `open_body`)."""
     body_type: int
     address: str | None
     user_id: bytes | None
@@ -138,14 +143,8 @@ class CoreMessage:
     message_id: int
     consumer_id: int
     delivery_count: int
-    large_size: int
-    """Bytes of body that follow in pieces; -1 when the body is in the frame, or when the sender does not say."""
     body_input: BinaryIO | None
     """Where the body of a message to be sent is read from, instead of `body`: for bodies larger than memory."""
-    origin: Any
-    """Who delivered it; None for a message made here. The engine's business."""
-    stream: Any
-    """The body on its way in, for a large message; its pieces come through `origin`."""
 
     def __init__(
         self,
@@ -163,8 +162,7 @@ class CoreMessage:
         consumer_id: int = -1,
         delivery_count: int = 0,
     ) -> None:
-        self._frame = b""
-        self._body = body
+        self.body = body
         self.body_input = None
         self.body_type = body_type
         self.address = address
@@ -177,72 +175,17 @@ class CoreMessage:
         self.message_id = message_id
         self.consumer_id = consumer_id
         self.delivery_count = delivery_count
-        self.large_size = -1
-        self.origin = None
-        self.stream = None
-
-    @classmethod
-    def received(cls, frame: bytes) -> CoreMessage:
-        """The message of a whole frame (71, 72, 75 or 76), of which only `message_id` is decoded (hot path).
-
-        Raises:
-            RemoteProtocolError: The frame is of another type, or its body ends outside of it.
-        """
-        self = _new(cls)
-        self._frame = frame
-        self._body = None
-        self.origin = None
-        self.stream = None
-        try:
-            # The id is needed for each acknowledgement, and reading it proves where the body ends.
-            at = _unpack_i32(frame, HEADER_SIZE)[0] + _END_TO_FRAME if frame[4] == RECEIVE else _locate(frame)
-            if at < _BODY_AT and frame[4] == RECEIVE:
-                raise RemoteProtocolError(f"the body ends at {at}", offset=HEADER_SIZE, kind=RECEIVE)
-            self._header_at = at
-            self.message_id = _unpack_i64(frame, at)[0]
-        except (struct.error, IndexError):
-            raise RemoteProtocolError("the message does not fit its frame", kind=_kind(frame)) from None
-        return self
-
-    @property
-    def body(self) -> bytes:
-        """Raw bytes; of a large message all of them, which waits until they have come (see `open_body`)."""
-        body = self._body
-        if body is None:
-            if self.stream is not None:
-                whole: bytes = self.origin.consumer.owner.read_whole(self)
-                self._body = whole
-                return whole
-            frame = self._frame
-            body = self._body = frame[_BODY_AT : self._header_at] if frame[4] in _WITH_BODY else b""
-            if (
-                frame[_BODY_AT] == _DEFLATED
-                and body[1:2] in _DEFLATED_NEXT
-                and self.origin is not None
-                and self.properties.get(COMPRESSED) is True
-            ):
-                # Large when it was sent, and small enough for one frame once it was compressed.
-                body = self._body = self.origin.consumer.owner.inflate(body)
-        return body
-
-    @body.setter
-    def body(self, body: bytes) -> None:
-        self._body = body
 
     @property
     def fingerprint(self) -> int:
         """A number that two deliveries of one message share and two messages do not, in this process; 0 for a message
         that was made here. Of a body that streams its size stands for it."""
-        frame = self._frame
-        if not frame:
-            return 0
-        same = frame[self._header_at : -_RECEIVE_TAIL.size]
-        return hash(same) if self.stream is None else hash((same, self.stream.size))
+        return 0
 
     @property
     def frame_size(self) -> int:
         """Bytes of the frame that brought it, which is what credits count; 0 for a message made here."""
-        return len(self._frame)
+        return 0
 
     def load(self) -> CoreMessage:
         """Decode everything now.
@@ -250,34 +193,11 @@ class CoreMessage:
         Raises:
             RemoteProtocolError: The frame does not hold a message.
         """
-        _ = self.consumer_id, self.body_type, self.address, self.properties
         return self
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> object:
-            # Python comes here when a slot is empty: the part of the frame that fills it is decoded now.
-            load = _LOADERS.get(name)
-            if load is None:
-                raise AttributeError(f"a {type(self).__name__} has no attribute {name!r}")
-            try:
-                load(self)
-            except RemoteProtocolError as exc:
-                raise UnreadableMessageError(f"message {self.message_id} is damaged: {exc}") from exc
-            except (struct.error, IndexError):
-                raise UnreadableMessageError(
-                    f"message {self.message_id} does not fit its frame", kind=_kind(self._frame)
-                ) from None
-            return object.__getattribute__(self, name)
 
     def load_if_received(self) -> CoreMessage:
         """Decode everything of a received message, so that its fields can be changed."""
-        return self.load() if self._frame else self
-
-    def body_follows(self, stream: object) -> None:
-        """The body comes in pieces: it is read through `stream` when it is first asked for."""
-        self.stream = stream
-        self._body = None
+        return self.load()
 
     def acknowledge(self) -> None:
         """Acknowledge this message and all that its consumer delivered before it.
@@ -319,6 +239,63 @@ class CoreMessage:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
+class ReceivedMessage(CoreMessage):
+    """A message that came, which is its frame until somebody asks for something in it.
+
+    Header fields and properties are read when they are first asked for. Call `load` before header fields are changed.
+    `origin` and `stream` belong to whoever received it.
+    """
+
+    # No __getattr__: with one, every access to any attribute would be slow.
+    __slots__ = ("_frame", "_header_at", "_properties_at", "large_size", "origin", "stream")
+
+    _frame: bytes
+    _header_at: int
+    _properties_at: int
+    """0 until the header was read."""
+
+    @property
+    def fingerprint(self) -> int:
+        same = self._frame[self._header_at : -_RECEIVE_TAIL.size]
+        return hash(same) if self.stream is None else hash((same, self.stream.size))
+
+    @property
+    def frame_size(self) -> int:
+        return len(self._frame)
+
+    def load(self) -> ReceivedMessage:
+        _ = self.consumer_id, self.body_type, self.address, self.properties
+        return self
+
+    def body_follows(self, stream: object) -> None:
+        """The body comes in pieces: it is read through `stream` when it is first asked for."""
+        self.stream = stream
+        del self.body
+
+
+def received(frame: bytes) -> ReceivedMessage:
+    """The message of a whole frame (71, 72, 75 or 76), of which only `message_id` is decoded (hot path).
+
+    Raises:
+        RemoteProtocolError: The frame is of another type, or its body ends outside of it.
+    """
+    self = _new(ReceivedMessage)
+    self._frame = frame
+    self._properties_at = 0
+    self.origin = None
+    self.stream = None
+    try:
+        # The id is needed for each acknowledgement, and reading it proves where the body ends.
+        at = _unpack_i32(frame, HEADER_SIZE)[0] + _END_TO_FRAME if frame[4] == RECEIVE else _locate(frame)
+        if at < _BODY_AT and frame[4] == RECEIVE:
+            raise RemoteProtocolError(f"the body ends at {at}", offset=HEADER_SIZE, kind=RECEIVE)
+        self._header_at = at
+        self.message_id = _unpack_i64(frame, at)[0]
+    except (struct.error, IndexError):
+        raise RemoteProtocolError("the message does not fit its frame", kind=_kind(frame)) from None
+    return self
+
+
 def _kind(frame: bytes) -> int | None:
     return frame[4] if len(frame) > 4 else None
 
@@ -338,7 +315,7 @@ def _locate(frame: bytes) -> int:
     raise RemoteProtocolError("no packet that holds a message", kind=kind)
 
 
-def _load_header(self: CoreMessage) -> None:
+def _load_header(self: ReceivedMessage) -> None:
     frame = self._frame
     pos = self._header_at + 8
     if frame[pos]:
@@ -360,16 +337,18 @@ def _load_header(self: CoreMessage) -> None:
     self._properties_at = pos + _SMALL.size
 
 
-def _load_address(self: CoreMessage) -> None:
+def _load_address(self: ReceivedMessage) -> None:
     pos = self._header_at + 8
     self.address = read_simple(self._frame, pos + 1)[0] if self._frame[pos] else None
 
 
-def _load_properties(self: CoreMessage) -> None:
+def _load_properties(self: ReceivedMessage) -> None:
+    if not self._properties_at:
+        _load_header(self)
     self.properties, _ = decode_properties(self._frame, self._properties_at)
 
 
-def _load_delivery(self: CoreMessage) -> None:
+def _load_delivery(self: ReceivedMessage) -> None:
     frame = self._frame
     match frame[4]:
         case 75:
@@ -383,13 +362,57 @@ def _load_delivery(self: CoreMessage) -> None:
             self.consumer_id, self.delivery_count, self.large_size = -1, 0, -1
 
 
-def _load_body_input(self: CoreMessage) -> None:
+def _load_body_input(self: ReceivedMessage) -> None:
     self.body_input = None
 
 
-_LOADERS: Final[dict[str, Callable[[CoreMessage], None]]] = {
+def _load_body(self: ReceivedMessage) -> None:
+    frame = self._frame
+    if self.stream is not None:
+        self.body = self.origin.consumer.owner.read_whole(self)
+    else:
+        body = frame[_BODY_AT : self._header_at] if frame[4] in _WITH_BODY else b""
+        if (
+            frame[_BODY_AT] == _DEFLATED
+            and body[1:2] in _DEFLATED_NEXT
+            and self.origin is not None
+            and self.properties.get(COMPRESSED) is True
+        ):
+            # Large when it was sent, and small enough for one frame once it was compressed.
+            body = self.origin.consumer.owner.inflate(body)
+        self.body = body
+
+
+def _lazily(home: type, name: str, load: Callable[[ReceivedMessage], None]) -> property:
+    """An attribute that `load` fills when it is first asked for; the slot of that name in `home` keeps it."""
+    slot = home.__dict__[name]
+    read = slot.__get__
+
+    def get(self: ReceivedMessage) -> object:
+        try:
+            return read(self)
+        except AttributeError:
+            pass
+        try:
+            load(self)
+        except RemoteProtocolError as exc:
+            raise UnreadableMessageError(f"message {self.message_id} is damaged: {exc}") from exc
+        except (struct.error, IndexError):
+            raise UnreadableMessageError(
+                f"message {self.message_id} does not fit its frame", kind=_kind(self._frame)
+            ) from None
+        return read(self)
+
+    def forget(self: ReceivedMessage) -> None:
+        with contextlib.suppress(AttributeError):
+            slot.__delete__(self)
+
+    return property(get, slot.__set__, forget)
+
+
+for _name, _load in {
+    "body": _load_body,
     "body_input": _load_body_input,
-    "_properties_at": _load_header,
     "address": _load_address,
     "user_id": _load_header,
     "body_type": _load_header,
@@ -400,8 +423,9 @@ _LOADERS: Final[dict[str, Callable[[CoreMessage], None]]] = {
     "properties": _load_properties,
     "consumer_id": _load_delivery,
     "delivery_count": _load_delivery,
-    "large_size": _load_delivery,
-}
+}.items():
+    setattr(ReceivedMessage, _name, _lazily(CoreMessage, _name, _load))
+setattr(ReceivedMessage, "large_size", _lazily(ReceivedMessage, "large_size", _load_delivery))  # noqa: B010
 
 
 def decode_large_header(frame: bytes) -> CoreMessage:
@@ -413,7 +437,7 @@ def decode_large_header(frame: bytes) -> CoreMessage:
     """
     if len(frame) <= HEADER_SIZE or frame[4] not in (RECEIVE_LARGE, SEND_LARGE):
         raise RemoteProtocolError("no packet that opens a large message", kind=_kind(frame))
-    return CoreMessage.received(frame).load()
+    return received(frame).load()
 
 
 def decode_send(frame: bytes, version: int) -> tuple[CoreMessage, bool, int, int]:
@@ -433,7 +457,7 @@ def decode_send(frame: bytes, version: int) -> tuple[CoreMessage, bool, int, int
         raise RemoteProtocolError("the message does not fit its frame", kind=SEND)
     correlation_id = _unpack_i64(frame, at + 1)[0] if version >= V2_7 else 0
     sender_id = _unpack_i32(frame, at + 9)[0] if version >= V2_28 else 0
-    return CoreMessage.received(frame), frame[at] != 0, correlation_id, sender_id
+    return received(frame), frame[at] != 0, correlation_id, sender_id
 
 
 def _trailer_size(version: int) -> int:
@@ -471,7 +495,7 @@ def duplicate_id_of(frame: bytes) -> bytes | str | None:
     """The duplicate id that a SEND or SEND_LARGE frame carries, or None."""
     if _DUPLICATE_ID_MARK not in frame:
         return None
-    found = CoreMessage.received(frame).properties.get(DUPLICATE_ID_NAME)
+    found = received(frame).properties.get(DUPLICATE_ID_NAME)
     return found if isinstance(found, (bytes, str)) else None if found is None else str(found)
 
 
@@ -545,14 +569,16 @@ def write_message(message: CoreMessage) -> bytes:
 
 def read_message(frame: bytes, pos: int) -> tuple[CoreMessage, int]:
     """The field kind's reader: the message and the position of its packet's trailer."""
-    message = CoreMessage.received(frame)
+    message = received(frame)
+    _ = message.body_type  # decodes the header
     message.properties, pos = decode_properties(frame, message._properties_at)
     return message, pos
 
 
 def read_header(frame: bytes, pos: int) -> tuple[CoreMessage, int]:
     """The same for the header of a large message."""
-    message = CoreMessage.received(frame)
+    message = received(frame)
+    _ = message.body_type  # decodes the header
     message.properties, pos = decode_properties(frame, message._properties_at)
     return message, pos
 
@@ -619,7 +645,17 @@ class SendTemplate:
         LocalProtocolError: The version has another layout.
     """
 
-    __slots__ = ("_after_body", "_after_user_id", "_channel_id", "_expiration", "_priority", "_sender_id", "_version")
+    __slots__ = (
+        "_after_body",
+        "_after_user_id",
+        "_channel_id",
+        "_expiration",
+        "_fixed",
+        "_middle",
+        "_priority",
+        "_sender_id",
+        "_version",
+    )
 
     def __init__(
         self,
@@ -642,6 +678,11 @@ class SendTemplate:
         self._after_body = _I64.pack(0) + _write_address(address)
         """Message id, address; the user id follows."""
         self._after_user_id = struct.pack(">bb", body_type, 1 if durable else 0)
+        self._middle = self._after_body + b"\x00" + self._after_user_id
+        """From the body to the times, of a message without a user id."""
+        # 32 = 13 (type byte to the body) + 2 (body type, durable) + 17 (times and priority)
+        self._fixed = 32 + len(self._after_body) + 1 + (13 if version >= V2_28 else 0)
+        """What the length field counts of such a message in the newest layout, without body and properties."""
 
     def encode(
         self,
@@ -659,6 +700,20 @@ class SendTemplate:
             properties_bytes: An encoded set, as `encode_properties` gives it, leading byte included.
             user_id: 16 bytes or None.
         """
+        if user_id is None and self._version >= V2_28:
+            length = len(body)
+            return b"".join(
+                (
+                    _SEND_HEAD.pack(
+                        self._fixed + length + len(properties_bytes), SEND, self._channel_id, length + _EMPTY_END
+                    ),
+                    body,
+                    self._middle,
+                    _TIMES.pack(self._expiration if expiration is None else expiration, timestamp_ms, self._priority),
+                    properties_bytes,
+                    _SEND_TAIL.pack(-1 if requires_response else 0, correlation_id, self._sender_id),
+                )
+            )
         if user_id is None:
             marked = b"\x00"
         elif len(user_id) == USER_ID_SIZE:
@@ -671,7 +726,6 @@ class SendTemplate:
             trailer = _write_send_trailer(self._version, requires_response, correlation_id, 0)
         after_body = self._after_body
         length = len(body)
-        # 32 = 13 (type byte to the body) + 2 (body type, durable) + 17 (times and priority)
         size = 32 + length + len(after_body) + len(marked) + len(properties_bytes) + len(trailer)
         return b"".join(
             (

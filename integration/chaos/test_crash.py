@@ -12,6 +12,7 @@ import pytest
 from activeclient.client.listeners import ConnectionFailure, FailoverEventType
 from activeclient.client.locator import ServerLocator
 from integration.artemis import Broker
+from integration.cases.support import eventually
 from integration.chaos.conftest import Amount
 from integration.chaos.ledger import Ledger
 from integration.chaos.report import Report, Watch
@@ -65,7 +66,8 @@ def test_a_broker_that_is_killed_loses_and_repeats_nothing(private_broker: Broke
             lambda: receive_numbers(consumer, ledger, lambda: not sender.is_alive(), confirmed=True, recreated=True),
         )
         for _ in range(amount.kills):
-            time.sleep(0.3)  # traffic between the kills
+            seen = len(ledger.received)
+            eventually(lambda: len(ledger.received) > seen + 50, "traffic between the kills", 15)  # noqa: B023
             private_broker.kill()
             private_broker.start()
             began = time.monotonic()

@@ -196,7 +196,7 @@ def check_empty(ledger: Ledger, session: ClientSession, queue: str, timeout: flo
     deadline = time.monotonic() + timeout
     while (left := session.query_queue(queue).message_count) and time.monotonic() < deadline:
         time.sleep(0.02)
-    if left and session.engine.client.reattaches is False:
+    if left and session.engine.client.reattaches is not True:
         left -= stuck_in(session, queue)
     if left:
         ledger.error(f"{left} messages are left in {queue}")

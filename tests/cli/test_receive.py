@@ -11,7 +11,7 @@ from activeclient.cli.output import Output
 from activeclient.cli.receive import Printing
 from activeclient.errors import ActiveClientError, TransactionOutcomeUnknownError, TransactionRolledBackError
 from activeclient.jms.consumer import MessageConsumer
-from activeclient.jms.message import TextMessage
+from activeclient.jms.text_message import TextMessage
 
 LOST = TransactionRolledBackError("the session was recreated", code=111)
 

@@ -6,8 +6,10 @@ import json
 from typing import cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from activeclient.client.management import PAGE, Management
+from activeclient.client.management import PAGE, Json, Management, decoded
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.errors import CallTimeout, JMSError, RemoteProtocolError
 from activeclient.wire.message import TEXT, CoreMessage, text_body, text_of
@@ -138,3 +140,40 @@ def test_closing_leaves_no_queue_behind() -> None:
         assert len(broker.queues) == 1
     assert broker.queues == []
     assert broker.is_closed
+
+
+# --- JSON within JSON -------------------------------------------------------------------------------------------------
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(categories=["L"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(VALUES)
+def test_json_is_decoded_and_json_within_json_too(value: Json) -> None:
+    wrapped = json.dumps([value])
+    assert decoded(wrapped) == [value]
+    assert decoded(json.dumps([wrapped])) == [[value]]
+
+
+@pytest.mark.parametrize("text", ["", "orders", "[not json", "{", "12"])
+def test_other_texts_stay_texts(text: str) -> None:
+    assert decoded(json.dumps([text])) == [text]
+
+
+def test_nesting_has_an_end() -> None:
+    value: Json = [1]
+    for _ in range(6):
+        value = [json.dumps(value)]
+    assert isinstance(decoded(value), list)
+
+
+def test_json_that_is_too_deep_is_left_alone() -> None:
+    deep = "[" * 100_000
+    assert decoded(deep) == deep
+
+
+def test_an_operation_that_answers_in_json_is_answered_in_values() -> None:
+    assert management(Broker(json.dumps([json.dumps({"a": [1]})]))).invoke("broker", "x") == {"a": [1]}

@@ -588,3 +588,56 @@ def test_in_a_transaction_everything_comes_again():
     peer.say(peer.confirm(), DEFINED)
     peer.say(peer.delivery(1, count=2))
     assert consumer.take().message_id == 1
+
+
+# --- put back, and acknowledged before -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("window", [1000, -1, 0])
+def test_what_is_put_back_is_the_next_again_and_costs_its_credits_once(window):
+    peer, consumer = consuming(2, window=window)
+    first = consumer.take()
+    for _ in range(20):
+        consumer.put_back(first)
+        assert consumer.take() is first
+    assert consumer.acknowledge(first)
+    assert consumer.take().message_id == 2
+    assert acks(wrote(peer)) == [("up to", 1)]
+    assert consumer.held == 0
+
+
+def test_credits_do_not_grow_by_putting_back():
+    peer, consumer = consuming(1, window=1000)
+    size = consumer.buffer[0].frame_size
+    first = consumer.take()
+    for _ in range(50):
+        consumer.put_back(first)
+        first = consumer.take()
+    assert sum(credits(wrote(peer))) + consumer.credits == size
+
+
+def test_what_a_lost_session_delivered_cannot_be_put_back():
+    _, consumer = consuming(1)
+    first = consumer.take()
+    consumer.session.epoch += 1
+    consumer.new_generation()
+    consumer.put_back(first)
+    assert not consumer.buffer
+
+
+def test_a_closed_consumer_takes_nothing_back():
+    _, consumer = consuming(1)
+    first = consumer.take()
+    consumer.closed = True
+    consumer.put_back(first)
+    assert not consumer.buffer
+
+
+@pytest.mark.parametrize("how", ["acknowledge", "individual_acknowledge"])
+def test_what_the_server_acknowledged_before_it_delivered_is_not_acknowledged_again(how):
+    peer, consumer = consuming(1, session={"pre_acknowledge": True, "auto_commit_acks": False})
+    first = consumer.take()
+    assert getattr(consumer, how)(first) is False
+    consumer.flush_acknowledgements()
+    assert acks(wrote(peer)) == []
+    assert not consumer.session.transacted_acks

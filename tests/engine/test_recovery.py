@@ -349,6 +349,27 @@ def test_a_request_that_can_be_made_again_is_and_knows_whether_it_may_have_been_
 
 
 @pytest.mark.parametrize("reached", [True, False])
+@pytest.mark.parametrize(
+    ("packet", "code"),
+    [
+        (p.CreateQueueV2("a", "q", requires_response=True), 101),
+        (p.CreateAddress("a", (1,)), 107),
+        (p.DeleteQueue("q"), 100),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_repeat_that_is_refused_because_the_first_took_effect_is_done(packet, code, reached):
+    peer = Peer().begin()
+    if not reached:
+        peer.lose()
+    request = peer.request(packet)
+    peer.recreate()
+    peer.say(p.ExceptionResponse(code, "so it is"))
+    assert request.done
+    assert (request.error is None) is reached
+
+
+@pytest.mark.parametrize("reached", [True, False])
 @pytest.mark.parametrize("packet", [p.Rollback(), p.ConsumerClose(0)], ids=repr)
 def test_what_the_loss_itself_has_done_is_done(packet, reached):
     peer = Peer().begin()

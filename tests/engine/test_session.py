@@ -25,6 +25,7 @@ from activeclient.events import (
     ConsumerLost,
     Detached,
     Reconnected,
+    ReplayConfirmed,
     SendFailed,
     SessionReattached,
     SessionRecreated,
@@ -288,6 +289,63 @@ def test_what_the_server_had_not_counted_is_written_again_byte_for_byte(counted)
     (told,) = peer.told(SessionReattached)
     assert (told.confirmed, told.replayed) == (counted, 3 - counted)
     assert peer.session.usable
+
+
+def test_a_reattachment_tells_how_long_each_part_of_it_took():
+    peer = Peer().begin()
+    tokens = [peer.send(body) for body in (b"1", b"2", b"3")]
+    peer.now += 0.5  # since the last byte
+    peer.lose()
+    peer.now += 1.0
+    peer.connect()
+    peer.now += 2.0
+    peer.say(p.ReattachSessionResponse(0, True))
+    peer.now += 4.0
+    peer.say(p.NullResponse())
+    (told,) = peer.told(SessionReattached)
+    assert (told.silent, told.connecting, told.reattaching, told.settling) == (0.5, 1.0, 2.0, 4.0)
+    assert told.seconds == 7.0
+    peer.now += 8.0
+    peer.send(b"4")
+    peer.say(p.PacketsConfirmed(1))
+    assert peer.told(ReplayConfirmed) == []
+    peer.say(p.PacketsConfirmed(2))
+    (replay,) = peer.told(ReplayConfirmed)
+    assert (replay.commands, replay.seconds) == (2, 8.0)
+    assert ended(*tokens) == [True] * 3
+    peer.say(p.PacketsConfirmed(3))
+    assert len(peer.told(ReplayConfirmed)) == 1
+
+
+def test_a_cut_within_a_reattachment_counts_as_connecting():
+    peer = Peer().begin()
+    peer.send(b"1")
+    peer.lose()
+    peer.connect()
+    peer.now += 1.0
+    peer.lose()
+    peer.now += peer.engine.link.retry_at - peer.now
+    peer.engine.handle_timeout(peer.now)
+    peer.serve()
+    began = peer.now
+    peer.connect()
+    peer.say(p.ReattachSessionResponse(0, True), p.NullResponse())
+    (told,) = peer.told(SessionReattached)
+    assert (told.connecting, told.reattaching, told.settling, told.seconds) == (began - 100.0, 0.0, 0.0, began - 100.0)
+    assert peer.told(ReplayConfirmed) == []  # there was nothing to replay
+
+
+def test_a_replay_that_is_cut_is_not_told_as_confirmed():
+    peer = Peer().begin()
+    peer.send(b"1")
+    peer.lose()
+    peer.connect()
+    peer.say(p.ReattachSessionResponse(-1, True), p.NullResponse())
+    peer.lose()
+    peer.connect()
+    peer.say(p.ReattachSessionResponse(0, True), p.NullResponse())
+    assert len(peer.told(SessionReattached)) == 2
+    assert peer.told(ReplayConfirmed) == []
 
 
 def test_nothing_but_fences_is_written_before_the_fence_has_passed():

@@ -24,6 +24,7 @@ from activeclient.events import (
     GaveUp,
     LargeMessageDamaged,
     Reconnected,
+    ReplayConfirmed,
     SendFailed,
     SessionReattached,
     SessionRecreated,
@@ -47,6 +48,7 @@ LINES = [
     ),
     (GaveUp(ReconnectGaveUp("no more"), 7, ()), "link", logging.ERROR, ["no more"]),
     (Closed(), "link", logging.DEBUG, ["closed"]),
+    (ReplayConfirmed("n4me", 10, 4, 0.25), "session", logging.DEBUG, ["channel 10", "4", "250 ms"]),
     (SessionReattached("n4me", 10, 3, 4, 0.5), "session", logging.INFO, ["channel 10", "3", "4", "500 ms"]),
     (
         SessionRecreated("n4me", 10, LOST, 3, (None,), True),

@@ -25,6 +25,7 @@ from activeclient.wire.message import (
     forced_delivery_sequence,
     may_have_duplicate_id,
     message_address,
+    received,
     send_correlation_id,
     text_body,
     text_of,
@@ -108,7 +109,7 @@ def test_the_template_writes_what_the_general_way_writes(
 def test_a_delivery_is_read_as_it_was_written(message: CoreMessage, consumer_id: int, count: int) -> None:
     frame = encode_receive(message, consumer_id, count, 10)
     assert encode(ReceiveMessage(message, consumer_id, count), 10, 136) == frame
-    got = CoreMessage.received(frame)
+    got = received(frame)
     assert got.frame_size == len(frame)
     assert (got.consumer_id, got.delivery_count, got.large_size) == (consumer_id, count, -1)
     assert_same(got, message)
@@ -132,11 +133,11 @@ def test_each_part_can_be_the_first_that_is_asked_for(name: str) -> None:
     message = CoreMessage(b"body", MAP, "address", user_id=b"u" * 16, priority=7, properties=properties, message_id=5)
     frame = encode_receive(message, 3, 1, 10)
     expected = {"consumer_id": 3, "delivery_count": 1, "large_size": -1}
-    assert getattr(CoreMessage.received(frame), name) == expected.get(name, getattr(message, name))
+    assert getattr(received(frame), name) == expected.get(name, getattr(message, name))
 
 
 def test_what_was_decoded_is_kept_and_can_be_changed() -> None:
-    got = CoreMessage.received(encode_receive(CoreMessage(b"body", properties={"a": 1}), 3, 1, 10)).load()
+    got = received(encode_receive(CoreMessage(b"body", properties={"a": 1}), 3, 1, 10)).load()
     assert got.properties is got.properties
     assert got.body is got.body
     got.priority, got.body = 9, b"other"
@@ -156,15 +157,15 @@ def test_the_repr_shows_no_content() -> None:
 
 def test_markers_of_forced_deliveries_are_told_from_messages() -> None:
     marker = CoreMessage(b"\0\0\0\0", properties={FORCED_DELIVERY: 12})
-    assert forced_delivery_sequence(CoreMessage.received(encode_receive(marker, 3, 0, 10))) == 12
-    assert forced_delivery_sequence(CoreMessage.received(encode_receive(marker, 3, 1, 10))) is None
+    assert forced_delivery_sequence(received(encode_receive(marker, 3, 0, 10))) == 12
+    assert forced_delivery_sequence(received(encode_receive(marker, 3, 1, 10))) is None
     browsed = CoreMessage(b"", properties={"a": 1})
-    assert forced_delivery_sequence(CoreMessage.received(encode_receive(browsed, 3, 0, 10))) is None
+    assert forced_delivery_sequence(received(encode_receive(browsed, 3, 0, 10))) is None
 
 
 def test_a_captured_marker_is_one() -> None:
     found = [
-        forced_delivery_sequence(CoreMessage.received(vector.frame))
+        forced_delivery_sequence(received(vector.frame))
         for vector in VECTORS
         if vector.name == "SESS_RECEIVE_MSG" and FORCED_DELIVERY in vector.fields["message"]["properties"]
     ]
@@ -194,14 +195,14 @@ def test_a_body_that_is_no_text_is_a_format_error(body: bytes) -> None:
 def test_a_body_that_ends_elsewhere_is_refused_at_once(kind: int, position: int) -> None:
     frame = FRAME.pack(100 + 9 + 4, kind, 10) + position.to_bytes(4, "big", signed=True) + b"\0" * 100
     with pytest.raises(RemoteProtocolError):
-        CoreMessage.received(frame)
+        received(frame)
     with pytest.raises(RemoteProtocolError):
         decode(frame, 136)
 
 
 @pytest.mark.parametrize("frame", [b"", b"\0" * 4, FRAME.pack(9, 75, 1), FRAME.pack(9, 76, 1), FRAME.pack(9, 21, 1)])
 def test_frames_that_hold_no_message_are_refused(frame: bytes) -> None:
-    for read in (CoreMessage.received, message_address, decode_large_header, lambda given: decode_send(given, 136)):
+    for read in (received, message_address, decode_large_header, lambda given: decode_send(given, 136)):
         with pytest.raises(RemoteProtocolError):
             read(frame)
 
@@ -214,7 +215,7 @@ def test_every_prefix_and_flip_of_a_delivery_is_read_or_refused() -> None:
         bad += [frame[:position] + bytes([frame[position] ^ flip]) + frame[position + 1 :] for flip in (1, 0x80, 0xFF)]
     for each in bad:
         try:
-            CoreMessage.received(each).load()
+            received(each).load()
         except RemoteProtocolError:
             continue
 
@@ -297,7 +298,7 @@ class Inflating:
 @pytest.mark.parametrize("head", [b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"])
 def test_a_compressed_body_in_one_frame_is_inflated_once_when_it_is_asked_for(head: bytes) -> None:
     origin = Inflating()
-    found = CoreMessage.received(
+    found = received(
         encode_receive(CoreMessage(head + b"..", TEXT, "q", properties={COMPRESSED: True}), 1, 1, 5)
     )
     found.origin = origin
@@ -310,7 +311,7 @@ def test_a_compressed_body_in_one_frame_is_inflated_once_when_it_is_asked_for(he
 @pytest.mark.parametrize("mark", [None, False, "true"])
 def test_other_bodies_are_left_alone(body: bytes, mark: PropertyValue) -> None:
     origin = Inflating()
-    found = CoreMessage.received(encode_receive(CoreMessage(body, BYTES, "q", properties={COMPRESSED: mark}), 1, 1, 5))
+    found = received(encode_receive(CoreMessage(body, BYTES, "q", properties={COMPRESSED: mark}), 1, 1, 5))
     found.origin = origin
     assert found.body == body
     assert not origin.inflated

@@ -96,7 +96,7 @@ class ConsumerClose(Packet):
 
 @packet(12, sent_by="server")
 class DisconnectConsumer(Packet):
-    """The consumer is gone: its queue was deleted."""
+    """The consumer is gone: its queue was deleted, or delivering to it failed (QueueImpl.handle)."""
 
     consumer_id: I64
 

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from integration.cutter import Cut, Cutter, Direction, Happened, How, random_cuts
+from activeclient.testing.cuts import Cut, Direction, Happened, How, random_cuts
+from activeclient.testing.cutter import Cutter
 
 
 class Upstream:

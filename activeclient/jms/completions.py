@@ -1,0 +1,70 @@
+"""Sends whose completion listeners have not returned yet, and what these listeners must not do.
+
+Law of this file: each send that began ends once; closing and committing wait for all that have begun, as the
+specification demands (JMS 2.0, 7.3), but not for a broker that is not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from activeclient.errors import IllegalStateError
+
+LOOK_SECONDS = 0.05
+"""How often waiting looks whether the broker is still there."""
+
+
+class Completions:
+    """The asynchronous sends of one session. Thread-safe.
+
+    Args:
+        in_callback: Is the caller a callback of the session?
+    """
+
+    def __init__(self, in_callback: Callable[[], bool]) -> None:
+        self._in_callback = in_callback
+        self._changed = threading.Condition()
+        self._open = 0
+        self._running = False
+
+    def begin(self) -> None:
+        """A send with a completion listener goes out."""
+        with self._changed:
+            self._open += 1
+
+    def withdraw(self) -> None:
+        """It did not: its caller has the error."""
+        with self._changed:
+            self._open -= 1
+            self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def told(self) -> Iterator[None]:
+        """Its listener runs."""
+        self._running = True
+        try:
+            yield
+        finally:
+            self._running = False
+            self.withdraw()
+
+    def check_not_inside(self, what: str) -> None:
+        """Raise IllegalStateError when a completion listener of this session is the caller."""
+        if self._running and self._in_callback():
+            raise IllegalStateError(f"a completion listener must not {what}")
+
+    def wait(self, usable: Callable[[], bool], timeout: float) -> bool:
+        """Wait until every listener has returned; False after `timeout` seconds, or when `usable()` does not hold."""
+        if self._in_callback():
+            return True
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while self._open:
+                left = deadline - time.monotonic()
+                if left <= 0 or not usable():
+                    return False
+                self._changed.wait(min(left, LOOK_SECONDS))
+        return True

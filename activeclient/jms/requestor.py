@@ -1,0 +1,86 @@
+"""Questions and their answers (jakarta.jms.QueueRequestor and TopicRequestor in one).
+
+Law of this file: an answer to an earlier question, whose asker did not wait long enough, is never taken for the answer
+to this one, provided that its JMSCorrelationID names its question.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from activeclient.destination import Destination, Topic
+from activeclient.errors import IllegalStateError
+from activeclient.jms.times import Duration, in_seconds
+
+if TYPE_CHECKING:
+    from activeclient.jms.message import Message
+    from activeclient.jms.session import Session
+
+MAX_UNANSWERED = 1000
+"""Questions without answer that are remembered, so that late answers are known."""
+
+
+class Requestor:
+    """Sends requests to a destination and receives the replies on a temporary queue (for topics: topic) of its own.
+
+    The server sends its reply to the request's `jms_reply_to`, with the request's `jms_correlation_id`, or its
+    `jms_message_id` when that is None, as `jms_correlation_id`. A reply without one is taken for the latest request's.
+
+    A context manager: leaving it deletes the temporary destination; the session stays.
+
+    Args:
+        session: Not transacted; its connection must be started.
+        destination: Where the server listens.
+
+    Raises:
+        IllegalStateError: The session is transacted: a request would not leave before the commit.
+    """
+
+    def __init__(self, session: Session, destination: Destination) -> None:
+        if session.transacted:
+            raise IllegalStateError("a requestor needs a session that is not transacted")
+        self._producer = session.create_producer(destination)
+        topic = isinstance(destination, Topic)
+        self._reply_to = session.create_temporary_topic() if topic else session.create_temporary_queue()
+        self._consumer = session.create_consumer(self._reply_to)
+        self._unanswered: deque[str | bytes | None] = deque(maxlen=MAX_UNANSWERED)
+
+    def request(self, message: object, timeout: Duration | None = None, **options: object) -> Message | None:
+        """Send a request and return its reply, or None when `timeout` passes without one.
+
+        Args:
+            message: A message, or a body, as for `MessageProducer.send`.
+            timeout: Seconds or a timedelta; None waits until the reply comes.
+            options: As for `MessageProducer.send`.
+        """
+        limit = None if timeout is None else in_seconds("timeout", timeout)
+        sent = self._producer.send(message, **{**options, "reply_to": self._reply_to})  # type: ignore[arg-type]
+        question = sent.jms_correlation_id if sent.jms_correlation_id is not None else sent.jms_message_id
+        deadline = None if limit is None else time.monotonic() + limit
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            reply = self._consumer.receive(left)
+            if reply is None:
+                self._unanswered.append(question)
+                return None
+            reply.acknowledge()
+            if reply.jms_correlation_id is None or reply.jms_correlation_id not in self._unanswered:
+                return reply
+
+    def close(self) -> None:
+        """Delete the temporary destination; the session stays open."""
+        self._producer.close()
+        self._consumer.close()
+        self._reply_to.__exit__(None, None, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Requestor {self._producer.destination}>"

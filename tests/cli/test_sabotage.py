@@ -1,0 +1,98 @@
+"""Cuts at random: as many as were asked for, the same for the same seed, and an end when they are to stop."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+import pytest
+
+from activeclient.cli.sabotage import Saboteur, through
+from activeclient.errors import ConfigError
+from activeclient.testing.cuts import Direction, How
+from activeclient.testing.cutter import Cutter
+from activeclient.urls import parse_url
+
+
+class Breaker:
+    """Notes what it is asked for; an armed cut happens at once, or never."""
+
+    def __init__(self, *, traffic: bool = True) -> None:
+        self.cuts = 0
+        self.armed: list[tuple[Direction, int, How]] = []
+        self.forced: list[How] = []
+        self._traffic = traffic
+
+    def arm(self, direction: Direction, count: int, how: How) -> None:
+        self.armed.append((direction, count, how))
+        self.cuts += self._traffic
+
+    def cut(self, how: How) -> None:
+        self.forced.append(how)
+        self.cuts += 1
+
+    def last(self) -> str:
+        return "cut"
+
+
+def run(breaker: Breaker, seed: int, *, cuts: int = 20, unnoticed: bool = True) -> list[str]:
+    said: list[str] = []
+    saboteur = Saboteur(breaker, cuts, 0.05, random.Random(seed), said.append, unnoticed=unnoticed)
+    saboteur.start()
+    assert saboteur.done.wait(10)
+    saboteur.join()
+    return said
+
+
+def test_as_many_cuts_are_made_as_were_asked_for() -> None:
+    breaker = Breaker()
+    assert run(breaker, 1)[-1] == "cut 20 of 20: cut"
+    assert breaker.cuts == 20
+
+
+def test_the_same_seed_gives_the_same_cuts() -> None:
+    breakers = [Breaker(), Breaker(), Breaker()]
+    for breaker, seed in zip(breakers, (7, 7, 8), strict=True):
+        run(breaker, seed)
+    assert breakers[0].armed == breakers[1].armed != breakers[2].armed
+
+
+def test_cuts_that_the_broker_does_not_notice_are_made_only_where_they_may_be() -> None:
+    breaker = Breaker()
+    run(breaker, 1, cuts=50, unnoticed=False)
+    assert {how for _, _, how in breaker.armed} == {How.RESET, How.FIN}
+
+
+def test_a_cut_that_no_byte_reaches_is_made_at_once() -> None:
+    breaker = Breaker(traffic=False)
+    run(breaker, 1, cuts=1)
+    assert len(breaker.forced) == 1
+
+
+def test_it_ends_when_it_is_told_to() -> None:
+    saboteur = Saboteur(Breaker(), 1, 3600.0, random.Random(1), lambda _: None, unnoticed=True)
+    saboteur.start()
+    began = time.monotonic()
+    saboteur.join()
+    assert time.monotonic() - began < 5
+    assert saboteur.done.is_set()
+    assert not [thread for thread in threading.enumerate() if thread.name == "demo-cuts"]
+
+
+def test_the_way_through_the_proxy_keeps_what_the_url_says() -> None:
+    with Cutter("broker.example", 61616) as cutter:
+        url = through(
+            cutter, parse_url("(tcp://broker.example:61616?sslEnabled=true)?connectionTTL=5000&password=a%26b+c")
+        )
+    found = parse_url(url)
+    assert (found.endpoints[0].host, found.endpoints[0].port) == (cutter.host, cutter.port)
+    assert found.parameters["connectionTTL"] == "5000"
+    assert found.parameters["clientFailureCheckPeriod"] == "2000"
+    assert found.parameters["password"] == "a&b c"
+    assert found.parameters["sniHost"] == "broker.example"
+
+
+def test_only_what_can_be_cut_is_taken() -> None:
+    with Cutter("localhost", 1) as cutter, pytest.raises(ConfigError, match="must be tcp://"):
+        through(cutter, parse_url("vm://0"))
