@@ -248,7 +248,7 @@ final class Described {
         return told(bytes.toByteArray());
     }
 
-    private static String told(Destination destination) throws JMSException {
+    static String told(Destination destination) throws JMSException {
         if (destination == null) {
             return null;
         }

@@ -35,6 +35,8 @@ public final class JmsPeer {
     private final Map<String, Session> sessions = new HashMap<>();
     private final Map<String, MessageConsumer> consumers = new HashMap<>();
     private final Map<String, Message> unacknowledged = new HashMap<>();
+    private final Map<String, Destination> temporary = new HashMap<>();
+    private final Core core = new Core();
 
     public static void main(String[] arguments) throws Exception {
         PrintStream out = new PrintStream(System.out, false, StandardCharsets.US_ASCII);
@@ -78,6 +80,10 @@ public final class JmsPeer {
             case "unsubscribe":
                 sessionOf(request).unsubscribe(Json.text(request, "subscription"));
                 return null;
+            case "temporary":
+                return temporary(request);
+            case "core":
+                return core.answer(request);
             case "send":
                 return send(request);
             case "receive":
@@ -253,7 +259,16 @@ public final class JmsPeer {
         return sessions.get(Json.text(request, "session"));
     }
 
-    private static Destination destination(String prefixed) {
-        return ActiveMQDestination.fromPrefixedName(prefixed);
+    /** The name of a new temporary destination, by which it is known from then on. */
+    private Object temporary(Map<String, Object> request) throws JMSException {
+        Session session = sessionOf(request);
+        Destination made = "topic".equals(request.get("kind")) ? session.createTemporaryTopic() : session.createTemporaryQueue();
+        temporary.put(Described.told(made), made);
+        return Described.told(made);
+    }
+
+    private Destination destination(String prefixed) {
+        Destination own = temporary.get(prefixed);
+        return own != null ? own : ActiveMQDestination.fromPrefixedName(prefixed);
     }
 }
