@@ -115,6 +115,13 @@ class Calls:
         if token.error is not None:
             raise token.error.again()
 
+    def outcome_while_usable(self, token: Pending) -> None:
+        """As `outcome`, but an outage ends the wait and not the token: it goes on by itself when the session does."""
+        session = self.session
+        error = self.wait_for(lambda: token.done or not session.usable)
+        if token.done or error is not None:
+            self.outcome(token, 0)
+
     def room(self, timeout: float | None = None) -> None:
         """Wait until a command has a place, with the lock held.
 

@@ -350,7 +350,10 @@ class ClientConsumer:
         return not self.is_closed and self.engine.session.usable
 
     def close(self) -> None:
-        """Close the consumer; what it did not acknowledge goes to others. A blocked `receive` raises ClosedError."""
+        """Close the consumer; what it did not acknowledge goes to others. A blocked `receive` raises ClosedError.
+
+        While disconnected it does not wait: the broker hears of it when the connection is back.
+        """
         engine = self.engine
         session = engine.session
         self.stop_listening()
@@ -367,7 +370,7 @@ class ClientConsumer:
                 if session.state.value != "closed" and not self._pump.closed:
                     request = session.submit(session.request_of(ConsumerClose(engine.id)))
                     self._pump.process()
-                    self._calls.outcome(request)
+                    self._calls.outcome_while_usable(request)
             except ConnectionLost:
                 pass  # nothing is left to close
             finally:
