@@ -11,8 +11,13 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code (`activeclient.cli.exits`)."""
-    from activeclient.cli.app import app
-
+    try:
+        from activeclient.cli.app import app
+    except ModuleNotFoundError as missing:
+        if missing.name != "typer":  # which brings rich along
+            raise
+        sys.stderr.write("typer is not installed; the commands need it: pip install 'activeclient[cli]'\n")
+        return 2
     try:
         app(arguments if arguments is None else list(arguments), prog_name="activeclient")
     except SystemExit as ended:

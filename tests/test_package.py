@@ -87,7 +87,7 @@ def test_the_metadata_says_what_it_needs(metadata: email.message.EmailMessage) -
         for requirement in metadata.get_all("Requires-Dist", [])
         if "extra ==" not in requirement
     }
-    assert needed == {"cachetools", "javaproperties", "lark", "rich", "stomp.py", "tenacity", "typer"}
+    assert needed == {"cachetools", "javaproperties", "lark", "stomp.py", "tenacity"}
 
 
 def test_the_program_and_the_pytest_plugin_are_registered(wheel: Path) -> None:

@@ -104,3 +104,13 @@ def test_the_page_names_every_command_and_every_exit_code() -> None:
 
 def test_the_commands_are_those_that_are_tested() -> None:
     assert {command.callback.__name__ for command in app.registered_commands if command.callback} == set(COMMANDS)
+
+
+def test_without_its_libraries_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("activeclient.cli")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "typer", None)
+    assert main(["explain", "tcp://localhost"]) == 2
+    assert "pip install 'activeclient[cli]'" in capsys.readouterr().err
