@@ -444,26 +444,6 @@ def test_javas_jms_client_survives_cuts_that_take_the_answers(
     assert came == [str(number) for number in range(100)]
 
 
-def test_a_session_that_the_broker_forgot_is_made_anew_and_goes_on(
-    open_core: Callable[..., CoreSession], broker: EmbeddedBroker, witness: Witness
-) -> None:
-    core = open_core(url=f"{broker.url}?{WINDOWED}")
-    core.do("create_queue", queue="numbers")
-    core.do("send", address="numbers", count="5")
-    core.do("consume", queue="numbers")
-    assert core.receive(2) == [(0, 10, 1), (1, 10, 1)]
-    made = witness.created
-    broker.faults.refuse_reattachment(1)
-    broker.drop_connections()
-    came: list[int] = []
-    while 4 not in came:
-        batch = core.receive(1, timeout=PATIENCE)
-        assert batch, f"nothing came after {came}"
-        came.append(batch[0][0])
-    assert {2, 3, 4} <= set(came), "what was acknowledged may come again, nothing may be lost"
-    assert witness.created == made + 1
-
-
 def test_java_goes_on_after_the_broker_was_restarted(
     open_core: Callable[..., CoreSession], broker: EmbeddedBroker, witness: Witness
 ) -> None:
