@@ -1,12 +1,17 @@
 import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Enumeration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 import javax.jms.Connection;
 import javax.jms.DeliveryMode;
 import javax.jms.Destination;
@@ -41,12 +46,11 @@ public final class JmsPeer {
     public static void main(String[] arguments) throws Exception {
         PrintStream out = new PrintStream(System.out, false, StandardCharsets.US_ASCII);
         System.setOut(System.err); // a library that prints must not disturb the lines
-        BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.US_ASCII));
         JmsPeer peer = new JmsPeer();
-        for (String line = in.readLine(); line != null; line = in.readLine()) {
+        for (BlockingQueue<String> lines = read(System.in); ; ) {
             Object answer;
             try {
-                answer = peer.answer(Json.map(new Json(line).value()));
+                answer = peer.answer(Json.map(new Json(lines.take()).value()));
             } catch (Exception failure) {
                 answer = Described.failed(failure);
             }
@@ -55,7 +59,23 @@ public final class JmsPeer {
             out.println(text);
             out.flush();
         }
-        Runtime.getRuntime().halt(0); // what the tests left open dies with us, as a program that ends would
+    }
+
+    /** The lines as they come. Their end is the end of the process, whatever a call of the client may be waiting for. */
+    private static BlockingQueue<String> read(InputStream stream) {
+        BlockingQueue<String> lines = new LinkedBlockingQueue<>();
+        Thread reader = new Thread(() -> {
+            try (BufferedReader in = new BufferedReader(new InputStreamReader(stream, StandardCharsets.US_ASCII))) {
+                in.lines().forEach(lines::add);
+            } catch (IOException | UncheckedIOException failure) {
+                failure.printStackTrace();
+            } finally {
+                Runtime.getRuntime().halt(0);
+            }
+        });
+        reader.setDaemon(true);
+        reader.start();
+        return lines;
     }
 
     private Object answer(Map<String, Object> request) throws Exception {
