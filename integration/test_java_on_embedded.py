@@ -444,29 +444,16 @@ def test_javas_jms_client_survives_cuts_that_take_the_answers(
     assert came == [str(number) for number in range(100)]
 
 
-def test_a_session_that_the_broker_forgot_is_made_anew_and_goes_on(
+def test_java_goes_on_after_the_broker_was_restarted(
     open_core: Callable[..., CoreSession], broker: EmbeddedBroker, witness: Witness
 ) -> None:
     core = open_core(url=f"{broker.url}?{WINDOWED}")
     core.do("create_queue", queue="numbers")
-    core.do("send", address="numbers", count="5")
-    core.do("consume", queue="numbers")
-    assert core.receive(2) == [(0, 10, 1), (1, 10, 1)]
-    made = witness.created
-    broker.faults.refuse_reattachment(1)
-    broker.drop_connections()
-    came = [number for number, _, _ in core.receive(5, timeout=1.0)]
-    assert came[-3:] == [2, 3, 4], "what was acknowledged may come again, nothing may be lost"
-    assert witness.created == made + 1
-
-
-def test_java_goes_on_after_the_broker_was_restarted(
-    open_core: Callable[..., CoreSession], broker: EmbeddedBroker
-) -> None:
-    core = open_core(url=f"{broker.url}?{WINDOWED}")
-    core.do("create_queue", queue="numbers")
     core.do("send", address="numbers", count="3")
+    made = witness.created
     broker.restart(abrupt=True)
+    # A call that Java makes before ends with an error that leaves the outcome open.
+    eventually(lambda: witness.created > made, "Java makes its session anew")
     core.do("send", address="numbers", count="3", first="3")
     core.do("consume", queue="numbers")
     assert [number for number, _, _ in core.receive(6)] == list(range(6))
