@@ -183,10 +183,14 @@ class Closed(Event):
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class SendFailed(Event):
-    """The server refused, or may not have got, a send that nobody waits for."""
+    """The server refused, or may not have got, a send that nobody waits for; or many at once, with their session."""
 
     channel_id: int
     error: ActiveClientError
+    """Of the first of them."""
+    count: int = 1
+    in_doubt: tuple[bytes | str | None, ...] = ()
+    """Of many: the duplicate ids (None: had none) of those whose fate is unknown."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

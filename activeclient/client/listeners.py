@@ -77,7 +77,7 @@ class ConnectionFailure(ActiveClientError):
     @property
     def in_doubt(self) -> tuple[bytes | str | None, ...]:
         """Duplicate ids (None: had none) of the sends whose fate is unknown."""
-        if isinstance(self.reason, OutcomeUnknown) and isinstance(self.event, SendFailed):
+        if isinstance(self.reason, OutcomeUnknown) and isinstance(self.event, SendFailed) and self.event.count == 1:
             return (self.reason.duplicate_id,)
         return getattr(self.event, "in_doubt", ())
 

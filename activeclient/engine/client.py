@@ -88,6 +88,8 @@ class ClientEngine:
         self.server_version = 0
         self.reattaches: bool | None = None
         """Does the server let sessions be reattached? None: not known yet, the next creation asks."""
+        self._learned_of: tuple[Endpoint | None, int] = (None, 0)
+        """Which server `reattaches` is true of: where it is, and what it speaks."""
         self.now = 0.0
         self.heartbeat = Heartbeat(config.connection_ttl, config.check_period)
         self.events: deque[Event] = deque()
@@ -128,6 +130,8 @@ class ClientEngine:
             return  # it crossed our own decision to give this attempt up
         self._reset_link_state()
         self._ponged = False
+        if self.reattaches is False and self._learned_of[0] != self.link.endpoint:
+            self.reattaches = None  # another broker may be able to
         self.heartbeat.started(now)
         ttl = self.config.connection_ttl
         ping = encode(Ping(TTL_NEVER if ttl is None else int(ttl * 1000)), 0, self.version)
@@ -246,6 +250,13 @@ class ClientEngine:
     def server_said_version(self, version: int) -> None:
         """What the server speaks; we speak the lower of both."""
         self.server_version = version
+        if self.reattaches is False and self._learned_of[1] != version:
+            self.reattaches = None  # another broker, or another release of it: the next session asks
+
+    def learned_reattach(self, can: bool) -> None:
+        """The server lets sessions be reattached, or it does not."""
+        self.reattaches = can
+        self._learned_of = (self.link.endpoint, self.server_version)
 
     def lower_version(self) -> bool:
         """The server refused our version: try the next lower one. False when there is none."""

@@ -8,11 +8,15 @@ transport options, wins over the one in a broker's topology. Everything learned 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from cachetools import LRUCache
 
 from activeclient.errors import ConfigError
 from activeclient.events import Endpoint
+
+OF_ONE_HOST = ("sniHost",)
+"""Parameters that name the host itself: those of one are wrong for any other."""
 
 MAX_NODES = 1024
 """Nodes of a topology that are remembered; the longest unheard of is forgotten first."""
@@ -53,6 +57,8 @@ class EndpointList:
         self._nodes: LRUCache[str, tuple[Endpoint | None, Endpoint | None]] = LRUCache(MAX_NODES)
         self.current: Endpoint | None = None
         """The last one that worked, or where a broker redirected us to."""
+        self._given: Endpoint | None = None
+        """The endpoint of the last attempt: who tells us of others."""
         self._backup: Endpoint | None = None
         self._previous: Endpoint | None = None
         self._others = False
@@ -71,7 +77,7 @@ class EndpointList:
         if self._position >= len(self._round):
             self._new_round()
         self._follow = False
-        endpoint = self._round[self._position]
+        self._given = endpoint = self._round[self._position]
         self._position += 1
         return endpoint
 
@@ -107,7 +113,7 @@ class EndpointList:
             if self._ha:
                 self._nodes.pop(node_id, None)
             return
-        primary, backup = self._as_configured(primary), self._as_configured(backup)
+        primary, backup = self._as_member(primary), self._as_member(backup)
         self._nodes[node_id] = (primary, backup)
         if self.current is not None and primary is not None and _key(primary) == _key(self.current):
             self._backup = backup
@@ -116,7 +122,7 @@ class EndpointList:
         """The broker sends us elsewhere: the target is tried next, and at once unless redirects go in circles."""
         self._redirects += 1
         self._others = False
-        self._move_to(self._as_configured(target) or target)
+        self._move_to(self._as_member(target) or target)
         self._new_round()
         self._follow = self._redirects <= REDIRECTS_WITHOUT_PAUSE
 
@@ -146,6 +152,14 @@ class EndpointList:
         else:
             self._round = _distinct((*own, *self._initial))
         self._position = 0
+
+    def _as_member(self, endpoint: Endpoint | None) -> Endpoint | None:
+        """A node of the cluster that we talk to: what that host needs of TLS and transport, the node needs too."""
+        known = self._as_configured(endpoint)
+        if known is None or known.parameters or _key(known) in self._configured or self._given is None:
+            return known
+        inherited = tuple((key, value) for key, value in self._given.parameters if key not in OF_ONE_HOST)
+        return replace(known, parameters=inherited)
 
     def _as_configured(self, endpoint: Endpoint | None) -> Endpoint | None:
         return None if endpoint is None else self._configured.get(_key(endpoint), endpoint)

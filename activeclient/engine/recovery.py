@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
-from activeclient.engine.requests import Pending, Request, SendToken
+from activeclient.engine.requests import Pending, Request, SendToken, UnheardFailures
 from activeclient.errors import (
     ActiveClientError,
     DuplicateIDError,
@@ -20,7 +20,7 @@ from activeclient.errors import (
     TransactionRolledBackError,
     XAError,
 )
-from activeclient.events import SendFailed, SessionRecreated
+from activeclient.events import SessionRecreated
 from activeclient.wire.message import duplicate_id_of
 from activeclient.wire.packets import (
     Acknowledge,
@@ -120,6 +120,7 @@ class Recovery:
         """Has the server done with the session before?"""
         self.in_doubt: list[bytes | str | None] = []
         self._resend: list[Entry] = []
+        self._unheard = UnheardFailures()
         self._unsettled: Request | None = None
         self._last: Request | None = None
         for consumer in session.consumers.values():
@@ -140,6 +141,7 @@ class Recovery:
         current, session.current = session.current, None
         for frame, token, maybe in work:
             self._sort(frame, token, maybe=maybe)
+        self._unheard.tell(session)
         if current is not None and not current.done and not any(token is current for _, token, _ in work):
             self._sort_request(current, maybe=True)
         for request in [request for request in session.pending if not request.sent]:
@@ -194,10 +196,8 @@ class Recovery:
             duplicate_id=duplicate_id,
         )
         self.in_doubt.append(duplicate_id)
-        if token is not None:
+        if not self._unheard.take(token, error) and token is not None:
             token.failed(self.session, error)
-        else:
-            self.session.emit(SendFailed(self.session.channel_id, error))
 
     def _sort_request(self, request: Request, *, maybe: bool) -> None:
         session = self.session

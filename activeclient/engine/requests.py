@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from activeclient.errors import ActiveClientError
+from activeclient.errors import ActiveClientError, OutcomeUnknown
 from activeclient.events import SendFailed
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
@@ -108,6 +108,36 @@ class UnattendedToken(SendToken):
             self.done = True
             self.error = error
             session.emit(SendFailed(session.channel_id, error))
+
+
+class UnheardFailures:
+    """The sends that nobody waits for and that fail together with their session: told of once, not for each."""
+
+    __slots__ = ("_first", "_ids", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: ActiveClientError | None = None
+        self._ids: list[bytes | str | None] = []
+
+    def take(self, token: Pending | None, error: ActiveClientError) -> bool:
+        """Is it such a send? Then it has failed with `error`."""
+        if token is not None:
+            if type(token) is not UnattendedToken or token.done:
+                return False
+            token.done = True
+            token.error = error
+        self.count += 1
+        self._first = self._first or error
+        if isinstance(error, OutcomeUnknown):
+            self._ids.append(error.duplicate_id)
+        return True
+
+    def tell(self, session: Session) -> None:
+        """Emit the event, if there were any."""
+        if self._first is not None:
+            ids = tuple(self._ids) if self.count > 1 else ()
+            session.emit(SendFailed(session.channel_id, self._first, self.count, ids))
 
 
 NULL: tuple[int, ...] = (21,)

@@ -11,7 +11,7 @@ import enum
 from typing import TYPE_CHECKING
 
 from activeclient.engine.recovery import GATE_KEY, Recovery
-from activeclient.engine.requests import REPEATABLE, Pending, Request
+from activeclient.engine.requests import REPEATABLE, Pending, Request, UnheardFailures
 from activeclient.engine.settling import FENCE_KEY, MAX_FENCES, Fence, NullCounter
 from activeclient.errors import (
     ActiveClientError,
@@ -202,7 +202,7 @@ class SessionLife:
             return
         self.probing = False
         client = session.client
-        client.reattaches = isinstance(packet, ReattachSessionResponse) and packet.reattached
+        client.learned_reattach(isinstance(packet, ReattachSessionResponse) and packet.reattached)
         if client.reattaches:
             self._created(now)
             return
@@ -439,20 +439,24 @@ class SessionLife:
         work += [(frame, token, True) for frame, token in session.awaiting.values()]
         session.awaiting.clear()
         session.awaiting_bytes = 0
+        unheard = UnheardFailures()
         for frame, token, maybe in work:
             if frame[4] in (SEND, SEND_CONTINUATION) and not isinstance(token, Request):
                 duplicate_id = duplicate_id_of(frame) if frame[4] == SEND else None
                 if maybe:
                     in_doubt.append(duplicate_id)
-                if token is not None:
-                    token.failed(
-                        session,
-                        OutcomeUnknown(f"{error}; the message may have been sent", duplicate_id=duplicate_id)
-                        if maybe
-                        else NotSent(f"{error}; the message was not sent"),
-                    )
+                if token is None:
+                    continue
+                failure: ActiveClientError = (
+                    OutcomeUnknown(f"{error}; the message may have been sent", duplicate_id=duplicate_id)
+                    if maybe
+                    else NotSent(f"{error}; the message was not sent")
+                )
+                if not unheard.take(token, failure):
+                    token.failed(session, failure)
             elif token is not None and not token.done:
                 token.failed(session, error.again())
+        unheard.tell(session)
         for request in [session.current, *session.pending]:
             if request is not None and not request.done:
                 request.failed(session, error.again())

@@ -90,7 +90,8 @@ def log_event(connection: str, event: Event) -> None:
                 ", transaction rolled back" if event.rolled_back else "",
             )
         case SendFailed():
-            session.warning("%s: a send on channel %d failed: %s", connection, event.channel_id, event.error)
+            what = "a send" if event.count == 1 else f"{event.count} sends"
+            session.warning("%s: %s on channel %d failed: %s", connection, what, event.channel_id, event.error)
         case ConsumerLost():
             session.warning(
                 "%s: consumer %d on channel %d ended: %s", connection, event.consumer_id, event.channel_id, event.error

@@ -250,3 +250,28 @@ def test_whatever_happens_a_round_ends_and_repeats_nothing(initial, ha, failover
     found = one_round(those)
     assert len(set(found)) == len(found) <= 5
     assert set(initial) <= set(found) or use_topology
+
+
+def test_a_learned_node_has_the_transport_parameters_of_the_host_that_told_of_it():
+    secured = (("sslEnabled", "true"), ("trustStorePath", "ca.pem"))
+    told = Endpoint(host="a", port=1, parameters=(*secured, ("sniHost", "a.example")))
+    own = Endpoint(host="c", port=3, parameters=(("sslEnabled", "false"),))
+    those = EndpointList([told, own], ha=True, failover_attempts=0)
+    those.begin_outage()
+    those.next()
+    backup = Endpoint(host="b", port=2)
+    those.learn("n", Endpoint(host="a", port=1), backup, False)
+    those.learn("other", Endpoint(host="c", port=3), None, False)
+    those.succeeded(told)
+    those.begin_outage()
+    assert [each.parameters for each in one_round(those)] == [told.parameters, secured, own.parameters]
+    those.redirect(Endpoint(host="d", port=4))
+    assert those.next().parameters == own.parameters
+
+
+def test_a_host_without_parameters_gives_none():
+    those = endpoints(A)
+    those.succeeded(those.next())
+    those.learn("n", A, B, False)
+    those.begin_outage()
+    assert [each.parameters for each in one_round(those)] == [(), ()]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from activeclient.engine.requests import Pending, Request, SendToken, UnattendedToken
-from activeclient.errors import CallTimeout, JMSError
+from activeclient.engine.requests import Pending, Request, SendToken, UnattendedToken, UnheardFailures
+from activeclient.errors import CallTimeout, JMSError, NotSent, OutcomeUnknown
 from activeclient.events import SendFailed
 from activeclient.wire.packets import QueueQuery, QueueQueryResponseV3, SessionStop
 
@@ -70,6 +70,24 @@ def test_the_failure_of_an_unattended_send_is_told_once_to_listeners():
     token.failed(log, ERROR)
     token.failed(log, CallTimeout("later"))
     assert log.events == [SendFailed(7, ERROR)]
+
+
+def test_sends_that_fail_with_their_session_are_told_of_once():
+    log, unheard = Log(), UnheardFailures()
+    heard, done = SendToken(1), UnattendedToken(2)
+    done.settled(log)
+    assert not unheard.take(heard, ERROR)
+    assert not unheard.take(done, ERROR)
+    unheard.tell(log)
+    assert log.events == []
+    first = OutcomeUnknown("lost", duplicate_id=b"1")
+    tokens = [UnattendedToken(3), UnattendedToken(4)]
+    assert unheard.take(tokens[0], first)
+    assert unheard.take(tokens[1], OutcomeUnknown("lost", duplicate_id=b"2"))
+    assert unheard.take(None, NotSent("not sent"))
+    assert all(token.done and token.error for token in tokens)
+    unheard.tell(log)
+    assert log.events == [SendFailed(7, first, 3, (b"1", b"2"))]
 
 
 def test_a_request_answered_by_null_response_is_done_by_its_confirmation():

@@ -10,6 +10,7 @@ from activeclient.engine.settling import FENCE_KEY, MAX_FENCES
 from activeclient.errors import (
     CallTimeout,
     ClosedError,
+    ConnectFailed,
     ConnectionLost,
     InvalidDestinationError,
     JMSError,
@@ -33,7 +34,7 @@ from activeclient.events import (
 from activeclient.wire import packets as p
 from activeclient.wire.fields import Xid
 from activeclient.wire.versions import NEWEST
-from tests.engine.peer import PING, Peer
+from tests.engine.peer import PING, A, B, Peer
 
 XID = Xid(1, b"g", b"b")
 
@@ -57,6 +58,50 @@ def test_a_session_that_can_be_reattached_asks_for_a_confirmation_of_each_comman
     packet, *probe = peer.sent()
     assert packet.window_size == asked
     assert [type(each) for each in probe] == ([p.ReattachSession] if asked > 0 else [])
+
+
+def unable():
+    """A peer whose server lets no session be reattached; one session, usable."""
+    peer = Peer(hosts=(A, B)).up()
+    peer.session = peer.engine.create_session(SessionConfig(window=1000), peer.now)
+    peer.serve()
+    peer.say(p.CreateSessionResponse(NEWEST), p.ReattachSessionResponse(-1, False))
+    peer.say(p.CreateSessionResponse(NEWEST))
+    assert peer.session.usable
+    peer.sent()
+    return peer
+
+
+def test_the_same_server_is_not_asked_again_whether_it_reattaches():
+    peer = unable()
+    peer.lose()
+    out = peer.connect()
+    assert p.ReattachSession not in map(type, out)
+    assert [each.window_size for each in out if isinstance(each, p.CreateSessionV2)] == [0]
+
+
+def test_another_host_is_asked_whether_it_reattaches():
+    peer = unable()
+    peer.lose()
+    peer.pass_time(5)
+    peer.lose(ConnectFailed("refused"))
+    peer.pass_time(5)
+    assert peer.engine.link.endpoint == B
+    assert isinstance(peer.connect()[-1], p.ReattachSession)  # it might have taken the session over
+    create, probe = peer.say(p.ReattachSessionResponse(-1, False))
+    assert (create.window_size, type(probe)) == (1, p.ReattachSession)
+
+
+def test_a_server_of_another_release_is_asked_by_the_next_session():
+    peer = unable()
+    peer.lose()
+    peer.connect()
+    peer.say(p.CreateSessionResponse(NEWEST - 1))
+    peer.sent()
+    peer.engine.create_session(SessionConfig(window=1000), peer.now)
+    peer.serve()
+    create, probe = peer.sent()
+    assert (create.window_size, type(probe)) == (1, p.ReattachSession)
 
 
 def test_a_server_that_lets_no_session_be_reattached_is_not_asked_to_keep_any():

@@ -57,6 +57,7 @@ LINES = [
         ["channel 10", "cable", "3", "1 in doubt", "rolled back"],
     ),
     (SendFailed(10, OutcomeUnknown("who knows")), "session", logging.WARNING, ["channel 10", "who knows"]),
+    (SendFailed(10, OutcomeUnknown("gone"), 3, (None,) * 3), "session", logging.WARNING, ["3 sends", "gone"]),
     (ConsumerLost(10, 2, JMSError("deleted")), "session", logging.WARNING, ["consumer 2", "channel 10", "deleted"]),
     (StaleAcknowledgement(10, 2), "session", logging.INFO, ["earlier session"]),
     (LargeMessageDamaged(10, 2), "session", logging.INFO, ["large message"]),
