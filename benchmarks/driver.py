@@ -92,7 +92,7 @@ class Driver:
         with contextlib.ExitStack() as stack:
             cut = None
             if task["task"] == "reattach":
-                from integration.cutter import Cutter
+                from activeclient.testing.cutter import Cutter
 
                 forwarder = stack.enter_context(Cutter(self._host, self._port))
                 task["proxy"] = forwarder.url()

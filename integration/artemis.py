@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from activeclient.testing.ports import free_port
 from integration import processes
 from integration.configuration import BrokerSettings, write_etc
 from integration.handshake import answers
-from integration.ports import free_port
 from integration.toolchain import UnavailableError, distribution, server_classpath
 
 GENERATIONS = ("2.44", "2.57")

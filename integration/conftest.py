@@ -11,9 +11,9 @@ from typing import NoReturn
 
 import pytest
 
+from activeclient.testing.cutter import Cutter
 from integration.artemis import GENERATIONS, Broker
 from integration.configuration import BrokerSettings
-from integration.cutter import Cutter
 from integration.faults import Faults, Link
 from integration.leaks import Leaks
 from integration.provision import in_ci, private_broker, shared_broker, toxiproxy_server

@@ -16,10 +16,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from activeclient.testing.ports import free_port
 from integration import processes
 from integration.artemis import START_LIMIT, Broker, BrokerError
 from integration.configuration import BrokerSettings, write_etc
-from integration.ports import free_port
 from integration.toolchain import UnavailableError
 
 COMPOSE_FILE = Path(__file__).parent / "compose.yaml"

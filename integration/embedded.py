@@ -12,10 +12,10 @@ import tempfile
 import threading
 from pathlib import Path
 
+from activeclient.testing.ports import free_port
 from integration import processes
 from integration.artemis import START_LIMIT, Broker, BrokerError
 from integration.configuration import BrokerSettings
-from integration.ports import free_port
 
 _ROOT = Path(__file__).parent.parent
 

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal, Protocol
 
 from toxiproxy import Toxiproxy
 
-from integration.ports import free_port
+from activeclient.testing.ports import free_port
 from integration.toxiproxy_server import ToxiproxyServer
 
 Stream = Literal["upstream", "downstream"]

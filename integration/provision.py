@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 
+from activeclient.testing.ports import free_port
 from integration.artemis import Broker, LocalBroker, RemoteBroker, remote_url
 from integration.configuration import BrokerSettings
 from integration.docker import IMAGE_GENERATION, Compose, DockerBroker, docker_works
-from integration.ports import free_port
 from integration.toolchain import UnavailableError
 from integration.toxiproxy_server import URL_VARIABLE, ToxiproxyServer
 

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from activeclient.client.locator import ServerLocator
+from activeclient.testing.cuts import Cut, Direction
+from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
-from integration.cutter import Cut, Cutter, Direction
 
 LONGEST = 60.0
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 import trustme
 
+from activeclient.testing.cuts import Cut, Direction
+from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
 from integration.configuration import BrokerSettings, TlsFiles
-from integration.cutter import Cut, Cutter, Direction
 from tests.pages import ROOT
 
 EXAMPLES = ROOT / "examples"

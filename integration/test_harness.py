@@ -20,16 +20,17 @@ import trustme
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key, pkcs12
 from cryptography.x509 import load_pem_x509_certificate
 
+from activeclient.testing.cuts import Cut, Direction
+from activeclient.testing.cutter import Cutter
+from activeclient.testing.ports import free_port
 from integration import cache
 from integration.artemis import Broker, BrokerError, LocalBroker, RemoteBroker
 from integration.configuration import BrokerSettings, TlsFiles
 from integration.conftest import MakeBroker
-from integration.cutter import Cut, Cutter, Direction
 from integration.docker import COMPOSE_FILE, DockerBroker
 from integration.faults import Bandwidth, FaultError, Faults, LimitData, Link, Slicer, SlowClose
 from integration.handshake import MAGIC, Handshake, answers, ping_frame
 from integration.leaks import Leaks
-from integration.ports import free_port
 from integration.processes import Server, reaper_pid
 from integration.provision import in_ci
 from integration.toolchain import DISTRIBUTION_VERSION, SERVER_VERSION, TOXIPROXY_VERSION, UnavailableError

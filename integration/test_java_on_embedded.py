@@ -13,9 +13,10 @@ import pytest
 
 from activeclient.broker.embedded import EmbeddedBroker
 from activeclient.broker.server import BrokerServer
+from activeclient.testing.cuts import Direction, random_cuts
+from activeclient.testing.cutter import Cutter
 from integration.cases.support import eventually
 from integration.conftest import missing
-from integration.cutter import Cutter, Direction, random_cuts
 from integration.interchange.cases import CASES, LARGE, MIDDLING
 from integration.interchange.compare import mismatches
 from integration.interchange.exchange import LOGIN, Exchange

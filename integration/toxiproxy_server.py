@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from activeclient.testing.ports import free_port
 from integration import processes
-from integration.ports import free_port
 from integration.toolchain import UnavailableError, toxiproxy_binary
 
 URL_VARIABLE = "ACTIVECLIENT_TOXIPROXY_URL"

@@ -23,6 +23,7 @@ from activeclient.engine.session import Session, State
 from activeclient.errors import (
     ActiveClientError,
     ClosedError,
+    ConfigError,
     IllegalStateError,
     TransactionRolledBackError,
 )
@@ -334,14 +335,17 @@ class ClientSession(XAResource):
         Args:
             filter: Only messages that match, in the core filter language.
             browse_only: Look at messages without taking them.
-            window_size: Bytes of prefetch instead of consumerWindowSize.
+            window_size: Bytes of prefetch instead of consumerWindowSize; 0 none, -1 unlimited.
             queue_packet: What made the queue, if that ends with its last consumer: repeated when the session is lost.
 
         Raises:
             InvalidDestinationError: No such queue.
             InvalidSelectorError: The filter is wrong.
+            ConfigError: No such window.
         """
         engine = self.engine
+        if window_size is not None and not (type(window_size) is int and -1 <= window_size < 1 << 31):
+            raise ConfigError("window_size", window_size, "must be -1 or 0 to 2147483647 bytes")
         with self.pump.lock:
             engine.check_open()
             consumer = Consumer(

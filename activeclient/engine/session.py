@@ -21,7 +21,7 @@ from activeclient.engine.session_config import SessionConfig
 from activeclient.engine.session_life import SessionLife, State
 from activeclient.engine.settling import NullCounter
 from activeclient.engine.transaction import Transaction
-from activeclient.errors import ActiveClientError, CallTimeout, ClosedError, OutcomeUnknown
+from activeclient.errors import ActiveClientError, CallTimeout, ClosedError, LocalProtocolError, OutcomeUnknown
 from activeclient.events import AddressBlocked, AddressUnblocked, ConsumerLost, Event, Work
 from activeclient.wire.fields import Xid
 from activeclient.wire.message import duplicate_id_of
@@ -271,13 +271,18 @@ class Session:
             self.send_request(self.pending.popleft())
 
     def send_request(self, request: Request) -> None:
-        """Send a request now; it is the one that answers belong to."""
-        self.current = request
-        request.sent = True
-        request.answered = False
+        """Send a request now; it is the one that answers belong to. One that cannot be written fails, and no other."""
         packet = request.packet
         if isinstance(packet, Commit):
             packet.correlation_id = request.correlation_id
+        try:
+            frame = self.encode(packet)
+        except LocalProtocolError as error:
+            request.failed(self, error)
+            return
+        self.current = request
+        request.sent = True
+        request.answered = False
         if request.reply is NULL and request.correlation_id < 0:
             request.mark = self.nulls.expect()
         else:
@@ -286,7 +291,7 @@ class Session:
             self.temporary_queues[packet.queue_name] = packet
         elif isinstance(packet, DeleteQueue):
             self.temporary_queues.pop(packet.queue_name, None)
-        self.command(self.encode(packet), request)
+        self.command(frame, request)
 
     def request_ended(self, request: Request) -> None:
         """A request is done, well or not (called by it)."""

@@ -8,6 +8,7 @@ of a queue's name count no matter who creates it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from activeclient.client.session import ROUTING, ClientSession
@@ -139,41 +140,54 @@ def _unless(code: int, call: Callable[[], object]) -> None:
             raise
 
 
-def _whole(text: str) -> int:
-    value = int(text)
-    if not -(2**63) <= value < 2**63:
-        raise ValueError
+_WHOLE = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+
+
+def _whole(text: str, bits: int) -> int:
+    if not _WHOLE.fullmatch(text):
+        raise ValueError("must be a whole number")
+    value, limit = int(text), 1 << bits - 1
+    if not -limit <= value < limit:
+        raise ValueError(f"must be a whole number from {-limit} to {limit - 1}")
     return value
+
+
+def _int(text: str) -> int:
+    return _whole(text, 32)
+
+
+def _long(text: str) -> int:
+    return _whole(text, 64)
 
 
 def _boolean(text: str) -> bool:
     if text.lower() not in ("true", "false"):
-        raise ValueError
+        raise ValueError("must be true or false")
     return text.lower() == "true"
 
 
 _ATTRIBUTES: dict[str, Callable[[str], object]] = {
     "filter-string": str,
     "durable": _boolean,
-    "max-consumers": _whole,
+    "max-consumers": _int,
     "purge-on-no-consumers": _boolean,
     "exclusive": _boolean,
     "last-value": _boolean,
     "last-value-key": str,
     "non-destructive": _boolean,
-    "consumers-before-dispatch": _whole,
-    "delay-before-dispatch": _whole,
+    "consumers-before-dispatch": _int,
+    "delay-before-dispatch": _long,
     "group-rebalance": _boolean,
     "group-rebalance-pause-dispatch": _boolean,
-    "group-buckets": _whole,
+    "group-buckets": _int,
     "group-first-key": str,
     "auto-delete": _boolean,
-    "auto-delete-delay": _whole,
-    "auto-delete-message-count": _whole,
-    "ring-size": _whole,
+    "auto-delete-delay": _long,
+    "auto-delete-message-count": _long,
+    "ring-size": _long,
     "enabled": _boolean,
 }
-"""Attribute to the reader of its text; the field of CREATE_QUEUE_V2 has the same name."""
+"""Attribute to the reader of its text, whose error has the rule; the field of CREATE_QUEUE_V2 has the same name."""
 
 
 def apply_attributes(packet: CreateQueueV2 | CreateSharedQueueV2, destination: Destination) -> None:
@@ -188,7 +202,6 @@ def apply_attributes(packet: CreateQueueV2 | CreateSharedQueueV2, destination: D
             continue  # said by the kind of destination, or to the consumer
         try:
             value = read(text)
-        except ValueError:
-            rule = "must be true or false" if read is _boolean else "must be a whole number"
+        except ValueError as rule:
             raise InvalidDestinationError(f"{destination}: {key}={text[:40]!r} {rule}") from None
         setattr(packet, key.replace("-", "_"), value)

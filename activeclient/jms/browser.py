@@ -26,7 +26,7 @@ class QueueBrowser:
     def __init__(self, session: Session, queue: Queue, selector: str | None, filter_string: str | None) -> None:
         self._session = session
         self._queue = queue
-        self._selector = selector
+        self._selector = selector if selector and selector.strip() else None
         self._filter = filter_string
         self._open: set[ClientConsumer] = set()
         self._closed = False
@@ -40,6 +40,11 @@ class QueueBrowser:
     def message_selector(self) -> str | None:
         """The selector that it was made with."""
         return self._selector
+
+    @property
+    def is_closed(self) -> bool:
+        """Closed, itself or what it belongs to."""
+        return self._closed or self._session.is_closed
 
     def __iter__(self) -> Iterator[Message]:
         if self._closed:
@@ -70,6 +75,7 @@ class QueueBrowser:
     def close(self) -> None:
         """End every look."""
         self._closed = True
+        self._session.forget_browser(self)
         while self._open:
             self._open.pop().close()
 

@@ -1,11 +1,13 @@
 """Questions and their answers (jakarta.jms.QueueRequestor and TopicRequestor in one).
 
 Law of this file: an answer to an earlier question, whose asker did not wait long enough, is never taken for the answer
-to this one, provided that its JMSCorrelationID names its question.
+to this one, provided that its JMSCorrelationID names its question; a question that is asked again under the same id is
+the same.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from types import TracebackType
@@ -46,10 +48,14 @@ class Requestor:
             raise IllegalStateError(
                 f"a requestor needs a session that acknowledges replies alone, not {session.acknowledge_mode.name}"
             )
-        self._producer = session.create_producer(destination)
         topic = isinstance(destination, Topic)
-        self._reply_to = session.create_temporary_topic() if topic else session.create_temporary_queue()
-        self._consumer = session.create_consumer(self._reply_to)
+        with contextlib.ExitStack() as undone:
+            self._producer = session.create_producer(destination)
+            undone.callback(self._producer.close)
+            self._reply_to = session.create_temporary_topic() if topic else session.create_temporary_queue()
+            undone.push(self._reply_to)
+            self._consumer = session.create_consumer(self._reply_to)
+            undone.pop_all()
         self._unanswered: deque[str | bytes | None] = deque(maxlen=MAX_UNANSWERED)
 
     def request(self, message: object, timeout: Duration | None = None, **options: object) -> Message | None:
@@ -71,7 +77,8 @@ class Requestor:
                 self._unanswered.append(question)
                 return None
             reply.acknowledge()
-            if reply.jms_correlation_id is None or reply.jms_correlation_id not in self._unanswered:
+            answers = reply.jms_correlation_id
+            if answers is None or answers == question or answers not in self._unanswered:
                 return reply
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from activeclient.client.session import ClientSession
 from activeclient.destination import Destination, Queue, Topic
 from activeclient.drivers import dispatch
 from activeclient.errors import (
+    ActiveClientError,
     ClosedError,
     IllegalStateError,
     InvalidDestinationError,
@@ -265,8 +266,9 @@ class Session(MessageFactory):
                 queue, filter_string, window_size=window, priority=to.consumer_priority, queue_packet=made_by
             )
         except BaseException:
-            if ends and not self.core.is_closed:
-                self.core.delete_queue(queue)
+            if ends and self._connection.factory.is_connected and not self.core.is_closed:
+                with contextlib.suppress(ActiveClientError):  # what went wrong first is told
+                    self.core.delete_queue(queue)
             raise
         consumer = MessageConsumer(
             self,
@@ -297,6 +299,10 @@ class Session(MessageFactory):
     def forget_consumer(self, consumer: MessageConsumer) -> None:
         """A consumer was closed (called by it)."""
         self._consumers.discard(consumer)
+
+    def forget_browser(self, browser: QueueBrowser) -> None:
+        """A browser was closed (called by it)."""
+        self._browsers.discard(browser)
 
     def create_browser(self, queue: Queue, selector: str | None = None) -> QueueBrowser:
         """Look at a queue without taking anything: iterate over it.

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from activeclient.errors import TransactionInProgressError
+from activeclient.errors import ConfigError, TransactionInProgressError
 from activeclient.jms.connection import Connection
 from activeclient.jms.connection_factory import ActiveMQConnectionFactory
 from activeclient.jms.context import JMSContext
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 FORMAT_ID = 0x61634C69
 """The format of branch names that are made here."""
+
+
+MAX_TIMEOUT = (1 << 31) - 1
+"""Seconds: the longest time-out that the protocol can tell."""
 
 
 class Vote(enum.IntEnum):
@@ -119,8 +123,14 @@ class XAResource:
         return self._timeout or self._core.xa_get_timeout()
 
     def set_transaction_timeout(self, timeout: Duration) -> None:
-        """Set it for the branches that are started later: at least a second; 0 for the broker's default."""
+        """Set it for the branches that are started later: at least a second; 0 for the broker's default.
+
+        Raises:
+            ConfigError: More than 2147483647 seconds, or no duration.
+        """
         seconds = in_seconds("transaction_timeout", timeout)
+        if seconds > MAX_TIMEOUT:
+            raise ConfigError("transaction_timeout", timeout, f"must be at most {MAX_TIMEOUT} seconds")
         self._timeout = max(1, round(seconds)) if seconds else 0
 
     def is_same_rm(self, other: object) -> bool:

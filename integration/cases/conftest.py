@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from activeclient.client.locator import ServerLocator
+from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
 from integration.cases.support import Management, Opened
-from integration.cutter import Cutter
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,9 @@ from activeclient.client.session import ClientSession, SendHandler
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.errors import ActiveClientError
 from activeclient.events import Detached, Event, GaveUp, Reconnected
+from activeclient.testing.cuts import How
+from activeclient.testing.cutter import Cutter
 from activeclient.wire.message import CoreMessage
-from integration.cutter import Cutter, How
 
 PATIENCE = 12.0
 """Seconds after which what should have come is missing; a busy machine needs some."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from activeclient.errors import ForkedError
+from activeclient.testing.cutter import Cutter
 from activeclient.wire.message import CoreMessage
 from integration.artemis import Broker
 from integration.cases.support import (
@@ -28,7 +29,6 @@ from integration.cases.support import (
     numbered,
     pause,
 )
-from integration.cutter import Cutter
 
 HOLDER = """
 import sys

@@ -17,6 +17,9 @@ from activeclient.errors import (
     ReconnectGaveUp,
 )
 from activeclient.events import ConnectAttemptFailed, Detached, Reconnected
+from activeclient.testing.cuts import Cut, Direction
+from activeclient.testing.cutter import Cutter
+from activeclient.testing.ports import free_port
 from integration.artemis import Broker
 from integration.cases.support import (
     NO_WINDOW,
@@ -31,8 +34,6 @@ from integration.cases.support import (
     pause,
 )
 from integration.conftest import MakeBroker
-from integration.cutter import Cut, Cutter, Direction
-from integration.ports import free_port
 
 
 def test_unlimited_first_attempts_succeed_once_the_server_is_there(line: Cutter, opened: Opened) -> None:

@@ -27,6 +27,8 @@ from activeclient.events import (
     SessionRecreated,
     StaleAcknowledgement,
 )
+from activeclient.testing.cuts import Cut, Direction, How, random_cuts
+from activeclient.testing.cutter import Cutter
 from activeclient.wire.message import CoreMessage
 from integration.artemis import Broker
 from integration.cases.support import (
@@ -47,7 +49,6 @@ from integration.cases.support import (
     outage,
     pause,
 )
-from integration.cutter import Cut, Cutter, Direction, How, random_cuts
 
 TO_BROKER, TO_CLIENT = Direction.TO_BROKER, Direction.TO_CLIENT
 

@@ -11,6 +11,8 @@ from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.errors import ClosedError, ConnectionLost, HeartbeatMissed
 from activeclient.events import Closed, Connected, Detached, Event, Reconnected
 from activeclient.jms.connection_factory import ActiveMQConnectionFactory
+from activeclient.testing.cuts import How
+from activeclient.testing.cutter import Cutter
 from activeclient.wire.message import CoreMessage
 from integration.cases.support import (
     NO_WINDOW,
@@ -28,7 +30,6 @@ from integration.cases.support import (
     pause,
 )
 from integration.conftest import MakeBroker
-from integration.cutter import Cutter, How
 
 
 @pytest.mark.reattach

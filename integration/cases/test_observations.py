@@ -18,6 +18,9 @@ from activeclient.errors import (
     TransactionRolledBackError,
 )
 from activeclient.events import Detached, GaveUp, Reconnected, SendFailed
+from activeclient.testing.cuts import Direction, How
+from activeclient.testing.cutter import Cutter
+from activeclient.testing.ports import free_port
 from integration.artemis import Broker
 from integration.cases.support import (
     NO_WINDOW,
@@ -39,9 +42,7 @@ from integration.cases.support import (
     send_numbers,
 )
 from integration.conftest import MakeBroker
-from integration.cutter import Cutter, Direction, How
 from integration.faults import Link
-from integration.ports import free_port
 
 TO_BROKER, TO_CLIENT = Direction.TO_BROKER, Direction.TO_CLIENT
 

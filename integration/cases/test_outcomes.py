@@ -23,6 +23,8 @@ from activeclient.errors import (
     XAError,
 )
 from activeclient.events import Detached, Reconnected, SessionRecreated
+from activeclient.testing.cuts import Direction, How
+from activeclient.testing.cutter import Cutter
 from activeclient.wire.fields import Xid
 from activeclient.wire.message import CoreMessage
 from integration.artemis import Broker
@@ -46,7 +48,6 @@ from integration.cases.support import (
     send_numbers,
 )
 from integration.conftest import MakeBroker
-from integration.cutter import Cutter, Direction, How
 
 TO_BROKER, TO_CLIENT = Direction.TO_BROKER, Direction.TO_CLIENT
 DUPLICATE_ID = "_AMQ_DUPL_ID"

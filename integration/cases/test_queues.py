@@ -16,6 +16,8 @@ from activeclient.errors import (
     ResourceAllocationError,
 )
 from activeclient.events import AddressBlocked, AddressUnblocked, ConsumerLost, Reconnected, SessionRecreated
+from activeclient.testing.cuts import Direction
+from activeclient.testing.cutter import Cutter
 from activeclient.wire.message import CoreMessage
 from integration.artemis import Broker
 from integration.cases.support import (
@@ -35,7 +37,6 @@ from integration.cases.support import (
     pause,
 )
 from integration.conftest import MakeBroker
-from integration.cutter import Cutter, Direction
 
 
 @pytest.mark.reattach

@@ -16,6 +16,8 @@ from activeclient.client.session import ClientSession
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.errors import ConnectionLost, IllegalStateError, OutcomeUnknown, ReconnectGaveUp
 from activeclient.events import ConnectAttemptFailed, Detached, Reconnected, SessionReattached, SessionRecreated
+from activeclient.testing.cuts import Cut, Direction, How, random_cuts
+from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
 from integration.cases.support import (
     NO_WINDOW,
@@ -34,7 +36,6 @@ from integration.cases.support import (
     outage,
     pause,
 )
-from integration.cutter import Cut, Cutter, Direction, How, random_cuts
 
 TO_BROKER, TO_CLIENT = Direction.TO_BROKER, Direction.TO_CLIENT
 

@@ -10,7 +10,8 @@ import random
 import threading
 from collections.abc import Iterator, Sequence
 
-from integration.cutter import Cut, Cutter, Direction, How
+from activeclient.testing.cuts import Cut, Direction, How
+from activeclient.testing.cutter import Cutter
 
 ALL = (How.RESET, How.RESET, How.FIN, How.ABANDON)
 """RST twice as often: it destroys what is on its way."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from activeclient.client.locator import ServerLocator
+from activeclient.testing.cuts import How
+from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
 from integration.chaos.chopper import Chopper
 from integration.chaos.conftest import Amount
@@ -20,7 +22,6 @@ from integration.chaos.traffic import (
     send_numbers,
     wait_settled,
 )
-from integration.cutter import Cutter, How
 
 
 def _size(number: int) -> int:

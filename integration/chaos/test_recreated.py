@@ -12,6 +12,8 @@ from activeclient.client.locator import ServerLocator
 from activeclient.client.session import ClientSession
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.errors import TransactionOutcomeUnknownError, TransactionRolledBackError
+from activeclient.testing.cuts import How
+from activeclient.testing.cutter import Cutter
 from activeclient.wire.message import CoreMessage
 from integration.artemis import Broker
 from integration.cases.support import Management, eventually
@@ -32,7 +34,6 @@ from integration.chaos.traffic import (
     stuck_in,
     wait_settled,
 )
-from integration.cutter import Cutter, How
 
 STREAMS = 8
 WORKERS = 6

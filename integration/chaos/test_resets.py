@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import pytest
 
 from activeclient.client.locator import ServerLocator
+from activeclient.testing.cuts import How
+from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
 from integration.chaos.chopper import ALL, Chopper
 from integration.chaos.conftest import Amount
@@ -27,7 +29,6 @@ from integration.chaos.traffic import (
     send_numbers,
     wait_settled,
 )
-from integration.cutter import Cutter, How
 
 NOTICED = (How.RESET, How.FIN)
 """Cuts that the broker notices: it ends a session that cannot be reattached, and the next one continues exactly."""

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from activeclient.engine.session_life import SessionLife
+from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
 from integration.chaos.conftest import Amount
 from integration.chaos.test_resets import send_and_consume
 from integration.chaos.traffic import reattaches
-from integration.cutter import Cutter
 
 
 def _skip_the_fence(patch: pytest.MonkeyPatch) -> None:

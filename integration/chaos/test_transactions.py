@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from activeclient.client.locator import ServerLocator
 from activeclient.errors import TransactionOutcomeUnknownError, TransactionRolledBackError
+from activeclient.testing.cuts import How
+from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
 from integration.chaos.chopper import Chopper
 from integration.chaos.conftest import Amount
 from integration.chaos.ledger import Ledger, body_of
 from integration.chaos.report import Report, Watch
 from integration.chaos.traffic import exact, queue_of, reattaches, receive_numbers, stuck_in
-from integration.cutter import Cutter, How
 
 
 def test_transactions_of_five_are_whole_or_not_at_all(artemis: Broker, cutter: Cutter, amount: Amount) -> None:

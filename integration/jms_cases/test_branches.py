@@ -19,7 +19,7 @@ from activeclient import (
 )
 from activeclient.errors import IllegalStateError, TransactionInProgressError, XAError
 from activeclient.jms.xa import Vote, new_xid
-from integration.cutter import Cutter
+from activeclient.testing.cutter import Cutter
 from integration.jms_cases.support import SOON, count, eventually, fill, outcome, rest, text_of, texts
 
 XAER_NOTA, XAER_RMFAIL, XA_RBROLLBACK = -4, -7, 100

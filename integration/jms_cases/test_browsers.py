@@ -6,7 +6,7 @@ import pytest
 
 from activeclient import ActiveMQConnectionFactory, Connection, Queue, Session, Topic
 from activeclient.errors import ClosedError, InvalidDestinationError, InvalidSelectorError
-from integration.cutter import Cutter
+from activeclient.testing.cutter import Cutter
 from integration.jms_cases.support import RECREATING, SOON, count, fill, rest, text_of, texts
 
 

@@ -22,9 +22,9 @@ from activeclient.errors import (
     InvalidDestinationError,
     JMSSecurityError,
 )
+from activeclient.testing.ports import free_port
 from integration.configuration import LIMITED_PASSWORD, LIMITED_USER, SECURED
 from integration.jms_cases.support import CLIENT, SOON, Inbox, count, eventually, fill, outcome, outcomes, texts
-from integration.ports import free_port
 
 
 def test_the_metadata_name_the_api_and_its_provider(connection: Connection) -> None:

@@ -29,10 +29,10 @@ from activeclient.errors import (
     ResourceAllocationError,
 )
 from activeclient.events import ConsumerLost
+from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
 from integration.cases.support import Management
 from integration.chaos.traffic import reattaches
-from integration.cutter import Cutter
 from integration.jms_cases.support import (
     AUTO,
     CLIENT,

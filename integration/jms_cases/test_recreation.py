@@ -18,7 +18,7 @@ from activeclient.errors import (
     ConnectionLost,
     TransactionRolledBackError,
 )
-from integration.cutter import Cutter
+from activeclient.testing.cutter import Cutter
 from integration.jms_cases.support import (
     AUTO,
     CLIENT,

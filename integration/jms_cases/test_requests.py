@@ -9,7 +9,7 @@ import pytest
 
 from activeclient import Connection, ConnectionFailure, Destination, Message, Queue, Requestor, Topic, connect
 from activeclient.errors import IllegalStateError, JMSError
-from integration.cutter import Cutter
+from activeclient.testing.cutter import Cutter
 from integration.jms_cases.support import SOON, TRANSACTED, eventually, fill, outcome, text_of
 
 

@@ -18,7 +18,7 @@ from activeclient.errors import (
     InvalidDestinationError,
     InvalidSelectorError,
 )
-from integration.cutter import Cutter
+from activeclient.testing.cutter import Cutter
 from integration.jms_cases.support import (
     RECREATING,
     SOON,

@@ -14,7 +14,9 @@ from activeclient.errors import (
     ConnectionLost,
     InvalidDestinationError,
     JMSError,
+    LocalProtocolError,
     NotSent,
+    Outcome,
     OutcomeUnknown,
     ReattachDiverged,
     RemoteProtocolError,
@@ -280,6 +282,22 @@ def test_a_refused_request_is_withdrawn_from_the_count():
     peer.say(p.ExceptionResponse(100, "none"))
     assert isinstance(request.error, InvalidDestinationError)
     assert len(peer.session.buffer) == 0
+
+
+def test_a_request_that_cannot_be_written_fails_alone():
+    peer = Peer().begin()
+    waits = peer.request(p.SessionStop())
+    bad = peer.request(p.CreateQueueV2("a", "q", temporary=True, max_consumers=1 << 40))
+    after = peer.request(p.QueueQuery("b"))
+    peer.sent()
+    assert [packet.queue_name for packet in peer.say(peer.confirm())] == ["b"]
+    assert (waits.done, waits.error) == (True, None)
+    assert isinstance(bad.error, LocalProtocolError)
+    assert bad.error.outcome is Outcome.NOT_SENT
+    assert "max_consumers" in str(bad.error)
+    assert peer.session.temporary_queues == {}
+    peer.say(peer.confirm(), p.QueueQueryResponseV3(True, name="b"))
+    assert after.result.name == "b"
 
 
 def test_a_request_after_the_end_fails_with_the_reason():

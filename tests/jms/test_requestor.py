@@ -98,6 +98,23 @@ def test_a_late_answer_is_not_taken_for_the_next_ones(own):
     assert requestor.request("second", 1).text == "in time"
 
 
+def test_a_question_that_is_asked_again_under_the_same_id_takes_the_answer_to_either():
+    session = Session()
+    requestor = Requestor(session, Queue("q"))
+    assert requestor.request("order 17", 0.01, correlation_id="17") is None
+    session.replies = [reply("confirmed", "17")]
+    assert requestor.request("order 17", 1, correlation_id="17").text == "confirmed"
+
+
+def test_a_requestor_that_cannot_listen_leaves_nothing_behind():
+    session = Session()
+    session.create_consumer = None
+    with pytest.raises(TypeError):
+        Requestor(session, Queue("q"))
+    assert session.closed == [True]
+    assert session.temporary.deleted
+
+
 @pytest.mark.parametrize("mode", [AcknowledgeMode.SESSION_TRANSACTED, AcknowledgeMode.CLIENT_ACKNOWLEDGE])
 def test_a_session_whose_acknowledgements_concern_more_than_the_reply_cannot_ask(mode):
     with pytest.raises(IllegalStateError, match=mode.name):
