@@ -253,6 +253,12 @@ class ClientConsumer:
         """
         self._acknowledge(message, individual=False)
 
+    def acknowledge_late(self, message: CoreMessage) -> None:
+        """`acknowledge` raised OutcomeUnknown, and the application goes on as if it had not: when the message comes
+        again, it is acknowledged again without being seen."""
+        with self._pump.lock:
+            self.engine.settle_taken(message, cumulative=True)
+
     def individual_acknowledge(self, message: CoreMessage) -> None:
         """Acknowledge this message only."""
         self._acknowledge(message, individual=True)

@@ -414,12 +414,25 @@ class ClientSession(XAResource):
             request = engine.submit(engine.request_of(Commit(0), _end_transaction(engine), correlated=True))
             self.calls.outcome(request)
 
-    def rollback(self, *, consider_last_message_as_delivered: bool = False) -> None:
-        """Undo what was sent and acknowledged since the last commit; what was not acknowledged comes again too."""
+    def rollback(
+        self, *, consider_last_message_as_delivered: bool = False, consider_all_as_delivered: bool = False
+    ) -> None:
+        """Undo what was sent and acknowledged since the last commit; what was not acknowledged comes again too.
+
+        Args:
+            consider_last_message_as_delivered: What was received and not acknowledged, if anything, comes again marked
+                redelivered: one message, the first of them.
+            consider_all_as_delivered: All of it does; for sessions whose acknowledgements are committed.
+        """
         with self.pump.lock:
             self.engine.check_open()
             self._flush_acknowledgements()
-            self._roll_back(consider_last_message_as_delivered)
+            if consider_all_as_delivered:
+                for consumer in self.engine.consumers.values():
+                    consumer.acknowledge_taken()
+            # Else the server counts the first message that it has sent ahead, which nobody has seen.
+            held = any(consumer.taken for consumer in self.engine.consumers.values())
+            self._roll_back(consider_last_message_as_delivered and held)
 
     def _roll_back(self, consider_last_message_as_delivered: bool) -> None:
         # Deliveries are stopped and dropped first: what comes again must not come behind what was prefetched.

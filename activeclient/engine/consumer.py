@@ -408,6 +408,13 @@ class Consumer:
                 self._ack_frame(KIND_ACKNOWLEDGE, message_id), None if acknowledged is None else acknowledged.sent()
             )
 
+    def acknowledge_taken(self) -> None:
+        """Acknowledge all that the application holds, in a transaction that is about to be rolled back: the server
+        counts as delivered what was acknowledged, and of the rest the last one at most."""
+        if self.session.may_command:
+            while self.taken:
+                self.session.command(self._ack_frame(KIND_INDIVIDUAL, self.taken.popleft()[0]))
+
     def individual_acknowledge(self, message: CoreMessage) -> bool:
         """Acknowledge `message` alone; False when it is of an earlier generation."""
         if self.acknowledged is not None:

@@ -21,6 +21,7 @@ from activeclient.errors import (
     IllegalStateError,
     LargeMessageError,
     MessageFormatError,
+    OutcomeUnknown,
 )
 from activeclient.jms.kinds import received_message
 from activeclient.jms.message import Message
@@ -222,14 +223,25 @@ class MessageConsumer:
             _ = core.body if core.stream is not None else None
         except LargeMessageError:
             return False
-        self._core.acknowledge(core)
+        self._acknowledge(core)
         return True
+
+    def _acknowledge(self, core: CoreMessage) -> None:
+        """Acknowledge what the application has, or gets now.
+
+        When the answer is waited for and lost with the session, the broker may have done it, and never deliver the
+        message again: so it counts as acknowledged. In a transaction the commit will tell.
+        """
+        try:
+            self._core.acknowledge(core)
+        except OutcomeUnknown:
+            self._core.acknowledge_late(core)
 
     def settle(self) -> None:
         """Acknowledge the streamed message that is still open, if any (called when the application goes on)."""
         core, self._unsettled = self._unsettled, None
         if core is not None and self._core.holds(core):
-            self._core.acknowledge(core)
+            self._acknowledge(core)
 
     def unsettle(self) -> None:
         """The session rolled back: the streamed message comes again."""
@@ -320,7 +332,7 @@ class MessageConsumer:
                 session.recover()
             return
         if self._automatic and not session.recovered and not session.is_closed:
-            self._core.acknowledge(core)
+            self._acknowledge(core)
 
     def _wait_for_listener(self) -> None:
         if not self._session.in_callback and self._turn.acquire(timeout=self._session.close_timeout):

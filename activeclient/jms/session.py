@@ -409,7 +409,9 @@ class Session(MessageFactory):
             return  # the broker has nothing to deliver again, and what was fetched ahead is here only
         self.recovered = True
         self._unsettle()
-        self.core.rollback(consider_last_message_as_delivered=True)
+        # In CLIENT mode what was received is in the transaction already, in the automatic ones it is one message.
+        individual = self._mode is AcknowledgeMode.INDIVIDUAL_ACKNOWLEDGE
+        self.core.rollback(consider_last_message_as_delivered=True, consider_all_as_delivered=individual)
 
     # --- closing --------------------------------------------------------------------------------------------------
 

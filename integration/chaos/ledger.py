@@ -50,6 +50,8 @@ class Ledger:
     """Received again after its acknowledgement was confirmed."""
     redelivered: int = 0
     """Received with a delivery count above 1."""
+    unsure: set[int] = field(default_factory=set)
+    """Numbers whose acknowledgement ended with an unknown outcome: they may come again, or not."""
     stuck: int = 0
     """Messages that the broker keeps from everybody until it is restarted (see `stuck_in`): not lost, not to be had."""
     corrupted: list[int] = field(default_factory=list)
