@@ -26,13 +26,14 @@ from activeclient import (
     connect,
 )
 from activeclient.errors import ActiveClientError, JMSError, OutcomeUnknown
+from activeclient.testing.cuts import How
+from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
 from integration.chaos.chopper import ALL, Chopper
 from integration.chaos.conftest import Amount
 from integration.chaos.ledger import Ledger, body_of
 from integration.chaos.report import Report, Watch
 from integration.chaos.traffic import STALL, exact, fresh, reattaches
-from integration.cutter import Cutter, How
 
 NOTICED = (How.RESET, How.FIN)
 """Cuts that the broker notices: where nothing is reattached, another one lasts for its TTL."""

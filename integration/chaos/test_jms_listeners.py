@@ -9,13 +9,13 @@ import pytest
 
 from activeclient import AcknowledgeMode, Message
 from activeclient.errors import ActiveClientError
+from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
 from integration.cases.support import eventually
 from integration.chaos.conftest import Amount
 from integration.chaos.jms import NOTICED, SIZE, Stage, number_in, send_numbers, staged, took
 from integration.chaos.ledger import body_of
 from integration.chaos.traffic import STALL, Traffic, wait_settled
-from integration.cutter import Cutter
 
 
 class Listener:
@@ -164,7 +164,7 @@ def test_start_stop_and_close_do_their_work_during_an_outage(
             await_all(stage, queue.name)
             # Stopped while it is away: nothing is delivered when it is back.
             cutter.down()
-            cutter.cut_now(how)  # type: ignore[arg-type]
+            cutter.cut_now(how)
             stage.report.cuts += 1
             eventually(lambda: not session.core.engine.usable, "the loss is noticed")
             stopping = threading.Thread(target=stage.shaken.stop)
@@ -179,13 +179,18 @@ def test_start_stop_and_close_do_their_work_during_an_outage(
                 ledger.error("a stopped connection delivers")
             # Started while it is away: everything comes when it is back.
             cutter.down()
-            cutter.cut_now(how)  # type: ignore[arg-type]
+            cutter.cut_now(how)
             stage.report.cuts += 1
             eventually(lambda: not session.core.engine.usable, "the loss is noticed")
             starting = threading.Thread(target=stage.shaken.start)
             starting.start()
+
             # Closed while it is away: it does not wait for the broker for ever, and its sibling goes on.
-            ending = threading.Thread(target=lambda: (other.close(), closing.close()))
+            def end() -> None:
+                other.close()
+                closing.close()
+
+            ending = threading.Thread(target=end)
             ending.start()
             cutter.up()
             starting.join(STALL)
@@ -197,7 +202,7 @@ def test_start_stop_and_close_do_their_work_during_an_outage(
             await_all(stage, queue.name)
             # The whole connection is closed while it is away: soon, and quietly.
             cutter.down()
-            cutter.cut_now(how)  # type: ignore[arg-type]
+            cutter.cut_now(how)
             stage.report.cuts += 1
             stage.shaken.close()
             cutter.up()

@@ -8,11 +8,11 @@ import pytest
 
 from activeclient import AcknowledgeMode, Message
 from activeclient.errors import TransactionOutcomeUnknownError, TransactionRolledBackError
+from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
 from integration.chaos.conftest import Amount
 from integration.chaos.jms import Stage, number_in, receive_all, send_numbers, staged, took
 from integration.chaos.traffic import Traffic, wait_settled
-from integration.cutter import Cutter
 
 BATCH = 5
 

@@ -10,13 +10,13 @@ from activeclient.errors import (
     TransactionOutcomeUnknownError,
     TransactionRolledBackError,
 )
+from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
 from integration.chaos.conftest import Amount
 from integration.chaos.jms import SIZE, Stage, number_in, receive_all, staged, took
 from integration.chaos.ledger import body_of
 from integration.chaos.report import Report
 from integration.chaos.traffic import STALL
-from integration.cutter import Cutter
 
 BATCH = 4
 
