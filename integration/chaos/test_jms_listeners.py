@@ -9,6 +9,7 @@ import pytest
 
 from activeclient import AcknowledgeMode, Message
 from activeclient.errors import ActiveClientError
+from activeclient.testing.cuts import How
 from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
 from integration.cases.support import eventually
@@ -143,7 +144,7 @@ def test_each_send_completes_once_and_in_order_and_closing_waits_for_all(
 
 @pytest.mark.parametrize("how", NOTICED, ids=lambda how: how.value)
 def test_start_stop_and_close_do_their_work_during_an_outage(
-    artemis: Broker, cutter: Cutter, amount: Amount, how: object
+    artemis: Broker, cutter: Cutter, amount: Amount, how: How
 ) -> None:
     with staged("start, stop, close in an outage", artemis, cutter, amount) as stage:
         queue, ledger = stage.queue("life"), stage.ledger
