@@ -25,7 +25,7 @@ from activeclient.testing.cuts import How
 from activeclient.testing.cutter import Cutter
 from activeclient.wire.message import CoreMessage
 
-PATIENCE = 12.0
+PATIENCE = 30.0
 """Seconds after which what should have come is missing; a busy machine needs some."""
 RETRY: dict[str, object] = {"retryInterval": 50, "reconnectAttempts": -1, "callTimeout": 10000}
 WINDOW: dict[str, object] = {**RETRY, "confirmationWindowSize": 1048576}

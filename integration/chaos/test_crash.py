@@ -16,7 +16,7 @@ from integration.cases.support import eventually
 from integration.chaos.conftest import Amount
 from integration.chaos.ledger import Ledger
 from integration.chaos.report import Report, Watch
-from integration.chaos.traffic import Traffic, check_empty, queue_of, receive_numbers, send_numbers, wait_settled
+from integration.chaos.traffic import STALL, Traffic, check_empty, queue_of, receive_numbers, send_numbers, wait_settled
 from integration.embedded import EmbeddedProcess
 
 
@@ -80,7 +80,7 @@ def _kill(broker: Broker, kills: int, window: int) -> None:
         )
         for _ in range(kills):
             seen = len(ledger.received)
-            eventually(lambda: len(ledger.received) > seen + 50, "traffic between the kills", 15)  # noqa: B023
+            eventually(lambda: len(ledger.received) > seen + 50, "traffic between the kills", STALL)  # noqa: B023
             broker.kill()
             broker.start()
             began = time.monotonic()

@@ -22,7 +22,7 @@ from activeclient.wire.properties import DUPLICATE_ID_NAME
 from integration.artemis import Broker
 from integration.chaos.ledger import Ledger, body_of
 
-STALL = 12.0
+STALL = 30.0
 IN_FLIGHT = 3000
 """Messages sent and not yet received before a sender waits, so that a run does not measure the broker's memory."""
 
