@@ -20,7 +20,7 @@ from activeclient.engine.requests import SendToken, UnattendedToken
 from activeclient.engine.session import State
 from activeclient.errors import CallTimeout, IllegalStateError, Outcome
 from activeclient.wire import versions
-from activeclient.wire.message import CoreMessage, SendTemplate
+from activeclient.wire.message import CoreMessage
 from activeclient.wire.packets import CreateProducer, RemoveProducer
 from activeclient.wire.properties import (
     DUPLICATE_ID_NAME,
@@ -30,6 +30,7 @@ from activeclient.wire.properties import (
     append_property,
     encode_properties,
 )
+from activeclient.wire.send_template import SendTemplate
 
 if TYPE_CHECKING:
     from activeclient.client.session import ClientSession, SendHandler

@@ -1,8 +1,7 @@
 """Core messages: in a SEND, in a RECEIVE, and the header of a large one.
 
 Law of this file: a received message is its frame until somebody asks for something in it; what is decoded then is kept,
-and nothing is decoded twice. Trailers are found from the end of the frame, never by reading through the message. Both
-ways to write a SEND, `SendTemplate.encode` (hot path) and `encode_send` (derived, any message), give the same bytes.
+and nothing is decoded twice. Trailers are found from the end of the frame, never by reading through the message.
 
 A message inside a frame: the position of the body's end (counted from the packet type byte), the body, the headers, the
 trailer of its packet. Messages have this layout from version 129 on; older ones are refused. Source: CoreMessage,
@@ -28,7 +27,6 @@ from activeclient.wire.fields import read_simple, write_simple
 from activeclient.wire.frames import FRAME, HEADER_SIZE, MIN_LENGTH
 from activeclient.wire.properties import (
     DUPLICATE_ID_NAME,
-    NO_PROPERTIES,
     PropertyValue,
     decode_properties,
     encode_properties,
@@ -63,18 +61,16 @@ FORCED_DELIVERY: Final = "_hornetq.forced.delivery.seq"
 _BODY_AT: Final = HEADER_SIZE + 4
 _LARGE_HEADER_AT: Final = HEADER_SIZE + 8 + 4 + 8
 """Behind consumer id, delivery count and size of SESS_RECEIVE_LARGE_MSG."""
-_EMPTY_END: Final = 13
+EMPTY_END: Final = 13
 """Body end of an empty body: the type byte, the channel id, and the position itself."""
 _END_TO_FRAME: Final = 4
 """The position of the body's end does not count the frame's length bytes."""
 
 _SMALL: Final = struct.Struct(">bbqqb")
 """Body type, durable, expiration, timestamp, priority."""
-_SEND_HEAD: Final = struct.Struct(">ibqi")
-_TIMES: Final = struct.Struct(">qqb")
 _RECEIVE_TAIL: Final = struct.Struct(">qi")
 _LARGE_HEAD: Final = struct.Struct(">qiq")
-_SEND_TAIL: Final = struct.Struct(">bqi")
+SEND_TAIL: Final = struct.Struct(">bqi")
 _SEND_TAIL_130: Final = struct.Struct(">bq")
 _I32: Final = struct.Struct(">i")
 _I64: Final = struct.Struct(">q")
@@ -518,7 +514,8 @@ def forced_delivery_sequence(message: CoreMessage) -> int | None:
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def _refuse_old(version: int) -> None:
+def refuse_old(version: int) -> None:
+    """Raise LocalProtocolError when messages have another layout in a protocol version."""
     if not V2_0 <= version <= NEWEST:
         raise LocalProtocolError(f"messages of protocol version {version} are not supported, only {V2_0} to {NEWEST}")
 
@@ -531,7 +528,8 @@ def _write_user_id(user_id: bytes | None) -> bytes:
     return b"\x01" + user_id
 
 
-def _write_address(address: str | None) -> bytes:
+def write_address(address: str | None) -> bytes:
+    """An address as a header has it."""
     return b"\x00" if address is None else b"\x01" + write_simple(address)
 
 
@@ -562,7 +560,7 @@ def write_header(message: CoreMessage) -> bytes:
             except struct.error:
                 raise MessageFormatError(f"{name}={getattr(message, name)!r} has no place on the wire") from exc
         raise
-    address, user_id = _write_address(message.address), _write_user_id(message.user_id)
+    address, user_id = write_address(message.address), _write_user_id(message.user_id)
     return b"".join((message_id, address, user_id, small, encode_properties(message.properties)))
 
 
@@ -572,7 +570,7 @@ def write_message(message: CoreMessage) -> bytes:
     Raises:
         MessageFormatError: As `write_header`.
     """
-    return b"".join((_I32.pack(len(message.body) + _EMPTY_END), message.body, write_header(message)))
+    return b"".join((_I32.pack(len(message.body) + EMPTY_END), message.body, write_header(message)))
 
 
 def read_message(frame: bytes, pos: int) -> tuple[CoreMessage, int]:
@@ -591,10 +589,11 @@ def read_header(frame: bytes, pos: int) -> tuple[CoreMessage, int]:
     return message, pos
 
 
-def _write_send_trailer(version: int, requires_response: bool, correlation_id: int, sender_id: int) -> bytes:
+def write_send_trailer(version: int, requires_response: bool, correlation_id: int, sender_id: int) -> bytes:
+    """What follows the message in a SESS_SEND."""
     flag = -1 if requires_response else 0
     if version >= V2_28:
-        return _SEND_TAIL.pack(flag, correlation_id, sender_id)
+        return SEND_TAIL.pack(flag, correlation_id, sender_id)
     if version >= V2_7:
         return _SEND_TAIL_130.pack(flag, correlation_id)
     return b"\xff" if requires_response else b"\x00"
@@ -614,9 +613,9 @@ def encode_send(
         MessageFormatError: A header field or property that has no place on the wire.
         LocalProtocolError: The version has another layout.
     """
-    _refuse_old(version)
+    refuse_old(version)
     content = write_message(message)
-    trailer = _write_send_trailer(version, requires_response, correlation_id, sender_id)
+    trailer = write_send_trailer(version, requires_response, correlation_id, sender_id)
     return b"".join((FRAME.pack(len(content) + len(trailer) + MIN_LENGTH, SEND, channel_id), content, trailer))
 
 
@@ -626,7 +625,7 @@ def encode_send_large_header(message: CoreMessage, channel_id: int, version: int
     Raises:
         MessageFormatError, LocalProtocolError: As `encode_send`.
     """
-    _refuse_old(version)
+    refuse_old(version)
     header = write_header(message)
     return FRAME.pack(len(header) + MIN_LENGTH, SEND_LARGE, channel_id) + header
 
@@ -640,113 +639,6 @@ def encode_receive(message: CoreMessage, consumer_id: int, delivery_count: int, 
     content = write_message(message)
     trailer = _RECEIVE_TAIL.pack(consumer_id, delivery_count)
     return b"".join((FRAME.pack(len(content) + len(trailer) + MIN_LENGTH, RECEIVE, channel_id), content, trailer))
-
-
-class SendTemplate:
-    """Everything that stays the same from send to send of one producer, packed once (hot path).
-
-    Args:
-        expiration: Absolute, ms; 0 never. `encode` takes another for messages that live for a time.
-
-    Raises:
-        MessageFormatError: A value that has no place on the wire.
-        LocalProtocolError: The version has another layout.
-    """
-
-    __slots__ = (
-        "_after_body",
-        "_after_user_id",
-        "_channel_id",
-        "_expiration",
-        "_fixed",
-        "_middle",
-        "_priority",
-        "_sender_id",
-        "_version",
-    )
-
-    def __init__(
-        self,
-        channel_id: int,
-        version: int,
-        address: str | None,
-        body_type: int = BYTES,
-        durable: bool = True,
-        priority: int = DEFAULT_PRIORITY,
-        expiration: int = 0,
-        sender_id: int = 0,
-    ) -> None:
-        _refuse_old(version)
-        write_header(CoreMessage(b"", body_type, address, durable=durable, priority=priority, expiration=expiration))
-        self._channel_id = channel_id
-        self._version = version
-        self._priority = priority
-        self._expiration = expiration
-        self._sender_id = sender_id
-        self._after_body = _I64.pack(0) + _write_address(address)
-        """Message id, address; the user id follows."""
-        self._after_user_id = struct.pack(">bb", body_type, 1 if durable else 0)
-        self._middle = self._after_body + b"\x00" + self._after_user_id
-        """From the body to the times, of a message without a user id."""
-        # 32 = 13 (type byte to the body) + 2 (body type, durable) + 17 (times and priority)
-        self._fixed = 32 + len(self._after_body) + 1 + (13 if version >= V2_28 else 0)
-        """What the length field counts of such a message in the newest layout, without body and properties."""
-
-    def encode(
-        self,
-        body: bytes,
-        timestamp_ms: int,
-        properties_bytes: bytes = NO_PROPERTIES,
-        user_id: bytes | None = None,
-        correlation_id: int = 0,
-        requires_response: bool = False,
-        expiration: int | None = None,
-    ) -> bytes:
-        """The whole SESS_SEND frame.
-
-        Args:
-            properties_bytes: An encoded set, as `encode_properties` gives it, leading byte included.
-            user_id: 16 bytes or None.
-        """
-        if user_id is None and self._version >= V2_28:
-            length = len(body)
-            return b"".join(
-                (
-                    _SEND_HEAD.pack(
-                        self._fixed + length + len(properties_bytes), SEND, self._channel_id, length + _EMPTY_END
-                    ),
-                    body,
-                    self._middle,
-                    _TIMES.pack(self._expiration if expiration is None else expiration, timestamp_ms, self._priority),
-                    properties_bytes,
-                    _SEND_TAIL.pack(-1 if requires_response else 0, correlation_id, self._sender_id),
-                )
-            )
-        if user_id is None:
-            marked = b"\x00"
-        elif len(user_id) == USER_ID_SIZE:
-            marked = b"\x01" + user_id
-        else:
-            raise MessageFormatError(f"user_id of {len(user_id)} bytes, must be {USER_ID_SIZE}")
-        if self._version >= V2_28:
-            trailer = _SEND_TAIL.pack(-1 if requires_response else 0, correlation_id, self._sender_id)
-        else:
-            trailer = _write_send_trailer(self._version, requires_response, correlation_id, 0)
-        after_body = self._after_body
-        length = len(body)
-        size = 32 + length + len(after_body) + len(marked) + len(properties_bytes) + len(trailer)
-        return b"".join(
-            (
-                _SEND_HEAD.pack(size, SEND, self._channel_id, length + _EMPTY_END),
-                body,
-                after_body,
-                marked,
-                self._after_user_id,
-                _TIMES.pack(self._expiration if expiration is None else expiration, timestamp_ms, self._priority),
-                properties_bytes,
-                trailer,
-            )
-        )
 
 
 # --- text bodies ------------------------------------------------------------------------------------------------------

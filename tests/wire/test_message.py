@@ -15,7 +15,6 @@ from activeclient.wire.message import (
     MAP,
     TEXT,
     CoreMessage,
-    SendTemplate,
     decode_large_header,
     decode_send,
     duplicate_id_of,
@@ -33,6 +32,7 @@ from activeclient.wire.message import (
 from activeclient.wire.packet import decode, encode
 from activeclient.wire.packets import ReceiveLarge, ReceiveMessage, Send, SendLarge
 from activeclient.wire.properties import PropertyValue, encode_properties
+from activeclient.wire.send_template import SendTemplate
 from tests.wire.test_fields import ANY_TEXT, joined
 from tests.wire.test_properties import VALUES
 from tests.wire.vectors import VECTORS

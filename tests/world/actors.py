@@ -19,7 +19,7 @@ from activeclient.errors import (
     TransactionOutcomeUnknownError,
     TransactionRolledBackError,
 )
-from activeclient.wire.message import CoreMessage, SendTemplate, encode_send_large_header
+from activeclient.wire.message import CoreMessage, encode_send_large_header
 from activeclient.wire.packets import (
     Acknowledge,
     Commit,
@@ -35,6 +35,7 @@ from activeclient.wire.packets import (
     SessionStop,
 )
 from activeclient.wire.properties import encode_properties
+from activeclient.wire.send_template import SendTemplate
 
 if TYPE_CHECKING:
     from tests.world.world import World
