@@ -94,7 +94,17 @@ def _commit(session: ServerSession, packet: p.XACommit) -> None:
 
 @_answered
 def _rollback(session: ServerSession, packet: p.XARollback) -> None:
-    session.post.xa.rollback(packet.xid, session.tx)
+    # As in Artemis (ServerSessionImpl.xaRollback), all that was sent ahead goes back with it, in its order.
+    flowing, session.flowing = session.flowing, False
+    try:
+        session.post.xa.rollback(
+            packet.xid,
+            session.tx,
+            taken_back=lambda: [ref for consumer in session.consumers.values() for ref in consumer.take_all()],
+        )
+    finally:
+        session.flowing = flowing
+        session.update_flow()
     session.branches.discard(packet.xid)
 
 

@@ -7,8 +7,10 @@ with the codes of javax.transaction.xa. Source: ResourceManagerImpl and ServerSe
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+from activeclient.broker.chain import Reference
 from activeclient.broker.store import Done, Forgotten, Operation, Resolved
 from activeclient.broker.transaction import State, Transaction
 from activeclient.errors import ActiveClientError, XAError
@@ -173,8 +175,17 @@ class XaTransactions:
         except ActiveClientError as error:
             raise XAError(str(error), xa_code=XA_RBROLLBACK) from error
 
-    def rollback(self, xid: Xid, current: Transaction | None = None, done: Done | None = None) -> None:
+    def rollback(
+        self,
+        xid: Xid,
+        current: Transaction | None = None,
+        done: Done | None = None,
+        taken_back: Callable[[], Iterable[Reference]] = tuple,
+    ) -> None:
         """Roll a branch back; `done` when it is safe.
+
+        Args:
+            taken_back: Takes the deliveries that go back with it; called when it is sure to be rolled back.
 
         Raises:
             XAError: Decided already (XA_HEURCOM, XA_HEURRB); there is none (XAER_NOTA); the session works in it, or it
@@ -182,7 +193,7 @@ class XaTransactions:
         """
         found = self._decidable(xid, current, "roll back")
         del self._branches[xid]
-        found.rollback(done=done)
+        found.rollback(taken_back(), done)
 
     def failed(self, xid: Xid) -> None:
         """The client's side of the branch failed: it cannot commit any more."""

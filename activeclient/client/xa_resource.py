@@ -13,6 +13,8 @@ from activeclient.errors import JMSError, XAError
 from activeclient.wire.fields import Xid
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
+    SessionStart,
+    SessionStop,
     XACommit,
     XAEnd,
     XAFailed,
@@ -122,8 +124,26 @@ class XAResource:
         self._xa(XACommit(xid, one_phase))
 
     def xa_rollback(self, xid: Xid) -> None:
-        """Roll a branch back."""
-        self._xa(XARollback(xid))
+        """Roll a branch back.
+
+        The server takes back with it all that it has sent ahead to the session's consumers, and delivers it again
+        (ServerSessionImpl.xaRollback): what waits here must not be handed out, and nothing may come in between.
+        """
+        engine = self.engine
+        with self.pump.lock:
+            engine.check_open()
+            started, engine.started = engine.started, False  # for a recreation, too
+            try:
+                if started:
+                    self.calls.outcome(engine.submit(engine.request_of(SessionStop())))
+                self._xa_locked(XARollback(xid))
+                for consumer in engine.consumers.values():
+                    consumer.rolled_back()
+            finally:
+                engine.started = started
+                if started and engine.may_command:  # else the recreation, if there is one, does it
+                    engine.command(engine.encode(SessionStart()))
+                    self.pump.process()
 
     def xa_forget(self, xid: Xid) -> None:
         """Forget a heuristically completed branch."""

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from activeclient import AcknowledgeMode, ActiveMQConnectionFactory, Connection, MessageConsumer, Queue
+from activeclient import (
+    AcknowledgeMode,
+    ActiveMQConnectionFactory,
+    ActiveMQXAConnectionFactory,
+    Connection,
+    MessageConsumer,
+    Queue,
+)
 from activeclient.broker.embedded import EmbeddedBroker
 
 SOON = 10.0
@@ -92,3 +99,20 @@ def test_receiving_goes_on_when_the_answer_to_an_acknowledgement_is_lost(
         assert message is not None
         assert message.body == "2"
         assert consumer.receive(0) is None
+
+
+def test_rolling_a_branch_back_hands_nothing_out_that_the_broker_took_back(broker: EmbeddedBroker) -> None:
+    queue = Queue("branches")
+    with ActiveMQXAConnectionFactory(broker.url).create_xa_connection() as connection:
+        fill(connection, queue, 6)
+        session = connection.create_xa_session()
+        consumer, resource = session.create_consumer(queue), session.xa_resource
+        for turn in range(1, 4):
+            with resource.branch() as xid:
+                assert received(consumer, 2) == [("0", turn), ("1", turn)]
+            resource.prepare(xid)
+            resource.rollback(xid)
+        with resource.branch() as xid:
+            assert [body for body, _ in received(consumer, 6)] == ["0", "1", "2", "3", "4", "5"]
+        resource.commit(xid, one_phase=True)
+        assert broker.message_count(queue.name) == 0
