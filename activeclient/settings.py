@@ -440,34 +440,42 @@ class Settings(
 
     @property
     def reconnect(self) -> ReconnectSettings:
+        """How a lost connection is won back."""
         return self
 
     @property
     def heartbeat(self) -> HeartbeatSettings:
+        """How a silent connection is found out."""
         return self
 
     @property
     def windows(self) -> WindowSettings:
+        """What may be under way."""
         return self
 
     @property
     def topology(self) -> TopologySettings:
+        """Which broker of several."""
         return self
 
     @property
     def transport(self) -> TransportSettings:
+        """Sockets and frames."""
         return self
 
     @property
     def tls(self) -> TLSSettings:
+        """Encryption, whom we trust, and who we are."""
         return self
 
     @property
     def security(self) -> SecuritySettings:
+        """Who we say we are to the broker."""
         return self
 
     @property
     def jms(self) -> JMSSettings:
+        """What concerns the JMS API alone."""
         return self
 
     def replace(self, **by_attribute: Value) -> Settings:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from activeclient.broker.address_control import address_row, routing_types
 from activeclient.broker.addresses import Address
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 
 _ROUTING_TYPES: Final = {"ANYCAST": ANYCAST, "MULTICAST": MULTICAST}
 _KEYS: Final = {each.name.replace("_", "-"): each.name for each in dataclasses.fields(QueueConfiguration)}
+_KINDS: Final = {
+    each.name.replace("_", "-"): str(each.type).partition(" ")[0] for each in dataclasses.fields(QueueConfiguration)
+}
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+_RULES: Final = {"bool": "true or false", "int": "a whole number", "str": "a text"}
 
 ATTRIBUTES: Final[dict[str, Callable[[PostOffice, PostOffice], Json]]] = {
     "version": lambda office, _: __version__,
@@ -76,12 +82,26 @@ def queue_configuration(text: str) -> QueueConfiguration:
         raise JMSError(f"the configuration of a queue is no JSON: {error}") from error
     if not isinstance(given, dict):
         raise JMSError("the configuration of a queue must be a JSON object")
-    values = {_KEYS[key]: value for key, value in given.items() if key in _KEYS}
-    values["routing_type"] = _routing_type(values.get("routing_type"))
     try:
-        return QueueConfiguration(**values)
-    except (TypeError, ConfigError) as error:
+        routing_type = _routing_type(given.pop("routing-type", None))
+        known = {key: value for key, value in given.items() if key in _KEYS and value is not None}
+        values = {_KEYS[key]: _value(key, value) for key, value in known.items()}
+        return QueueConfiguration(**{"name": "", **values}, routing_type=routing_type)
+    except ConfigError as error:
         raise JMSError(f"the configuration of a queue: {error}") from error
+
+
+def _value(key: str, value: object) -> Any:
+    """The value of a key, which may be a text that means it, as in Artemis."""
+    kind = _KINDS[key]
+    text = str(value)
+    if kind == "bool" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if kind == "int" and _WHOLE.fullmatch(text):
+        return int(text)
+    if kind == "str" and isinstance(value, str | int | float):
+        return text
+    raise ConfigError(key, value, f"must be {_RULES[kind]}")
 
 
 def _xid_text(xid: Xid) -> str:

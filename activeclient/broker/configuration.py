@@ -152,7 +152,8 @@ class QueueConfiguration:
     """A queue as it is to be made; None leaves an attribute to the settings of its address.
 
     Raises:
-        ConfigError: A name that is empty, or a number out of its range.
+        ConfigError: A name that is empty, a value of another type, or a number out of its range, which is that of its
+            field on the wire.
     """
 
     name: str
@@ -191,10 +192,10 @@ class QueueConfiguration:
             raise ConfigError("name", self.name, "a queue needs a name")
         if not self.address:
             object.__setattr__(self, "address", self.name)
-        for name in ("max_consumers", "ring_size", "delay_before_dispatch", "group_buckets"):
+        for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
-            if value is not None and value < -1:
-                raise ConfigError(name, value, "must be at least -1")
+            if value is not None and not low <= value <= high:
+                raise ConfigError(name, value, f"must be from {low} to {high}")
 
     def resolved(self, settings: AddressSettings, routing_type: int) -> QueueConfiguration:
         """With everything that was left open filled from the settings of its address."""
@@ -219,6 +220,18 @@ class QueueConfiguration:
         }
         missing = {name: value for name, value in given.items() if getattr(self, name) is None}
         return dataclasses.replace(self, routing_type=routing_type, **missing)
+
+
+_INT, _LONG = (1 << 31) - 1, (1 << 63) - 1
+_RANGES: Final = {
+    "max_consumers": (-1, _INT),
+    "consumers_before_dispatch": (-_INT - 1, _INT),
+    "delay_before_dispatch": (-1, _LONG),
+    "group_buckets": (-1, _INT),
+    "auto_delete_delay": (-_LONG - 1, _LONG),
+    "auto_delete_message_count": (-_LONG - 1, _LONG),
+    "ring_size": (-1, _LONG),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,8 @@ class Management:
             result, succeeded = self._do(message), True
         except ActiveClientError as error:
             result, succeeded = str(error), False
-        except (TypeError, ValueError) as error:
-            # Arguments of a wrong type.
+        except Exception as error:
+            # Arguments of a wrong type, nested too deep for JSON; what is in them must end neither sender nor broker.
             result, succeeded = f"{type(error).__name__}: {error}", False
         reply_to = properties.get(REPLY_TO)
         if not isinstance(reply_to, str):

@@ -169,10 +169,10 @@ class ServerSession:
             self.accept(message)
         except ProtocolError:
             raise
-        except ActiveClientError as error:
-            self._failed(error)
+        except Exception as error:
+            failure = self._failure(error)
             if asked:
-                self.finish(_NOT_COUNTED, self._error(error, self._send_correlation(frame)))
+                self.finish(_NOT_COUNTED, self._error(failure, self._send_correlation(frame)))
                 return
         answer = None
         if asked:
@@ -211,15 +211,8 @@ class ServerSession:
             answer = handler(self, argument)
         except ProtocolError:
             raise
-        except ActiveClientError as error:
-            self._failed(error)
-            if asked:
-                self.finish(_NOT_COUNTED, self._error(error, correlation_id))
-                return
-        except Exception as error:  # a defect of ours must end neither the broker nor the others
-            self.server.report(f"session {self.channel} of {self.connection.name}: {type(error).__name__}", error)
-            failure = JMSError(f"{type(error).__name__} in the broker", code=INTERNAL_ERROR)
-            self._failed(failure)
+        except Exception as error:
+            failure = self._failure(error)
             if asked:
                 self.finish(_NOT_COUNTED, self._error(failure, correlation_id))
                 return
@@ -235,9 +228,14 @@ class ServerSession:
         else:
             self.finish(counts, done)
 
-    def _failed(self, error: ActiveClientError) -> None:
+    def _failure(self, error: Exception) -> ActiveClientError:
+        """What the client is told of it; a defect of ours must end neither the broker nor the others."""
+        if not isinstance(error, ActiveClientError):
+            self.server.report(f"session {self.channel} of {self.connection.name}: {type(error).__name__}", error)
+            error = JMSError(f"{type(error).__name__} in the broker", code=INTERNAL_ERROR)
         if self.tx is not None:
             self.tx.rollback_only(error)
+        return error
 
     def _error(self, error: ActiveClientError, correlation_id: int | None) -> bytes:
         return encode(error_packet(error, correlation_id), self.channel, self.version)

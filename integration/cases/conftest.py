@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import pytest
 
 from activeclient.client.locator import ServerLocator
+from activeclient.client.management import Management
 from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
-from integration.cases.support import Management, Opened
+from integration.cases.support import Opened, ServerManagement
 
 
 @pytest.fixture(autouse=True)
@@ -51,10 +52,12 @@ def queue(artemis: Broker, opened: Opened) -> Iterator[str]:
         yield name
         opened.close()
         # Sessions that a test left on the server may still have consumers.
-        Management(session.start()).invoke("destroyQueue", name, True)
+        with Management(factory) as management:
+            management.invoke("broker", "destroyQueue", name, True)
 
 
 @pytest.fixture
-def management(artemis: Broker, opened: Opened) -> Management:
+def management(artemis: Broker, opened: Opened) -> Iterator[ServerManagement]:
     """Management of the shared broker."""
-    return Management(opened.session(artemis.url()))
+    with ServerManagement(opened.factory(artemis.url())) as management:
+        yield management

@@ -6,7 +6,6 @@ Law: nothing here sleeps for a result: it waits for a condition and says in its 
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from typing import Generic, TypeVar
 from activeclient.client.consumer import ClientConsumer
 from activeclient.client.listeners import ConnectionFailure, FailoverEventType, Recovery
 from activeclient.client.locator import ServerLocator
+from activeclient.client.management import Management
 from activeclient.client.producer import ClientProducer
 from activeclient.client.session import ClientSession, SendHandler
 from activeclient.client.session_factory import ClientSessionFactory
@@ -259,43 +259,15 @@ class Outcomes:
         assert max(self.ended.values(), default=1) == 1
 
 
-class Management:
-    """The broker's management operations that cases need, over CORE and past any cutter."""
-
-    def __init__(self, session: ClientSession) -> None:
-        self._session = session
-        reply_to = f"cases.management.{session.name}"
-        session.create_temporary_queue(reply_to)
-        self._reply_to = reply_to
-        self._consumer = session.create_consumer(reply_to)
-        self._producer = session.create_producer("activemq.management")
-
-    def invoke(self, operation: str, *arguments: object, resource: str = "broker") -> object:
-        """Call an operation and return its result; AssertionError when the broker refuses it."""
-        request = self._session.create_message(False, body=_nullable_text(json.dumps(arguments)), body_type=0)
-        request.properties.update(
-            {
-                "_AMQ_ResourceName": resource,
-                "_AMQ_OperationName": operation,
-                "JMSReplyTo": f"queue://{self._reply_to}",
-            }
-        )
-        self._producer.send(request)
-        answer = self._consumer.receive(PATIENCE)
-        assert answer is not None, f"no answer to {operation}"
-        answer.acknowledge()
-        body = answer.body
-        text = body[5:].decode("utf-16-le") if body[:1] == b"\1" else "[]"
-        assert answer.properties.get("_AMQ_OperationSucceeded"), f"{operation}: {text}"
-        values = json.loads(text)
-        return values[0] if values else None
+class ServerManagement(Management):
+    """Management of the broker, past any cutter: with what cases ask about the connections of sessions."""
 
     def connection_of(self, session_name: str) -> str | None:
         """The server's id of the connection that a session belongs to."""
-        names = self.invoke("listConnectionIDs")
+        names = self.invoke("broker", "listConnectionIDs")
         assert isinstance(names, list)
         for name in names:
-            sessions = self.invoke("listSessions", name)
+            sessions = self.invoke("broker", "listSessions", name)
             if isinstance(sessions, list) and session_name in sessions:
                 return str(name)
         return None
@@ -307,9 +279,4 @@ class Management:
         """
         connection = self.connection_of(session_name)
         if connection is not None:
-            self.invoke("closeConnectionWithID", connection)
-
-
-def _nullable_text(text: str) -> bytes:
-    data = text.encode("utf-16-le")
-    return b"\1" + len(data).to_bytes(4, "big") + data
+            self.invoke("broker", "closeConnectionWithID", connection)

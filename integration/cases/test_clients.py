@@ -20,9 +20,9 @@ from integration.cases.support import (
     PATIENCE,
     RELIABLE,
     Inbox,
-    Management,
     Opened,
     Recorder,
+    ServerManagement,
     drain,
     eventually,
     number_of,
@@ -58,7 +58,7 @@ def holding(url: str, queue: str, temporary: str) -> Iterator[tuple[subprocess.P
 
 @pytest.mark.parametrize("window", [1048576, -1], ids=["window", "no-window"])
 def test_i_the_messages_of_a_killed_client_come_again(
-    artemis: Broker, opened: Opened, queue: str, management: Management, window: int
+    artemis: Broker, opened: Opened, queue: str, management: ServerManagement, window: int
 ) -> None:
     """With a window, where sessions are reattached, after the TTL, else at once; counted as delivered.
 
@@ -91,7 +91,7 @@ def test_i_the_messages_of_a_killed_client_come_again(
     eventually(lambda: not session.query_queue(f"{queue}.temporary").exists, "the end of its temporary queue")
 
 
-def test_a_clean_end_leaves_nothing(artemis: Broker, opened: Opened, queue: str, management: Management) -> None:
+def test_a_clean_end_leaves_nothing(artemis: Broker, opened: Opened, queue: str, management: ServerManagement) -> None:
     factory = opened.factory(artemis.url(), RELIABLE)
     names = []
     for _ in range(3):

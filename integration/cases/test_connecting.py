@@ -25,9 +25,9 @@ from integration.cases.support import (
     NO_WINDOW,
     RELIABLE,
     WINDOW,
-    Management,
     Opened,
     Recorder,
+    ServerManagement,
     eventually,
     in_thread,
     outage,
@@ -145,7 +145,7 @@ def test_creating_a_session_on_a_connection_that_was_given_up(line: Cutter, open
     assert opened.factory(line.url(), WINDOW).create_session().query_address("any") is not None
 
 
-def test_the_metadata_of_a_session_is_told_again(line: Cutter, opened: Opened, management: Management) -> None:
+def test_the_metadata_of_a_session_is_told_again(line: Cutter, opened: Opened, management: ServerManagement) -> None:
     for parameters in (WINDOW, NO_WINDOW):
         factory = opened.factory(line.url(), parameters)
         recorder = Recorder(factory)
@@ -155,7 +155,7 @@ def test_the_metadata_of_a_session_is_told_again(line: Cutter, opened: Opened, m
         line.cut_now()
         recorder.wait(Reconnected)
         connection = management.connection_of(session.name)
-        listed = str(management.invoke("listSessionsAsJSON", connection))
+        listed = str(management.invoke("broker", "listSessionsAsJSON", connection))
         assert f"test {mark}" in listed
 
 

@@ -37,10 +37,10 @@ from integration.cases.support import (
     RELIABLE,
     WINDOW,
     Inbox,
-    Management,
     Opened,
     Outcomes,
     Recorder,
+    ServerManagement,
     drain,
     eventually,
     in_thread,
@@ -80,7 +80,7 @@ def test_1_immediate_resets_at_random_bytes_keep_the_count(
 
 @pytest.mark.reattach
 def test_2_a_recreation_followed_by_cuts_loses_nothing(
-    line: Cutter, opened: Opened, queue: str, management: Management
+    line: Cutter, opened: Opened, queue: str, management: ServerManagement
 ) -> None:
     factory = opened.factory(line.url(), RELIABLE)
     recorder = Recorder(factory)
@@ -239,7 +239,7 @@ def test_5_a_connect_that_stays_silent_costs_the_handshake_timeout_only(line: Cu
 
 
 def test_5_sessions_that_cannot_be_handed_over_are_retried_with_pauses(
-    line: Cutter, opened: Opened, management: Management
+    line: Cutter, opened: Opened, management: ServerManagement
 ) -> None:
     """TCP and ping work and the sessions never come: no busy loop."""
     factory = opened.factory(
@@ -280,7 +280,7 @@ def test_6_a_handler_for_a_session_needs_a_window(line: Cutter, opened: Opened) 
 
 @pytest.mark.parametrize("ids", [True, False], ids=["with-ids", "without-ids"])
 def test_7_a_recreation_sends_again_or_fails_each_visibly(
-    line: Cutter, opened: Opened, queue: str, management: Management, ids: bool
+    line: Cutter, opened: Opened, queue: str, management: ServerManagement, ids: bool
 ) -> None:
     factory = opened.factory(line.url(), WINDOW, duplicateDetection=str(ids).lower(), producerWindowSize=-1)
     recorder = Recorder(factory)
@@ -302,7 +302,7 @@ def test_7_a_recreation_sends_again_or_fails_each_visibly(
 
 @pytest.mark.parametrize("ids", [True, False], ids=["with-ids", "without-ids"])
 def test_7_sends_written_and_unconfirmed_are_in_doubt_without_ids_and_repeated_with_them(
-    line: Cutter, opened: Opened, queue: str, management: Management, ids: bool
+    line: Cutter, opened: Opened, queue: str, management: ServerManagement, ids: bool
 ) -> None:
     factory = opened.factory(line.url(), WINDOW, duplicateDetection=str(ids).lower(), producerWindowSize=-1)
     recorder = Recorder(factory)
@@ -328,8 +328,8 @@ def test_7_sends_written_and_unconfirmed_are_in_doubt_without_ids_and_repeated_w
         assert len(recorder.of(SessionRecreated)[0].in_doubt) == 50
 
 
-def _count(management: Management, queue: str) -> object:
-    return management.invoke("getMessageCount", resource=f"queue.{queue}")
+def _count(management: ServerManagement, queue: str) -> object:
+    return management.invoke(f"queue.{queue}", "getMessageCount")
 
 
 def test_8_receive_raises_when_the_connection_is_given_up(line: Cutter, opened: Opened, queue: str) -> None:
@@ -348,9 +348,9 @@ def test_8_receive_raises_when_the_connection_is_given_up(line: Cutter, opened: 
 
 @pytest.mark.parametrize("parameters", [WINDOW, NO_WINDOW], ids=["window", "no-window"])
 def test_9_the_error_of_one_command_does_not_end_another(
-    artemis: Broker, opened: Opened, management: Management, parameters: dict[str, object]
+    artemis: Broker, opened: Opened, management: ServerManagement, parameters: dict[str, object]
 ) -> None:
-    address = f"full.fail.{management.invoke('getNodeID')}.{len(parameters)}.{time.monotonic_ns()}"
+    address = f"full.fail.{management.invoke('broker', 'getNodeID')}.{len(parameters)}.{time.monotonic_ns()}"
     factory = opened.factory(
         artemis.url(), parameters, blockOnDurableSend="false", producerWindowSize=-1, duplicateDetection="false"
     )
@@ -367,7 +367,7 @@ def test_9_the_error_of_one_command_does_not_end_another(
     assert 0 < stored < 300
     eventually(lambda: len(recorder.of(SendFailed)) == 300 - stored, "a report for each refused send")
     assert all(isinstance(event.error, ResourceAllocationError) for event in recorder.of(SendFailed))
-    management.invoke("destroyQueue", address, True)
+    management.invoke("broker", "destroyQueue", address, True)
 
 
 def test_9_the_handler_of_a_refused_send_hears_of_it_once(artemis: Broker, opened: Opened) -> None:

@@ -33,11 +33,11 @@ from integration.cases.support import (
     PATIENCE,
     RELIABLE,
     WINDOW,
-    Management,
     Opened,
     Outcomes,
     Recorder,
     Result,
+    ServerManagement,
     drain,
     eventually,
     in_thread,
@@ -334,7 +334,7 @@ def test_closing_a_consumer_and_a_session_in_an_outage(line: Cutter, opened: Ope
 
 @pytest.mark.reattach
 def test_the_answer_to_the_closing_of_a_consumer_is_withheld(
-    line: Cutter, opened: Opened, queue: str, management: Management
+    line: Cutter, opened: Opened, queue: str, management: ServerManagement
 ) -> None:
     factory = opened.factory(line.url(), WINDOW, callTimeout=400)
     session = factory.create_session().start()

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from activeclient.client.consumer import ClientConsumer
+from activeclient.client.management import Management
 from activeclient.client.producer import ClientProducer
 from activeclient.errors import (
     ActiveClientError,
@@ -25,9 +26,9 @@ from integration.cases.support import (
     PATIENCE,
     RELIABLE,
     WINDOW,
-    Management,
     Opened,
     Recorder,
+    ServerManagement,
     drain,
     eventually,
     in_thread,
@@ -57,7 +58,7 @@ def test_a_temporary_queue_is_kept_by_a_reattachment_with_its_messages(
 
 @pytest.mark.parametrize("consumed", [True, False], ids=["with-consumer", "without-consumer"])
 def test_a_temporary_queue_is_usable_after_the_server_failed_the_connection(
-    line: Cutter, opened: Opened, queue: str, management: Management, consumed: bool
+    line: Cutter, opened: Opened, queue: str, management: ServerManagement, consumed: bool
 ) -> None:
     factory = opened.factory(line.url(), RELIABLE)
     recorder = Recorder(factory)
@@ -74,7 +75,7 @@ def test_a_temporary_queue_is_usable_after_the_server_failed_the_connection(
 
 
 def test_a_deleted_temporary_queue_does_not_come_back(
-    line: Cutter, opened: Opened, queue: str, management: Management
+    line: Cutter, opened: Opened, queue: str, management: ServerManagement
 ) -> None:
     factory = opened.factory(line.url(), RELIABLE)
     recorder = Recorder(factory)
@@ -316,8 +317,9 @@ def test_a_queue_that_is_deleted_ends_its_consumer_visibly(line: Cutter, opened:
     consumer = session.create_consumer(name)
     waiting = in_thread(consumer.receive)
     with outage(line):
-        other = opened.session(f"tcp://{line._upstream[0]}:{line._upstream[1]}")
-        Management(other).invoke("destroyQueue", name, True)
+        direct = opened.factory(f"tcp://{line._upstream[0]}:{line._upstream[1]}")
+        with Management(direct) as broker:
+            broker.invoke("broker", "destroyQueue", name, True)
     waiting.join()
     assert isinstance(waiting.error, InvalidDestinationError)
     recorder.wait(ConsumerLost)

@@ -25,10 +25,10 @@ from integration.cases.support import (
     RELIABLE,
     WINDOW,
     Inbox,
-    Management,
     Opened,
     Outcomes,
     Recorder,
+    ServerManagement,
     drain,
     eventually,
     in_thread,
@@ -260,14 +260,14 @@ def test_the_answer_to_a_reattachment_is_withheld(line: Cutter, opened: Opened, 
 
 @pytest.mark.reattach
 def test_one_session_that_cannot_be_reattached_leaves_no_other_behind(
-    line: Cutter, opened: Opened, queue: str, management: Management
+    line: Cutter, opened: Opened, queue: str, management: ServerManagement
 ) -> None:
     """Of several sessions the server has closed one: it is recreated, the others are reattached."""
     factory = opened.factory(line.url(), WINDOW)
     recorder = Recorder(factory)
     sessions = [factory.create_session(ack_batch_size=0).start() for _ in range(4)]
     connection = management.connection_of(sessions[1].name)
-    management.invoke("closeSessionWithID", connection, sessions[1].name)
+    management.invoke("broker", "closeSessionWithID", connection, sessions[1].name)
     line.cut_now()
     recorder.wait(Reconnected)
     for index, session in enumerate(sessions):
@@ -283,7 +283,7 @@ def test_one_session_that_cannot_be_reattached_leaves_no_other_behind(
     assert set(recorder.recoveries()[1:]) == {Recovery.REATTACHED}
     names = {session.name for session in sessions}
     connection = management.connection_of(sessions[0].name)
-    listed = management.invoke("listSessions", connection)
+    listed = management.invoke("broker", "listSessions", connection)
     assert isinstance(listed, list)
     assert names <= set(listed), "sessions of one connection are on one connection of the server"
 
@@ -463,7 +463,7 @@ def test_random_reattachment_with_threads(line: Cutter, opened: Opened, queue: s
 
 
 def test_producer_and_consumer_run_while_the_connection_fails_without_window(
-    line: Cutter, opened: Opened, queue: str, management: Management
+    line: Cutter, opened: Opened, queue: str, management: ServerManagement
 ) -> None:
     """Every failure recreates; sends are repeated with the same duplicate id by the client itself."""
     factory = opened.factory(line.url(), NO_WINDOW, duplicateDetection="true")

@@ -16,7 +16,7 @@ from activeclient.testing.cuts import How
 from activeclient.testing.cutter import Cutter
 from activeclient.wire.message import CoreMessage
 from integration.artemis import Broker
-from integration.cases.support import Management, eventually
+from integration.cases.support import ServerManagement, eventually
 from integration.chaos.chopper import ALL, Chopper
 from integration.chaos.conftest import Amount
 from integration.chaos.ledger import Ledger, body_of, number_of
@@ -54,7 +54,7 @@ def test_a_recreation_followed_by_cuts_with_eight_consumers(artemis: Broker, cut
         factory.create_session(ack_batch_size=0) as receiving,
     ):
         plain.start()
-        management = Management(plain)
+        management = ServerManagement(steady)
         watch = Watch.of(factory)
         report = Report("recreated, then cut, 8 consumers", artemis.generation, ledgers, [watch])
         queues = [fresh("recreated") for _ in ledgers]

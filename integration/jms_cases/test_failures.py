@@ -31,7 +31,6 @@ from activeclient.errors import (
 from activeclient.events import ConsumerLost
 from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
-from integration.cases.support import Management
 from integration.chaos.traffic import reattaches
 from integration.jms_cases.support import (
     AUTO,
@@ -164,8 +163,8 @@ def test_a_consumer_whose_queue_is_deleted_is_told_to_the_exception_listener_onc
     consumer, other = session.create_consumer(queue), session.create_consumer(session.create_temporary_queue())
     if listening:
         consumer.message_listener = lambda message: None
-    with connection.factory.create_session() as core:
-        Management(core.start()).invoke("destroyQueue", queue.name, True)
+    with connection.management() as management:
+        management.invoke("broker", "destroyQueue", queue.name, True)
     eventually(lambda: len(told) == 1)
     assert (told[0].code, told[0].error_code, told[0].recovery) == (100, "QUEUE_DOES_NOT_EXIST", None)
     assert queue.name in str(told[0])

@@ -12,6 +12,7 @@ import pytest
 from activeclient import ServerLocator
 from activeclient.broker.acceptor import BrokerThread
 from activeclient.broker.embedded import EmbeddedBroker
+from activeclient.broker.postoffice import PostOffice
 from activeclient.client.session import ClientSession
 from activeclient.errors import (
     ConfigError,
@@ -19,6 +20,7 @@ from activeclient.errors import (
     ConnectionLost,
     IllegalStateError,
     InvalidDestinationError,
+    JMSError,
     JMSSecurityError,
 )
 
@@ -305,3 +307,21 @@ def test_a_defect_in_a_call_is_told_to_the_caller_and_ends_nothing(broker: Embed
     with pytest.raises(ZeroDivisionError):
         thread.call(lambda: 1 / 0)
     assert broker.queue_names() == []
+
+
+def test_a_defect_met_by_a_send_is_told_to_its_sender_and_ends_nothing(
+    session: ClientSession, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    with ServerLocator(broker.url).create_session_factory() as factory:
+        other = factory.create_session()
+        producer = other.create_producer("q")
+        with monkeypatch.context() as planted:
+            planted.setattr(PostOffice, "route", fail)
+            with pytest.raises(JMSError, match="ZeroDivisionError in the broker"):
+                producer.send(other.create_message(durable=True, body=b"x"))
+    assert "planted" in caplog.text
+    send(session, 3)
+    assert receive(session, 3) == [0, 1, 2]

@@ -328,3 +328,42 @@ def test_the_server_offers_what_the_model_does_not_know(office):
     office.post.management.offer("closeConnectionWithID", lambda name: name == "x")
     assert attribute(office, "broker", "connectionCount") == 3
     assert invoke(office, "broker", "closeConnectionWithID", "x") is True
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ('{"name": "new", "max-consumers": 5000000000}', "max_consumers=5000000000: must be from -1 to 2147483647"),
+        ('{"name": "new", "ring-size": -2}', "ring_size=-2: must be from -1 to 9223372036854775807"),
+        ('{"name": "new", "group-buckets": "many"}', "group-buckets='many': must be a whole number"),
+        ('{"name": "new", "ring-size": 1.5}', "ring-size=1.5: must be a whole number"),
+        ('{"name": "new", "ring-size": true}', "ring-size=True: must be a whole number"),
+        ('{"name": "new", "exclusive": 7}', "exclusive=7: must be true or false"),
+        ('{"name": ["new"]}', "name=['new']: must be a text"),
+        ('{"name": null}', "a queue needs a name"),
+        ("[" * 100_000, "RecursionError"),
+    ],
+)
+def test_a_queue_that_cannot_be_is_refused_by_key_and_rule(office, given, text):
+    with pytest.raises(JMSError) as caught:
+        invoke(office, "broker", "createQueue", given)
+    assert text in str(caught.value)
+    assert office.post.find("new") is None
+
+
+def test_the_configuration_of_a_queue_may_have_its_values_as_texts(office):
+    given = {"name": 5, "max-consumers": "7", "exclusive": "TRUE", "ring-size": 3}
+    told = json.loads(str(invoke(office, "broker", "createQueue", json.dumps(given))))
+    assert (told["name"], told["max-consumers"], told["exclusive"], told["ring-size"]) == ("5", 7, True, 3)
+
+
+def test_arguments_nested_without_end_are_answered(office):
+    answer = ask(office, "[" * 100_000, _AMQ_ResourceName="broker", _AMQ_OperationName="listQueues")
+    with pytest.raises(JMSError, match="RecursionError"):
+        outcome(answer)
+
+
+def test_a_defect_of_an_operation_is_an_answer_too(office):
+    office.post.management.offer("broken", lambda: {}["nothing"])
+    with pytest.raises(JMSError, match="KeyError: 'nothing'"):
+        invoke(office, "broker", "broken")
