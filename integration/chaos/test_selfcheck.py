@@ -14,7 +14,6 @@ from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
 from integration.chaos.conftest import Amount
 from integration.chaos.test_resets import send_and_consume
-from integration.chaos.traffic import reattaches
 
 
 def _skip_the_fence(patch: pytest.MonkeyPatch) -> None:
@@ -42,7 +41,7 @@ def _count_one_too_many(patch: pytest.MonkeyPatch) -> None:
 def test_the_suite_catches_a_broken_client(
     artemis: Broker, cutter: Cutter, amount: Amount, monkeypatch: pytest.MonkeyPatch, plant: Any
 ) -> None:
-    if not reattaches(artemis):
+    if not artemis.reattaches:
         pytest.skip("this broker lets no session be reattached: the defect has no place")
     monkeypatch.setattr("integration.chaos.traffic.STALL", 3.0)
     with pytest.MonkeyPatch.context() as patch:
