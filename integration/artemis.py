@@ -60,6 +60,11 @@ class Broker(abc.ABC):
         return self.generation != "2.57"
 
     @property
+    def version(self) -> str:
+        """How the version begins that it tells clients."""
+        return self.generation
+
+    @property
     def name(self) -> str:
         """For people: `Artemis 2.44`, `embedded`."""
         return f"Artemis {self.generation}" if self.generation in GENERATIONS else self.generation

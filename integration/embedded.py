@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from activeclient.testing.ports import free_port
+import activeclient
 from integration import processes
 from integration.artemis import EMBEDDED, START_LIMIT, Broker, BrokerError
 from integration.configuration import (
@@ -55,6 +55,10 @@ class EmbeddedProcess(Broker):
         self._folder = Path(tempfile.mkdtemp(prefix="activeclient-embedded-"))
         processes.own_folder(self._folder)
         self._server: processes.Server | None = None
+
+    @property
+    def version(self) -> str:
+        return activeclient.__version__
 
     def start(self, timeout: float = START_LIMIT) -> None:
         if self.running():
