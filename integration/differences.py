@@ -12,6 +12,9 @@ import pytest
 
 DIFFERENCES: Final = {
     "permissions": "Users have passwords, not permissions: who may connect may do everything.",
+    "tls": "It has no TLS acceptor.",
+    "fence": "A reattachment is answered when nothing of the session is unfinished, so the number in it is final: a "
+    "client that does not settle it, which loses messages on Artemis, loses none here.",
     "notifications": "`activemq.notifications` is silent: nobody is told of queues, consumers and connections.",
     "bodies": "`XPATH` in a selector is refused.",
     "selectors": "Selectors are those of Artemis 2.44, without its two oddities: a character beyond Latin-1 that "

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import activeclient
+from activeclient.testing.ports import free_port
 from integration import processes
 from integration.artemis import EMBEDDED, START_LIMIT, Broker, BrokerError
 from integration.configuration import (
@@ -29,7 +30,6 @@ from integration.configuration import (
     LIMITED_USER,
     BrokerSettings,
 )
-from integration.toolchain import UnavailableError
 
 if TYPE_CHECKING:
     from activeclient.broker.configuration import BrokerConfiguration
@@ -40,7 +40,7 @@ _ROOT = Path(__file__).parent.parent
 class EmbeddedProcess(Broker):
     """A broker of this package in a process of its own, with a folder.
 
-    UnavailableError: settings that it does not have (TLS).
+    BrokerError: settings that it does not have (TLS).
     """
 
     generation = EMBEDDED
@@ -48,7 +48,7 @@ class EmbeddedProcess(Broker):
     def __init__(self, settings: BrokerSettings | None = None) -> None:
         self.settings = settings or BrokerSettings()
         if self.settings.tls is not None or self.settings.extra_address_settings:
-            raise UnavailableError("the embedded broker is tested without TLS and without settings in XML")
+            raise BrokerError("the embedded broker has no TLS acceptor and reads no XML")
         self.host = "127.0.0.1"
         self.port = free_port()
         self.user, self.password = self.settings.user, self.settings.password

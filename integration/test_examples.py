@@ -19,6 +19,7 @@ from activeclient.testing.cuts import Cut, Direction
 from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
 from integration.configuration import BrokerSettings, TlsFiles
+from integration.differences import differs
 from tests.pages import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -96,6 +97,7 @@ def test_listeners_hear_of_a_cut(cutter: Cutter, monkeypatch: pytest.MonkeyPatch
     assert all(any(re.fullmatch(pattern, line) for line in lines) for pattern in wanted), told
 
 
+@differs("tls")
 def test_tls_connects_to_a_broker_whose_authority_is_known(
     run: Run, private_broker_of: Callable[..., Broker], tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from activeclient import Connection, ConnectionFailure, Destination, Message, Queue, Requestor, Topic, connect
 from activeclient.errors import IllegalStateError, JMSError
+from activeclient.testing.cutter import Cutter
 from integration.differences import differs
 from integration.jms_cases.support import SOON, TRANSACTED, eventually, fill, outcome, text_of
 
