@@ -1,4 +1,4 @@
-"""A real Artemis for tests: one `Broker` interface over a local process, a container, and one that somebody else runs.
+"""A broker for tests: one `Broker` interface over a local process, a container, and one that somebody else runs.
 
 Law: a broker keeps its port and its data over stop, kill and restart, and `wait_ready` returns only after the broker
 answered on the CORE protocol.
@@ -22,6 +22,9 @@ from integration.handshake import answers
 from integration.toolchain import UnavailableError, distribution, server_classpath
 
 GENERATIONS = ("2.44", "2.57")
+"""The generations of Artemis."""
+EMBEDDED = "embedded"
+"""Stands for one more: this package's own broker."""
 _SIMPLE_LOGGER = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss,SSS",
@@ -35,7 +38,7 @@ class BrokerError(Exception):
 
 
 class Broker(abc.ABC):
-    """An Artemis broker. `start`, `stop`, `kill`, `restart` are only for brokers with `can_be_killed`."""
+    """A broker under test. `start`, `stop`, `kill`, `restart` are only for brokers with `can_be_killed`."""
 
     generation: str
     host: str
@@ -50,6 +53,21 @@ class Broker(abc.ABC):
         """`tcp://host:port`, with the parameters as query."""
         query = "&".join(f"{key}={value}" for key, value in parameters.items())
         return f"tcp://{self.host}:{self.port}" + (f"?{query}" if query else "")
+
+    @property
+    def reattaches(self) -> bool:
+        """Does it let sessions be reattached? 2.57 answers every request with false (ActiveMQPacketHandler)."""
+        return self.generation != "2.57"
+
+    @property
+    def version(self) -> str:
+        """How the version begins that it tells clients."""
+        return self.generation
+
+    @property
+    def name(self) -> str:
+        """For people: `Artemis 2.44`, `embedded`."""
+        return f"Artemis {self.generation}" if self.generation in GENERATIONS else self.generation
 
     @abc.abstractmethod
     def start(self, timeout: float = START_LIMIT) -> None:
@@ -84,9 +102,9 @@ class Broker(abc.ABC):
         deadline = time.monotonic() + timeout
         while not answers(self.host, self.port, timeout=min(1.0, timeout)):
             if not self.running():
-                raise BrokerError(f"Artemis {self.generation} ended while starting: {self.log()[-3000:]}")
+                raise BrokerError(f"{self.name} ended while starting: {self.log()[-3000:]}")
             if time.monotonic() > deadline:
-                raise BrokerError(f"Artemis {self.generation} is not ready after {timeout} s: {self.log()[-3000:]}")
+                raise BrokerError(f"{self.name} is not ready after {timeout} s: {self.log()[-3000:]}")
             time.sleep(0.05)
 
     def remove(self) -> None:
@@ -269,8 +287,18 @@ _URL_VARIABLES = {"2.44": "ACTIVECLIENT_ARTEMIS_URL", "2.57": "ACTIVECLIENT_ARTE
 
 
 def remote_url(generation: str) -> str | None:
-    """The URL of a broker of this generation from the environment."""
-    return os.environ.get(_URL_VARIABLES[generation]) or None
+    """The URL of a broker of this generation from the environment; the embedded one is never there."""
+    variable = _URL_VARIABLES.get(generation)
+    return (os.environ.get(variable) or None) if variable else None
 
 
-__all__ = ["GENERATIONS", "Broker", "BrokerError", "LocalBroker", "RemoteBroker", "UnavailableError", "remote_url"]
+__all__ = [
+    "EMBEDDED",
+    "GENERATIONS",
+    "Broker",
+    "BrokerError",
+    "LocalBroker",
+    "RemoteBroker",
+    "UnavailableError",
+    "remote_url",
+]

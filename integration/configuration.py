@@ -46,6 +46,8 @@ ADDRESS_FULL_DROP = "full.drop"
 LIMITED_USER = "limited"
 LIMITED_PASSWORD = "limited"
 SECURED = "secured"
+DEAD_LETTERS = "DLQ"
+EXPIRED = "ExpiryQueue"
 
 
 def broker_xml(settings: BrokerSettings, *, host: str, port: int, tls_port: int | None, data: str) -> str:
@@ -106,8 +108,8 @@ def broker_xml(settings: BrokerSettings, *, host: str, port: int, tls_port: int 
     </security-settings>
     <address-settings>
       <address-setting match="#">
-        <dead-letter-address>DLQ</dead-letter-address>
-        <expiry-address>ExpiryQueue</expiry-address>
+        <dead-letter-address>{DEAD_LETTERS}</dead-letter-address>
+        <expiry-address>{EXPIRED}</expiry-address>
         <redelivery-delay>0</redelivery-delay>
         <max-delivery-attempts>{settings.max_delivery_attempts}</max-delivery-attempts>
         <max-size-bytes>-1</max-size-bytes>
@@ -125,8 +127,8 @@ def broker_xml(settings: BrokerSettings, *, host: str, port: int, tls_port: int 
 {settings.extra_address_settings}
     </address-settings>
     <addresses>
-      <address name="DLQ"><anycast><queue name="DLQ"/></anycast></address>
-      <address name="ExpiryQueue"><anycast><queue name="ExpiryQueue"/></anycast></address>
+      <address name="{DEAD_LETTERS}"><anycast><queue name="{DEAD_LETTERS}"/></anycast></address>
+      <address name="{EXPIRED}"><anycast><queue name="{EXPIRED}"/></anycast></address>
     </addresses>
   </core>
 </configuration>

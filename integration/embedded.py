@@ -1,46 +1,74 @@
-"""The embedded broker as a process that can be killed: `python -m integration.embedded FOLDER PORT`.
+"""The embedded broker as a process of its own: `python -m integration.embedded FOLDER PORT SETTINGS`.
 
-Law: its folder outlives it; nothing but the folder tells the next one what was confirmed.
+Law: it is configured as the real ones are (see `integration.configuration`), and its folder outlives it: nothing but
+the folder tells the next one what was confirmed.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import shutil
 import signal
 import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import activeclient
 from activeclient.testing.ports import free_port
 from integration import processes
-from integration.artemis import START_LIMIT, Broker, BrokerError
-from integration.configuration import BrokerSettings
+from integration.artemis import EMBEDDED, START_LIMIT, Broker, BrokerError
+from integration.configuration import (
+    ADDRESS_FULL_BLOCK,
+    ADDRESS_FULL_DROP,
+    ADDRESS_FULL_FAIL,
+    DEAD_LETTERS,
+    EXPIRED,
+    LIMITED_PASSWORD,
+    LIMITED_USER,
+    BrokerSettings,
+)
+
+if TYPE_CHECKING:
+    from activeclient.broker.configuration import BrokerConfiguration
 
 _ROOT = Path(__file__).parent.parent
 
 
 class EmbeddedProcess(Broker):
-    """A broker of this package in a process of its own, with a folder."""
+    """A broker of this package in a process of its own, with a folder.
 
-    generation = "embedded"
+    BrokerError: settings that it does not have (TLS).
+    """
 
-    def __init__(self) -> None:
+    generation = EMBEDDED
+
+    def __init__(self, settings: BrokerSettings | None = None) -> None:
+        self.settings = settings or BrokerSettings()
+        if self.settings.tls is not None or self.settings.extra_address_settings:
+            raise BrokerError("the embedded broker has no TLS acceptor and reads no XML")
         self.host = "127.0.0.1"
         self.port = free_port()
-        self.settings = BrokerSettings()
         self.user, self.password = self.settings.user, self.settings.password
         self._folder = Path(tempfile.mkdtemp(prefix="activeclient-embedded-"))
         processes.own_folder(self._folder)
         self._server: processes.Server | None = None
 
+    @property
+    def version(self) -> str:
+        return activeclient.__version__
+
     def start(self, timeout: float = START_LIMIT) -> None:
         if self.running():
             raise BrokerError(f"{self} runs already")
-        command = [sys.executable, "-m", __name__, str(self._folder / "store"), str(self.port)]
+        told = json.dumps(dataclasses.asdict(self.settings))
+        command = [sys.executable, "-m", __name__, str(self._folder / "store"), str(self.port), told]
         self._server = processes.Server(command, log=self._log_file, cwd=_ROOT)
         try:
             self.wait_ready(timeout)
+            self._create_queues()
         except BaseException:
             self.kill()
             raise
@@ -55,6 +83,16 @@ class EmbeddedProcess(Broker):
             self._server.kill()
             self._server = None
 
+    def freeze(self) -> None:
+        """SIGSTOP: the kernel still accepts bytes, the broker does nothing. `thaw` continues it."""
+        if self._server is not None:
+            self._server.freeze()
+
+    def thaw(self) -> None:
+        """Continue after `freeze`."""
+        if self._server is not None:
+            self._server.thaw()
+
     def running(self) -> bool:
         return self._server is not None and self._server.alive
 
@@ -66,19 +104,63 @@ class EmbeddedProcess(Broker):
         shutil.rmtree(self._folder, ignore_errors=True)
         processes.disown_folder(self._folder)
 
+    def _create_queues(self) -> None:
+        """Those that a broker.xml names; the folder keeps them."""
+        from activeclient.client.locator import ServerLocator
+
+        with (
+            ServerLocator(self.url(user=self.user, password=self.password)) as locator,
+            locator.create_session_factory() as factory,
+            factory.create_session() as session,
+        ):
+            for name in (DEAD_LETTERS, EXPIRED):
+                if not session.query_queue(name).exists:
+                    session.create_queue(name)
+
     @property
     def _log_file(self) -> Path:
         return self._folder / "broker.log"
+
+
+def configuration(settings: BrokerSettings) -> BrokerConfiguration:
+    """What the broker.xml of the real brokers says, as far as there is such a setting."""
+    from activeclient.broker.configuration import AddressSettings, BrokerConfiguration, FullPolicy, User
+
+    every = AddressSettings(
+        dead_letter_address=DEAD_LETTERS,
+        expiry_address=EXPIRED,
+        max_delivery_attempts=settings.max_delivery_attempts,
+        auto_delete_queues=False,
+        auto_delete_addresses=False,
+    )
+    by_pattern = {"#": every, "chaos.#": dataclasses.replace(every, max_delivery_attempts=-1)}
+    for prefix, policy in (
+        (ADDRESS_FULL_FAIL, FullPolicy.FAIL),
+        (ADDRESS_FULL_BLOCK, FullPolicy.BLOCK),
+        (ADDRESS_FULL_DROP, FullPolicy.DROP),
+    ):
+        by_pattern[f"{prefix}.#"] = dataclasses.replace(
+            every, max_size_bytes=settings.full_address_bytes, address_full_policy=policy
+        )
+    users = (User(settings.user, settings.password), User(LIMITED_USER, LIMITED_PASSWORD))
+    guest = (User("", ""),) if settings.anonymous else ()
+    return BrokerConfiguration(
+        name="activeclient-tests",
+        users=users + guest,
+        settings=by_pattern,
+        message_expiry_scan_period=settings.expiry_scan_ms,
+    )
 
 
 def main() -> None:
     """Serve until SIGTERM."""
     from activeclient.broker.embedded import EmbeddedBroker
 
-    folder, port = sys.argv[1:]
+    folder, port, told = sys.argv[1:]
+    settings = BrokerSettings(**json.loads(told))
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    with EmbeddedBroker("process", port=int(port), folder=folder):
+    with EmbeddedBroker("process", port=int(port), folder=folder, configuration=configuration(settings)):
         ended.wait()
 
 

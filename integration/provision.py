@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 
 from activeclient.testing.ports import free_port
-from integration.artemis import Broker, LocalBroker, RemoteBroker, remote_url
+from integration.artemis import EMBEDDED, Broker, LocalBroker, RemoteBroker, remote_url
 from integration.configuration import BrokerSettings
 from integration.docker import IMAGE_GENERATION, Compose, DockerBroker, docker_works
+from integration.embedded import EmbeddedProcess
 from integration.toolchain import UnavailableError
 from integration.toxiproxy_server import URL_VARIABLE, ToxiproxyServer
 
@@ -28,7 +29,9 @@ def shared_broker(generation: str) -> Broker:
 
 
 def private_broker(generation: str, settings: BrokerSettings | None = None) -> Broker:
-    """A broker, not yet started, that a test may stop and kill; never one from the environment."""
+    """A broker, not yet started, that a test may stop and kill; never one from the environment. UnavailableError."""
+    if generation == EMBEDDED:
+        return EmbeddedProcess(settings)
     way = _way()
     docker_can = generation == IMAGE_GENERATION and (settings is None or settings.tls is None)
     if docker_can and way != "local" and (way == "docker" or docker_works()):

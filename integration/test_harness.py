@@ -24,10 +24,12 @@ from activeclient.testing.cuts import Cut, Direction
 from activeclient.testing.cutter import Cutter
 from activeclient.testing.ports import free_port
 from integration import cache
-from integration.artemis import Broker, BrokerError, LocalBroker, RemoteBroker
+from integration.artemis import GENERATIONS, Broker, BrokerError, LocalBroker, RemoteBroker
 from integration.configuration import BrokerSettings, TlsFiles
 from integration.conftest import MakeBroker
+from integration.differences import differs
 from integration.docker import COMPOSE_FILE, DockerBroker
+from integration.embedded import EmbeddedProcess
 from integration.faults import Bandwidth, FaultError, Faults, LimitData, Link, Slicer, SlowClose
 from integration.handshake import MAGIC, Handshake, answers, ping_frame
 from integration.leaks import Leaks
@@ -45,6 +47,7 @@ def test_the_shared_broker_echoes_a_ping(artemis: Broker, broker_url: str) -> No
         assert connection.ping() < 5
 
 
+@pytest.mark.parametrize("artemis", GENERATIONS, indirect=True)
 def test_a_broker_is_of_the_generation_that_it_says(artemis: Broker) -> None:
     if isinstance(artemis, RemoteBroker):
         pytest.skip("its log is not ours")
@@ -67,6 +70,7 @@ def test_a_killed_broker_comes_back_on_its_port_with_its_data(private_broker: Br
     assert _node_id(private_broker) == before  # the node's identity is part of the data folder
 
 
+@pytest.mark.parametrize("private_broker_of", GENERATIONS, indirect=True)
 def test_a_stopped_broker_starts_again_and_a_second_start_is_refused(private_broker: Broker) -> None:
     private_broker.restart()
     assert answers(private_broker.host, private_broker.port, timeout=5)
@@ -77,7 +81,7 @@ def test_a_stopped_broker_starts_again_and_a_second_start_is_refused(private_bro
 
 
 def test_a_frozen_broker_is_silent_until_it_thaws(private_broker: Broker) -> None:
-    if not isinstance(private_broker, LocalBroker):
+    if not isinstance(private_broker, LocalBroker | EmbeddedProcess):
         pytest.skip("only a local process can be frozen")
     with Handshake(private_broker.host, private_broker.port, timeout=0.3) as connection:
         connection.ping()
@@ -118,6 +122,7 @@ def brokers_by_login() -> Iterator[Callable[[bool], Broker]]:
         yield lambda anonymous: guests if anonymous else members
 
 
+@differs("tls")
 def test_a_tls_acceptor_presents_the_certificate(private_broker_of: MakeBroker, tmp_path: Path) -> None:
     authority = trustme.CA()
     broker = private_broker_of(BrokerSettings(tls=_key_store(authority, tmp_path)))
@@ -130,6 +135,7 @@ def test_a_tls_acceptor_presents_the_certificate(private_broker_of: MakeBroker, 
         Handshake(broker.host, broker.tls_port, context=ssl.create_default_context(), name="localhost")
 
 
+@differs("tls")
 def test_a_tls_acceptor_can_demand_a_client_certificate(private_broker_of: MakeBroker, tmp_path: Path) -> None:
     authority = trustme.CA()
     broker = private_broker_of(BrokerSettings(tls=_key_store(authority, tmp_path, clients=True)))
@@ -157,6 +163,7 @@ def test_an_unknown_generation_is_refused() -> None:
         LocalBroker("1.0")
 
 
+@pytest.mark.parametrize("private_broker_of", GENERATIONS, indirect=True)
 def test_a_broker_that_cannot_start_says_why(private_broker: Broker) -> None:
     if not isinstance(private_broker, LocalBroker):
         pytest.skip("needs a local broker's configuration")

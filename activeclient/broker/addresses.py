@@ -175,6 +175,8 @@ class Addresses:
         if queue_name:
             queue = self.queues.get(queue_name)
             queues = [queue] if queue is not None and queue.address == address_name else []
+        elif name == self._configuration.management_address:
+            queues = []  # what is sent there is carried out, and never kept (ServerSessionImpl.send)
         else:
             queues = self.bound(address_name)
         settings = self._configuration.settings_for(address_name)

@@ -114,10 +114,14 @@ class ServerConsumer:
         self.credits -= len(frame)
         self.session.send(frame)
 
+    @property
+    def _flowing(self) -> bool:
+        return self.session.ready if self.browse_only else self.session.flowing
+
     def _go_on(self) -> None:
         """Pieces of the large message that is on its way."""
         large = self._large
-        while large is not None and self.credits > 0 and self.session.flowing:
+        while large is not None and self.credits > 0 and self._flowing:
             frame = large.next_frame()
             if large.finished:
                 large.close()
@@ -126,7 +130,7 @@ class ServerConsumer:
 
     def deliver(self) -> None:
         """It may have become ready: there are credits, the session runs, or the connection has room."""
-        if self.closed or self.credits <= 0 or not self.session.flowing:
+        if self.closed or self.credits <= 0 or not self._flowing:
             return
         self._go_on()
         if self._large is not None:
@@ -140,7 +144,7 @@ class ServerConsumer:
         browsing = self._browsing
         if browsing is None:
             browsing = self._browsing = self.queue.browse(self.filter)
-        while self.credits > 0 and self.session.flowing and self._large is None:
+        while self.credits > 0 and self._flowing and self._large is None:
             ref = next(browsing, None)
             if ref is None:
                 return

@@ -260,8 +260,8 @@ class Registry:
         return found if found is None or not address or found.address == address else None
 
     def query_queue(self, name: str) -> QueueInfo:
-        """What is this queue?"""
-        queue = self.find(name)
+        """What is this queue? Its own name counts; the answer has its address, whichever stands before the name."""
+        queue = self.addresses.queues.get(name.rpartition("::")[2])
         if queue is not None:
             return QueueInfo(
                 True,

@@ -345,22 +345,27 @@ class ServerSession:
         if not self.flowing:
             self.update_flow()
 
-    def update_flow(self) -> None:
-        """Something changed that decides whether messages go out; if they do now, they go."""
+    @property
+    def ready(self) -> bool:
+        """Can messages go out? To browsers they do whether the session is started or not (ServerConsumerImpl)."""
         connection = self.connection
-        flowing = (
-            self.started
-            and not self.closed
+        return (
+            not self.closed
             and not self.moving
             and not connection.gone
             and not connection.congested
             and not connection.aborted
             and self.buffer.used < self.server.limits.unconfirmed_high
         )
-        self.flowing = flowing
-        if flowing:
+
+    def update_flow(self) -> None:
+        """Something changed that decides whether messages go out; if they do now, they go."""
+        ready = self.ready
+        self.flowing = ready and self.started
+        if ready:
             for consumer in list(self.consumers.values()):
-                consumer.deliver()
+                if self.started or consumer.browse_only:
+                    consumer.deliver()
 
     def consumer_gone(self, consumer: ServerConsumer) -> None:
         """The queue of a consumer was deleted."""

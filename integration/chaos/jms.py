@@ -33,7 +33,7 @@ from integration.chaos.chopper import ALL, Chopper
 from integration.chaos.conftest import Amount
 from integration.chaos.ledger import Ledger, body_of
 from integration.chaos.report import Report, Watch
-from integration.chaos.traffic import STALL, exact, fresh, reattaches
+from integration.chaos.traffic import STALL, exact, fresh
 
 NOTICED = (How.RESET, How.FIN)
 """Cuts that the broker notices: where nothing is reattached, another one lasts for its TTL."""
@@ -60,7 +60,7 @@ class Stage:
     @property
     def reattached(self) -> bool:
         """Do sessions survive cuts on this broker?"""
-        return reattaches(self.broker)
+        return self.broker.reattaches
 
     @property
     def must_survive(self) -> bool:

@@ -17,7 +17,6 @@ from integration.chaos.conftest import Amount
 from integration.chaos.ledger import Ledger
 from integration.chaos.report import Report, Watch
 from integration.chaos.traffic import STALL, Traffic, check_empty, queue_of, receive_numbers, send_numbers, wait_settled
-from integration.embedded import EmbeddedProcess
 
 
 class Listener:
@@ -38,18 +37,7 @@ class Listener:
 @pytest.mark.soak
 @pytest.mark.parametrize("window", [1048576, -1])
 def test_a_broker_that_is_killed_loses_and_repeats_nothing(private_broker: Broker, amount: Amount, window: int) -> None:
-    _kill(private_broker, amount.kills, window)
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("window", [1048576, -1])
-def test_an_embedded_broker_with_a_folder_loses_and_repeats_nothing(amount: Amount, window: int) -> None:
-    with EmbeddedProcess() as broker:
-        broker.start()
-        _kill(broker, amount.kills, window)
-
-
-def _kill(broker: Broker, kills: int, window: int) -> None:
+    broker, kills = private_broker, amount.kills
     ledger = Ledger()
     listener = Listener()
     back: list[float] = []

@@ -13,7 +13,7 @@ from integration.artemis import Broker
 from integration.cases.support import eventually
 from integration.chaos.conftest import Amount
 from integration.chaos.jms import Stage, number_in, receive_all, send_numbers, staged, took
-from integration.chaos.traffic import STALL, Traffic, reattaches, wait_settled
+from integration.chaos.traffic import STALL, Traffic, wait_settled
 
 
 def subscribe(session: Session, topic: Topic, kind: str) -> MessageConsumer:
@@ -38,7 +38,7 @@ def names_of(stage: Stage, topic: Topic) -> list[str]:
 def test_a_subscription_stays_the_same_and_misses_nothing(
     artemis: Broker, cutter: Cutter, amount: Amount, kind: str
 ) -> None:
-    if not reattaches(artemis):
+    if not artemis.reattaches:
         pytest.skip(
             "where sessions are recreated, an acknowledgement that is lost sends its message to the next consumer"
         )
@@ -97,7 +97,7 @@ def test_a_subscription_stays_the_same_and_misses_nothing(
 def test_two_who_share_a_subscription_get_each_message_once(
     artemis: Broker, cutter: Cutter, amount: Amount, durable: bool
 ) -> None:
-    if not reattaches(artemis):
+    if not artemis.reattaches:
         pytest.skip(
             "where sessions are recreated, an acknowledgement that is lost sends its message to the next consumer"
         )

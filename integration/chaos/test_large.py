@@ -17,7 +17,6 @@ from integration.chaos.traffic import (
     check_buffers,
     exact,
     queue_of,
-    reattaches,
     receive_numbers,
     send_numbers,
     wait_settled,
@@ -31,7 +30,7 @@ def _size(number: int) -> int:
 @pytest.mark.parametrize("prefetch", [20_000, -1])
 def test_large_bodies_arrive_whole(artemis: Broker, cutter: Cutter, amount: Amount, prefetch: int) -> None:
     ledger = Ledger()
-    hows = (How.RESET, How.FIN) if not reattaches(artemis) else (How.RESET, How.FIN, How.ABANDON)
+    hows = (How.RESET, How.FIN) if not artemis.reattaches else (How.RESET, How.FIN, How.ABANDON)
     url = cutter.url() + exact(artemis) + f"&minLargeMessageSize=10240&consumerWindowSize={prefetch}"
     with (
         ServerLocator(url) as locator,
@@ -56,7 +55,7 @@ def test_large_bodies_arrive_whole(artemis: Broker, cutter: Cutter, amount: Amou
             traffic.run(
                 ledger,
                 lambda: receive_numbers(
-                    consumer, ledger, lambda: not sender.is_alive(), recreated=not reattaches(artemis)
+                    consumer, ledger, lambda: not sender.is_alive(), recreated=not artemis.reattaches
                 ),
             )
             traffic.join()

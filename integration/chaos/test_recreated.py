@@ -1,6 +1,6 @@
 """Sessions that were made anew and are cut again, and everything that may be in flight at once.
 
-Law: a recreation must leave the counts right: on a broker that reattaches, every cut after it reattaches.
+Law: a recreation must leave the counts right: on a broker that every cut after it reattaches.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from integration.chaos.traffic import (
     check_empty,
     exact,
     fresh,
-    reattaches,
     receive_numbers,
     send_numbers,
     stuck_in,
@@ -42,7 +41,7 @@ PATIENCE = 20.0
 
 def test_a_recreation_followed_by_cuts_with_eight_consumers(artemis: Broker, cutter: Cutter, amount: Amount) -> None:
     ledgers = [Ledger(f"stream {number}:") for number in range(STREAMS)]
-    hows = ALL if reattaches(artemis) else NOTICED
+    hows = ALL if artemis.reattaches else NOTICED
     with (
         ServerLocator(artemis.url(profile="reliable")) as direct,
         direct.create_session_factory() as steady,
@@ -99,7 +98,7 @@ def test_a_recreation_followed_by_cuts_with_eight_consumers(artemis: Broker, cut
         for consumer, queue in zip(consumers, queues, strict=True):
             consumer.close()
             plain.delete_queue(queue)
-        if reattaches(artemis) and watch.counts["SessionRecreated"] != recreated:
+        if artemis.reattaches and watch.counts["SessionRecreated"] != recreated:
             report.notes.append(f"{watch.counts['SessionRecreated'] - recreated} sessions were recreated by the cuts")
     report.check(reattached=False)
 
@@ -107,7 +106,7 @@ def test_a_recreation_followed_by_cuts_with_eight_consumers(artemis: Broker, cut
 def test_many_threads_with_requests_and_commits_in_flight(artemis: Broker, cutter: Cutter, amount: Amount) -> None:
     ledgers = [Ledger(f"worker {number}:") for number in range(WORKERS)]
     # Half-open cuts last for the broker's TTL where nothing is reattached: not what is looked at here.
-    hows = NOTICED if not reattaches(artemis) else (How.RESET, How.FIN, How.ABANDON)
+    hows = NOTICED if not artemis.reattaches else (How.RESET, How.FIN, How.ABANDON)
     with (
         ServerLocator(cutter.url() + exact(artemis) + "&callTimeout=20000") as locator,
         locator.create_session_factory() as factory,
@@ -119,7 +118,7 @@ def test_many_threads_with_requests_and_commits_in_flight(artemis: Broker, cutte
             for ledger in ledgers:
 
                 def work(ledger: Ledger = ledger) -> None:
-                    _rounds(factory, ledger, chopper.done, reattached=reattaches(artemis))
+                    _rounds(factory, ledger, chopper.done, reattached=artemis.reattaches)
 
                 traffic.run(ledger, work)
             traffic.join()

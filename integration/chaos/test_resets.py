@@ -24,7 +24,6 @@ from integration.chaos.traffic import (
     check_empty,
     exact,
     queue_of,
-    reattaches,
     receive_numbers,
     send_numbers,
     wait_settled,
@@ -54,11 +53,11 @@ def send_and_consume(
     blocking: bool = False,
 ) -> Report:
     """One producer and one consumer through a cutter; returns what was found."""
-    if not reattaches(broker):
+    if not broker.reattaches:
         high *= 3  # each cut costs a whole recreation, which must get through now and then
     if hows is None:
         # A broker that does not notice keeps the session, and its messages, until the TTL is over: a case of its own.
-        hows = ALL if reattaches(broker) else NOTICED
+        hows = ALL if broker.reattaches else NOTICED
     ledger = Ledger()
     with (
         ServerLocator(cutter.url() + (url or exact(broker)) + more) as locator,
@@ -84,7 +83,7 @@ def send_and_consume(
                     chopper.done.is_set,
                     size=size,
                     durable=durable,
-                    identified=not durable and not reattaches(broker),
+                    identified=not durable and not broker.reattaches,
                     minimum=minimum,
                     in_flight=in_flight,
                     blocking=blocking,
@@ -107,7 +106,7 @@ def send_and_consume(
 
 @pytest.mark.parametrize("how", [How.RESET, How.FIN, How.ABANDON], ids=lambda how: how.value)
 def test_cuts_of_one_kind_lose_and_repeat_nothing(artemis: Broker, cutter: Cutter, amount: Amount, how: How) -> None:
-    unnoticed = how is How.ABANDON and not reattaches(artemis)
+    unnoticed = how is How.ABANDON and not artemis.reattaches
     cuts = 3 if unnoticed else amount.share(2)  # each lasts until the broker's TTL is over
     report = send_and_consume(
         artemis,
@@ -118,31 +117,31 @@ def test_cuts_of_one_kind_lose_and_repeat_nothing(artemis: Broker, cutter: Cutte
         hows=[how],
         inside=0 if unnoticed else 0.3,
     )
-    report.check(reattached=reattaches(artemis), ordered=not unnoticed)
+    report.check(reattached=artemis.reattaches, ordered=not unnoticed)
 
 
 def test_the_full_run_of_mixed_cuts_loses_and_repeats_nothing(artemis: Broker, cutter: Cutter, amount: Amount) -> None:
     send_and_consume(artemis, cutter, "mixed cuts, sent and consumed", amount.cuts, amount.seed + 1).check(
-        reattached=reattaches(artemis)
+        reattached=artemis.reattaches
     )
 
 
 def test_one_session_that_sends_and_consumes_is_exact(artemis: Broker, cutter: Cutter, amount: Amount) -> None:
     send_and_consume(
         artemis, cutter, "mixed cuts, one session", amount.share(2), amount.seed + 2, one_session=True
-    ).check(reattached=reattaches(artemis))
+    ).check(reattached=artemis.reattaches)
 
 
 def test_messages_that_are_not_durable_are_exact_too(artemis: Broker, cutter: Cutter, amount: Amount) -> None:
     send_and_consume(artemis, cutter, "mixed cuts, not durable", amount.share(3), amount.seed + 3, durable=False).check(
-        reattached=reattaches(artemis)
+        reattached=artemis.reattaches
     )
 
 
 def test_many_cuts_inside_of_reattachments_are_exact(artemis: Broker, cutter: Cutter, amount: Amount) -> None:
     send_and_consume(
         artemis, cutter, "many cuts inside of reattachments", amount.share(3), amount.seed + 4, inside=0.7
-    ).check(reattached=reattaches(artemis))
+    ).check(reattached=artemis.reattaches)
 
 
 def test_blocking_sends_return_as_soon_as_the_reattachment_is_through(
@@ -159,14 +158,14 @@ def test_blocking_sends_return_as_soon_as_the_reattachment_is_through(
         minimum=200,
         high=8000,
     )
-    report.check(reattached=reattaches(artemis))
+    report.check(reattached=artemis.reattaches)
     assert time.monotonic() - began < 25 + report.cuts, "a call waited for its timeout"
 
 
 def test_a_queue_of_20000_messages_streams_through_cuts(artemis: Broker, cutter: Cutter, amount: Amount) -> None:
     ledger = Ledger()
     count = 20_000
-    hows = ALL if reattaches(artemis) else NOTICED
+    hows = ALL if artemis.reattaches else NOTICED
     with (
         ServerLocator(artemis.url(profile="reliable", consumerWindowSize=-1)) as filling,
         filling.create_session_factory() as direct,
@@ -192,7 +191,7 @@ def test_a_queue_of_20000_messages_streams_through_cuts(artemis: Broker, cutter:
             consumer.close()
     cutter.release()
     assert report.cuts + report.inside > 3
-    report.check(reattached=reattaches(artemis))
+    report.check(reattached=artemis.reattaches)
 
 
 WINDOWS = {
@@ -214,7 +213,7 @@ def test_no_window_deadlocks_and_each_is_exact(artemis: Broker, cutter: Cutter, 
         minimum=300,
         in_flight=300,
         **WINDOWS[window],  # type: ignore[arg-type]
-    ).check(reattached=reattaches(artemis))
+    ).check(reattached=artemis.reattaches)
 
 
 @pytest.mark.parametrize("window", [0, -1])

@@ -21,7 +21,6 @@ from integration.chaos.traffic import (
     check_buffers,
     exact,
     queue_of,
-    reattaches,
     receive_numbers,
     send_numbers,
     wait_settled,
@@ -47,7 +46,7 @@ def test_toxics_lose_and_repeat_nothing(artemis: Broker, proxied: Link, amount: 
     fault, seconds = FAULTS[name]
     ledger = Ledger()
     url = proxied.url() + exact(artemis)
-    if reattaches(artemis):
+    if artemis.reattaches:
         url += "&connectionTTL=20000&clientFailureCheckPeriod=500"
     with (
         ServerLocator(url) as locator,
@@ -78,4 +77,4 @@ def test_toxics_lose_and_repeat_nothing(artemis: Broker, proxied: Link, amount: 
         factory.wait_until_connected(20)
         check_buffers(ledger, sending, receiving)
         consumer.close()
-    report.check(reattached=reattaches(artemis))
+    report.check(reattached=artemis.reattaches)

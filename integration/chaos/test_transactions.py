@@ -14,12 +14,12 @@ from integration.chaos.chopper import Chopper
 from integration.chaos.conftest import Amount
 from integration.chaos.ledger import Ledger, body_of
 from integration.chaos.report import Report, Watch
-from integration.chaos.traffic import exact, queue_of, reattaches, receive_numbers, stuck_in
+from integration.chaos.traffic import exact, queue_of, receive_numbers, stuck_in
 
 
 def test_transactions_of_five_are_whole_or_not_at_all(artemis: Broker, cutter: Cutter, amount: Amount) -> None:
     ledger = Ledger()
-    hows = (How.RESET, How.FIN) if not reattaches(artemis) else (How.RESET, How.FIN, How.ABANDON)
+    hows = (How.RESET, How.FIN) if not artemis.reattaches else (How.RESET, How.FIN, How.ABANDON)
     with (
         ServerLocator(cutter.url() + exact(artemis)) as locator,
         locator.create_session_factory() as factory,
@@ -49,11 +49,11 @@ def test_transactions_of_five_are_whole_or_not_at_all(artemis: Broker, cutter: C
                         session.commit()
                 except TransactionRolledBackError as error:
                     ledger.withdrawn.update(five)
-                    if reattaches(artemis):
+                    if artemis.reattaches:
                         ledger.error(repr(error))
                 except TransactionOutcomeUnknownError as error:
                     ledger.in_doubt.update(five)
-                    if reattaches(artemis):
+                    if artemis.reattaches:
                         ledger.error(repr(error))
         report.cuts, report.inside = chopper.main, chopper.further
         consumer = plain.create_consumer(queue)
@@ -63,13 +63,13 @@ def test_transactions_of_five_are_whole_or_not_at_all(artemis: Broker, cutter: C
     torn = [first for first in range(0, number, 5) if len(set(range(first, first + 5)) & set(ledger.stored_as)) % 5]
     if torn:
         report.notes.append(f"torn transactions begin at {torn[:5]}")
-    report.check(reattached=reattaches(artemis))
+    report.check(reattached=artemis.reattaches)
 
 
 def test_consume_and_send_moves_each_message_once(artemis: Broker, cutter: Cutter, amount: Amount) -> None:
     ledger = Ledger()
     count = 600
-    hows = (How.RESET, How.FIN) if not reattaches(artemis) else (How.RESET, How.FIN, How.ABANDON)
+    hows = (How.RESET, How.FIN) if not artemis.reattaches else (How.RESET, How.FIN, How.ABANDON)
     with (
         ServerLocator(artemis.url(profile="reliable")) as direct,
         direct.create_session_factory() as steady,
@@ -102,14 +102,14 @@ def test_consume_and_send_moves_each_message_once(artemis: Broker, cutter: Cutte
                 try:
                     session.commit()
                 except (TransactionRolledBackError, TransactionOutcomeUnknownError) as error:
-                    if reattaches(artemis):
+                    if artemis.reattaches:
                         ledger.error(repr(error))
         report.cuts, report.inside = chopper.main, chopper.further
         session.close()
-        if not reattaches(artemis):
+        if not artemis.reattaches:
             ledger.stuck = stuck_in(plain, source)
         moved = plain.create_consumer(target)
         plain.start()
         receive_numbers(moved, ledger, lambda: True)
         moved.close()
-    report.check(reattached=reattaches(artemis))
+    report.check(reattached=artemis.reattaches)

@@ -30,15 +30,10 @@ EXACT = "?profile=reliable&retryInterval=1"
 """Quick retries; see `exact`."""
 
 
-def reattaches(broker: Broker) -> bool:
-    """Does this broker let sessions be reattached? 2.57 answers every request with false (ActiveMQPacketHandler)."""
-    return broker.generation != "2.57"
-
-
 def exact(broker: Broker) -> str:
     """The URL's parameters: where sessions are reattached without duplicate detection, so that a command that is
     replayed twice shows; else with it, and with a short TTL, which ends sessions whose socket the broker still has."""
-    more = "&duplicateDetection=false" if reattaches(broker) else "&connectionTTL=3000&clientFailureCheckPeriod=1000"
+    more = "&duplicateDetection=false" if broker.reattaches else "&connectionTTL=3000&clientFailureCheckPeriod=1000"
     return EXACT + more
 
 

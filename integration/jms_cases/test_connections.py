@@ -24,6 +24,7 @@ from activeclient.errors import (
 )
 from activeclient.testing.ports import free_port
 from integration.configuration import LIMITED_PASSWORD, LIMITED_USER, SECURED
+from integration.differences import differs
 from integration.jms_cases.support import CLIENT, SOON, Inbox, count, eventually, fill, outcome, outcomes, texts
 
 
@@ -118,6 +119,7 @@ def test_nobody_at_the_address_is_an_error_soon() -> None:
     assert time.monotonic() - began < SOON
 
 
+@differs("permissions")
 def test_what_the_user_may_not_do_is_refused_where_it_is_done(factory: ActiveMQConnectionFactory, name: str) -> None:
     with factory.create_connection() as allowed:
         fill(allowed, Queue(f"{SECURED}.{name}"), "x")

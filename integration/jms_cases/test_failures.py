@@ -31,7 +31,6 @@ from activeclient.errors import (
 from activeclient.events import ConsumerLost
 from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
-from integration.chaos.traffic import reattaches
 from integration.jms_cases.support import (
     AUTO,
     CLIENT,
@@ -86,7 +85,7 @@ def test_a_client_id_is_unique_and_set_first(broker_url: str) -> None:
 def test_the_exception_listener_is_told_once_for_each_cut_and_work_goes_on(
     artemis: Broker, cutter: Cutter, queue: Queue, mode: AcknowledgeMode
 ) -> None:
-    if mode is CLIENT and not reattaches(artemis):
+    if mode is CLIENT and not artemis.reattaches:
         pytest.skip("a recreated session's messages come again: that has tests of its own")
     told: list[ConnectionFailure] = []
     with connect(cutter.url()) as connection:
@@ -103,7 +102,7 @@ def test_the_exception_listener_is_told_once_for_each_cut_and_work_goes_on(
             assert texts(consumer, 1) == [f"after {n}"]
             message.acknowledge()
             eventually(lambda: len(told) == n + 1)  # noqa: B023 - called at once
-    recovery = Recovery.REATTACHED if reattaches(artemis) else Recovery.RECREATED
+    recovery = Recovery.REATTACHED if artemis.reattaches else Recovery.RECREATED
     assert [error.recovery for error in told] == [recovery] * 3
     assert {error.error_code for error in told} == {"FAILOVER"}
 

@@ -269,6 +269,14 @@ def test_a_browser_sees_everything_and_takes_nothing(peer: Peer) -> None:
     assert count(peer) == 2
 
 
+def test_a_browser_does_not_wait_for_its_session_to_be_started(peer: Peer) -> None:
+    put(peer, 2)
+    peer.send(p.SessionStop())
+    peer.ask(p.CreateConsumer(0, "q", browse_only=True), p.QueueQueryResponseV3)
+    peer.send(p.FlowToken(0, -1))
+    assert peer.bodies() == [b"0", b"1"]
+
+
 def test_a_browser_goes_on_when_it_has_credits_again(peer: Peer) -> None:
     put(peer, 3)
     peer.consume(browse_only=True, credits=1)

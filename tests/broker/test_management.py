@@ -55,6 +55,11 @@ def outcome(answer: StoredMessage) -> object:
     return result
 
 
+def test_a_queue_of_that_name_does_not_keep_what_is_to_be_done(office):
+    office.queue("activemq.management", ANYCAST)
+    assert attribute(office, "queue.activemq.management", "MessageCount") == 0
+
+
 @pytest.mark.parametrize(
     ("resource", "operation", "text"),
     [

@@ -148,7 +148,12 @@ def test_a_queue_that_does_not_exist_is_described_as_it_would_be(office):
     assert (info.exists, info.name, info.address, info.auto_create_queues) == (False, "q", "a", True)
     assert info.settings.default_consumer_window_size == 1024 * 1024
     office.queue("q", address="b")
-    assert office.post.query_queue("a::q").exists is False
+
+
+def test_a_query_finds_a_queue_behind_the_name_of_another_address_and_tells_its_own(office):
+    office.queue("q", address="b")
+    info = office.post.query_queue("a::q")
+    assert (info.exists, info.name, info.address) == (True, "q", "b")
 
 
 def test_the_management_address_exists_without_having_been_made(office):
