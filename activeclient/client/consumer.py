@@ -24,7 +24,7 @@ from activeclient.errors import (
     UnreadableMessageError,
 )
 from activeclient.wire.message import CoreMessage
-from activeclient.wire.packets import Acknowledge, ConsumerClose, Expired, IndividualAcknowledge
+from activeclient.wire.packets import Acknowledge, Expired, IndividualAcknowledge
 
 if TYPE_CHECKING:
     from activeclient.client.session import ClientSession
@@ -369,12 +369,12 @@ class ClientConsumer:
             engine.flush_acknowledgements()
             engine.closed = True
             engine.buffer.clear()  # what waits there is not ours any more
-            session.consumers.pop(engine.id, None)
+            session.let_go(engine)
             self.session.forget_consumer(engine.id)
             engine.fail_stream(ClosedError("the consumer is closed"))
             try:
                 if session.state.value != "closed" and not self._pump.closed:
-                    request = session.submit(session.request_of(ConsumerClose(engine.id)))
+                    request = session.close_consumer(engine)
                     self._pump.process()
                     self._calls.outcome_while_usable(request)
             except ConnectionLost:

@@ -21,23 +21,36 @@ if TYPE_CHECKING:
     from activeclient.engine.session import Session
     from activeclient.wire.message import CoreMessage
 
+MAX_QUEUES = 256
+"""Queues whose lost acknowledgements a connection remembers."""
 MAX_REMEMBERED = 16_384
 """Messages that may still come again after a loss; more unconfirmed acknowledgements than a window of 400 KiB holds.
 Without a window nothing is ever confirmed, so these are the last ones that were acknowledged."""
 
 
+class Lost:
+    """What was acknowledged on one queue through one connection and may come once more, to whichever of its consumers:
+    the one that acknowledged it may be closed by then."""
+
+    __slots__ = ("expecting", "of")
+
+    def __init__(self) -> None:
+        self.of: LRUCache[int, int] = LRUCache(MAX_REMEMBERED)
+        """Message id to fingerprint."""
+        self.expecting = False
+        """May anything come once more?"""
+
+
 class Acknowledged:
     """The acknowledgements of one consumer that may be lost."""
 
-    __slots__ = ("_again", "_collected", "_one", "_waiting", "expecting")
+    __slots__ = ("_collected", "_one", "_waiting", "lost")
 
-    def __init__(self) -> None:
+    def __init__(self, lost: Lost) -> None:
         self._waiting: deque[int] = deque(maxlen=2 * MAX_REMEMBERED)
         """Id, fingerprint, id, fingerprint ...: no object for a pair."""
         self._collected = 0
-        self._again: LRUCache[int, int] = LRUCache(MAX_REMEMBERED)
-        self.expecting = False
-        """May anything come once more?"""
+        self.lost = lost
         self._one = _Confirmation(self, 1)
 
     def add(self, message_id: int, fingerprint: int) -> None:
@@ -63,23 +76,23 @@ class Acknowledged:
     def session_lost(self) -> None:
         """What was not confirmed may come again."""
         waiting = iter(self._waiting)
-        self._again.update(zip(waiting, waiting, strict=True))
-        self.expecting = bool(self._again)
+        self.lost.of.update(zip(waiting, waiting, strict=True))
+        self.lost.expecting = bool(self.lost.of)
         self._waiting.clear()
         self._collected = 0
 
     def late(self, message_id: int, fingerprint: int) -> None:
         """The application acknowledged a message of a session that is gone: the broker will deliver it again."""
-        self._again[message_id] = fingerprint
-        self.expecting = True
+        self.lost.of[message_id] = fingerprint
+        self.lost.expecting = True
 
     def comes_again(self, message: CoreMessage) -> bool:
         """Has the application acknowledged this very message before? True once (hot path: most have nothing to ask)."""
-        again = self._again
+        again = self.lost.of
         if not again or again.get(message.message_id) != message.fingerprint:
             return False
         del again[message.message_id]
-        self.expecting = bool(again)
+        self.lost.expecting = bool(again)
         return True
 
 

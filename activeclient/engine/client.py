@@ -10,6 +10,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cachetools import LRUCache
+
+from activeclient.engine.acknowledged import MAX_QUEUES, Lost
 from activeclient.engine.failover import EndpointList
 from activeclient.engine.heartbeat import Heartbeat
 from activeclient.engine.inbox import Inbox
@@ -86,6 +89,7 @@ class ClientEngine:
         self.new_id = new_id
         self.version = config.version
         self.server_version = 0
+        self._acknowledged: LRUCache[str, Lost] = LRUCache(MAX_QUEUES)
         self.reattaches: bool | None = None
         """Does the server let sessions be reattached? None: not known yet, the next creation asks."""
         self._learned_of: tuple[Endpoint | None, int] = (None, 0)
@@ -277,6 +281,13 @@ class ClientEngine:
         """The session ended."""
         if self.sessions.get(session.channel_id) is session:
             del self.sessions[session.channel_id]
+
+    def lost_of(self, queue: str) -> Lost:
+        """What this connection has acknowledged on a queue and may get once more."""
+        lost = self._acknowledged.get(queue)
+        if lost is None:
+            lost = self._acknowledged[queue] = Lost()
+        return lost
 
     @property
     def gates_open(self) -> bool:

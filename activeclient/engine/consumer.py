@@ -145,7 +145,9 @@ class Consumer:
         self.large: CoreMessage | None = None
         """The large message whose pieces are arriving."""
         self.acknowledged = (
-            Acknowledged() if session.tracks_taken and session.config.auto_commit_acks and not browse_only else None
+            Acknowledged(session.client.lost_of(queue))
+            if session.tracks_taken and session.config.auto_commit_acks and not browse_only
+            else None
         )
         """What may come again although the application is done with it; None where that is not kept."""
         self.taken: deque[tuple[int, int, CoreMessage | None]] = deque()
@@ -180,7 +182,7 @@ class Consumer:
             self.consumed(size)
             return
         acknowledged = self.acknowledged
-        if acknowledged is not None and acknowledged.expecting and acknowledged.comes_again(message):
+        if acknowledged is not None and acknowledged.lost.expecting and acknowledged.comes_again(message):
             self._acknowledge_again(message)
             self.consumed(size)
             return

@@ -30,6 +30,7 @@ from activeclient.wire.packets import (
     Acknowledge,
     AddMetadataV2,
     Commit,
+    ConsumerClose,
     CreateQueueV2,
     DeleteQueue,
     IndividualAcknowledge,
@@ -39,6 +40,7 @@ from activeclient.wire.packets import (
 )
 
 if TYPE_CHECKING:
+    from activeclient.engine.acknowledged import Acknowledged
     from activeclient.engine.client import ClientEngine
 
 __all__ = ["Session", "SessionConfig", "State"]
@@ -78,6 +80,8 @@ class Session:
         self.confirmed_received = -1
         self.nulls = NullCounter()
         self.consumers: dict[int, Consumer] = {}
+        self.leaving: list[Acknowledged] = []
+        """Of consumers whose close is on its way."""
         self.damaged: set[Consumer] = set()
         self.owed: set[Consumer] = set()
         self.pools: dict[str, CreditPool] = {}
@@ -243,8 +247,23 @@ class Session:
         for consumer in list(self.consumers.values()):
             consumer.closed = True
             consumer.fail_stream(ClosedError("the session is closed"))
-        self.consumers.clear()
+            self.let_go(consumer)
         return self.submit(self.request_of(SessionClose(), on_done))
+
+    def let_go(self, consumer: Consumer) -> None:
+        """Its user closes a consumer: it is not made again, but what it acknowledged may still be lost with us."""
+        self.consumers.pop(consumer.id, None)
+        if consumer.acknowledged is not None:
+            self.leaving.append(consumer.acknowledged)
+
+    def close_consumer(self, consumer: Consumer) -> Request:
+        """Have the server close a consumer that was let go."""
+
+        def closed(_request: Request) -> None:
+            if consumer.acknowledged in self.leaving:
+                self.leaving.remove(consumer.acknowledged)
+
+        return self.submit(self.request_of(ConsumerClose(consumer.id), closed))
 
     def submit_first(self, request: Request) -> Request:
         """Queue a request of the engine's own before those of the application."""

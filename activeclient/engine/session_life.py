@@ -392,6 +392,9 @@ class SessionLife:
         self.replaying = False
         session.resume_at = None  # of the recovery before this one
         self._enter(State.RECREATING, now)  # before anything ends: what that sets free must not be sent yet
+        for acknowledged in session.leaving:
+            acknowledged.session_lost()
+        session.leaving.clear()
         session.recovery = Recovery(session, reason or ClosedError("the connection was lost"), now, session.recovery)
         session.epoch += 1
         session.received = -1

@@ -653,3 +653,42 @@ def test_the_loss_of_the_link_ends_the_pause():
     peer.pass_time(GATE_PAUSE)
     assert peer.sent() == []
     assert len(claims(peer.recreate())) == 1
+
+
+# --- acknowledged, and come again to another --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("window", [-1, 10_000])
+def test_what_a_closed_consumer_acknowledged_is_known_to_the_next_one_of_its_queue(window):
+    peer = Peer().begin(window=window)
+    first = peer.consume()
+    peer.say(peer.delivery(7, first.id))
+    assert first.acknowledge(first.take())
+    first.closed = True
+    peer.session.let_go(first)
+    peer.session.close_consumer(first)
+    peer.serve()
+    rebuild(peer, peer.recreate())
+    second = peer.consume()
+    out = peer.say(peer.delivery(7, second.id, count=2))
+    assert second.take() is None
+    assert [packet.message_id for packet in out if isinstance(packet, p.IndividualAcknowledge)] == [7]
+    peer.say(peer.delivery(7, second.id, count=3))
+    assert second.take() is not None  # once
+
+
+def test_what_the_server_knows_of_is_forgotten_with_the_consumer():
+    peer = Peer().begin(window=10_000)
+    first = peer.consume()
+    peer.say(peer.delivery(7, first.id))
+    assert first.acknowledge(first.take())
+    first.closed = True
+    peer.session.let_go(first)
+    peer.session.close_consumer(first)
+    peer.serve()
+    peer.say(peer.confirm())
+    assert peer.session.leaving == []
+    rebuild(peer, peer.recreate())
+    second = peer.consume()
+    peer.say(peer.delivery(7, second.id, count=2))
+    assert second.take() is not None
