@@ -1,0 +1,1 @@
+"""The cases of the JMS API on a broker in memory."""
