@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import Iterator
@@ -257,6 +258,19 @@ def test_a_port_that_is_taken_is_told_and_leaves_nothing_running() -> None:
         with pytest.raises(OSError, match="in use"):
             broker.start()
     assert not broker.running
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_a_broker_listens_on_ipv6_and_its_url_has_brackets() -> None:
+    try:
+        broker = EmbeddedBroker(port=0, host="::1").start()
+    except OSError as error:
+        if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+            pytest.skip("this machine has no IPv6")
+        raise
+    with broker, ServerLocator(broker.url).create_session_factory() as factory:
+        assert broker.url.startswith("tcp://[::1]:")
+        assert not factory.create_session().query_queue("q").exists
 
 
 def test_a_stop_tells_the_clients() -> None:
