@@ -172,7 +172,8 @@ class BrokerThread:
         Raises:
             OSError: It cannot be had.
         """
-        listener = socket.create_server((host, port), backlog=BACKLOG)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
         listener.setblocking(False)
         found: int = listener.getsockname()[1]
 

@@ -17,8 +17,6 @@ from activeclient.broker.wildcard import matches, precedence
 from activeclient.errors import ConfigError
 
 MANAGEMENT_ADDRESS: Final = "activemq.management"
-NOTIFICATIONS_ADDRESS: Final = "activemq.notifications"
-EVERY_ADDRESS: Final = "#"
 
 
 class FullPolicy(Enum):
@@ -144,7 +142,6 @@ _LEAST: Final[dict[str, float]] = {
     "default_consumer_window_size": -1,
     "id_cache_size": 0,
 }
-SETTING_NAMES: Final = frozenset(each.name for each in dataclasses.fields(AddressSettings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

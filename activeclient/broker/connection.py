@@ -16,7 +16,7 @@ from activeclient.errors import ActiveClientError, IllegalStateError, RemoteProt
 from activeclient.wire import packets as p
 from activeclient.wire.frames import CHANNEL_PING, CHANNEL_SESSION, FRAME, FrameSplitter
 from activeclient.wire.packet import Packet, decode, encode
-from activeclient.wire.versions import CONSUMER_KILL, NEWEST, V1_0, V2_18
+from activeclient.wire.versions import NEWEST, V1_0, V2_18
 
 if TYPE_CHECKING:
     from activeclient.broker.server import BrokerServer
@@ -43,6 +43,7 @@ class ServerConnection:
         "_splitter",
         "_stuck",
         "aborted",
+        "backlogged",
         "closing",
         "congested",
         "created",
@@ -80,6 +81,8 @@ class ServerConnection:
         self.frozen = False
         """A fault: nothing is read, nothing written."""
         self.congested = False
+        self.backlogged = False
+        """A session has as many commands that wait for storage as it may."""
         self.dirty = False
         self.pending_bytes = 0
         self._stuck = 0
@@ -94,7 +97,8 @@ class ServerConnection:
     @property
     def wants_read(self) -> bool:
         """May more be read from the client?"""
-        return not (self.congested or self.frozen or self._holding or self.closing or self.aborted or self.gone)
+        waits = self.congested or self.backlogged or self.frozen or self._holding
+        return not (waits or self.closing or self.aborted or self.gone)
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Bytes came (hot path). Never raises for what the client did."""
@@ -239,12 +243,6 @@ class ServerConnection:
             packet = p.DisconnectV3(node_id, _SHUT_DOWN)
         self.frozen = False
         self.send(packet, CHANNEL_PING)
-        self.closing = True
-
-    def kill_consumer(self) -> None:
-        """Tell the client that its consumer was too slow, and close."""
-        if (self.version or NEWEST) >= CONSUMER_KILL:
-            self.send(p.DisconnectConsumerKill(self.server.node_id))
         self.closing = True
 
     # --- channel 0 ---------------------------------------------------------------------------------------------------

@@ -214,7 +214,8 @@ class EmbeddedBroker:
     @property
     def url(self) -> str:
         """Where clients find it: of the socket if it has one, else in memory."""
-        return self.vm_url if self._bound is None else f"tcp://{self._host}:{self._bound}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return self.vm_url if self._bound is None else f"tcp://{host}:{self._bound}"
 
     @property
     def vm_url(self) -> str:

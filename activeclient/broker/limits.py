@@ -41,7 +41,8 @@ class Limits:
     unconfirmed_limit: int = 256 * 1024 * 1024
     """Where the connection is closed and the session ends: it never confirms."""
     pending_commands: int = 100_000
-    """Commands of a connection that wait for storage, from which on it is not read."""
+    """Commands of a session that wait for storage, from which on its connection is not read until half of them are
+    stored."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:

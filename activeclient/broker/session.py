@@ -265,6 +265,8 @@ class ServerSession:
         """
         if self._unfinished or self.post.store.busy:
             self._unfinished.append((size, answer, then))
+            if len(self._unfinished) >= self.server.limits.pending_commands:
+                self.connection.backlogged = True
             self.post.store.when_complete(self._next_complete)
         else:
             self._complete(size, answer, then)
@@ -273,6 +275,9 @@ class ServerSession:
         if self._unfinished:
             self._complete(*self._unfinished.popleft())
             self.flush_confirmation()
+            if self.connection.backlogged and len(self._unfinished) <= self.server.limits.pending_commands // 2:
+                self.connection.backlogged = False
+                self.connection.touch()
 
     def _complete(self, size: int, answer: bytes | None, then: Callable[[], None] | None) -> None:
         if size >= 0 and self.window >= 0:

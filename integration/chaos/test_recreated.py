@@ -1,6 +1,6 @@
 """Sessions that were made anew and are cut again, and everything that may be in flight at once.
 
-Law: a recreation must leave the counts right: on a broker that every cut after it reattaches.
+Law: a recreation must leave the counts right: on a broker that reattaches, every cut after it reattaches.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from activeclient import ServerLocator
 from activeclient.broker.acceptor import BrokerThread
 from activeclient.broker.embedded import EmbeddedBroker
+from activeclient.broker.limits import Limits
 from activeclient.broker.postoffice import PostOffice
 from activeclient.client.session import ClientSession
 from activeclient.errors import (
@@ -23,6 +25,7 @@ from activeclient.errors import (
     JMSError,
     JMSSecurityError,
 )
+from activeclient.testing import wait_until
 
 PATIENCE = 10.0
 
@@ -259,6 +262,19 @@ def test_a_port_that_is_taken_is_told_and_leaves_nothing_running() -> None:
     assert not broker.running
 
 
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_a_broker_listens_on_ipv6_and_its_url_has_brackets() -> None:
+    try:
+        broker = EmbeddedBroker(port=0, host="::1").start()
+    except OSError as error:
+        if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+            pytest.skip("this machine has no IPv6")
+        raise
+    with broker, ServerLocator(broker.url).create_session_factory() as factory:
+        assert broker.url.startswith("tcp://[::1]:")
+        assert not factory.create_session().query_queue("q").exists
+
+
 def test_a_stop_tells_the_clients() -> None:
     with EmbeddedBroker() as broker, ServerLocator(broker.url).create_session_factory() as factory:
         session = factory.create_session()
@@ -325,3 +341,23 @@ def test_a_defect_met_by_a_send_is_told_to_its_sender_and_ends_nothing(
     assert "planted" in caplog.text
     send(session, 3)
     assert receive(session, 3) == [0, 1, 2]
+
+
+def test_a_sender_that_is_ahead_of_slow_storage_waits_and_goes_on() -> None:
+    with (
+        EmbeddedBroker(port=0, limits=Limits(pending_commands=10)) as broker,
+        ServerLocator.reliable(broker.url).create_session_factory() as factory,
+    ):
+        session = factory.create_session()
+        session.create_queue("q")
+        confirmed: list[object] = []
+        broker.faults.hold_storage()
+        with session.create_producer("q") as producer:
+            for number in range(500):
+                producer.send(
+                    session.create_message(True, body=b"%d" % number), lambda _, error: confirmed.append(error)
+                )
+            broker.faults.release_storage()
+            wait_until(lambda: len(confirmed) == 500, PATIENCE, "500 confirmations")
+        assert confirmed == [None] * 500
+        assert broker.message_count("q") == 500

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from activeclient.broker.configuration import AddressSettings, BrokerConfiguration, FullPolicy
+from activeclient.broker.limits import Limits
 from activeclient.broker.store import MemoryStore
 from activeclient.wire import packets as p
 from activeclient.wire.packet import encode
@@ -102,6 +103,24 @@ def test_a_durable_message_counts_and_is_answered_when_it_is_stored() -> None:
     found = peer.take_all()
     assert confirmed(found) == 2
     assert [each.correlation_id for each in found if isinstance(each, p.NullResponse)] == [7, -1]
+
+
+def test_a_client_too_far_ahead_of_the_storage_is_read_again_when_half_is_stored() -> None:
+    store = MemoryStore()
+    peer = World(store=store, limits=Limits(pending_commands=4)).connect()
+    peer.session()
+    peer.queue()
+    store.hold()
+    for _ in range(3):
+        peer.post()
+    assert peer.connection.wants_read
+    peer.post()
+    assert not peer.connection.wants_read
+    peer.take_all()
+    store.release()
+    assert peer.connection.wants_read
+    assert peer.connection.dirty  # the driver looks again
+    assert confirmed(peer.take_all()) == 4
 
 
 @pytest.mark.parametrize("correlation_id", [1, -2, 2**40])
