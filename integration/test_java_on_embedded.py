@@ -13,7 +13,7 @@ import pytest
 
 from activeclient.broker.embedded import EmbeddedBroker
 from activeclient.broker.server import BrokerServer
-from activeclient.testing.cuts import Direction, random_cuts
+from activeclient.testing.cuts import Cut, Direction, random_cuts
 from activeclient.testing.cutter import Cutter
 from integration.cases.support import eventually
 from integration.conftest import missing
@@ -458,3 +458,106 @@ def test_java_goes_on_after_the_broker_was_restarted(
     core.do("send", address="numbers", count="3", first="3")
     core.do("consume", queue="numbers")
     assert [number for number, _, _ in core.receive(6)] == list(range(6))
+
+
+@pytest.mark.parametrize(("window", "least"), [(0, 2500), (1000, 4000)])
+def test_javas_transactions_survive_cuts_with_small_windows(
+    open_core: Callable[..., CoreSession], cutter: Cutter, witness: Witness, window: int, least: int
+) -> None:
+    direct = open_core()
+    direct.do("create_queue", queue="numbers")
+    direct.do("send", address="numbers", count=str(MANY), size="300")
+    core = open_core(url=f"{cutter.url()}?{WINDOWED}&consumerWindowSize={window}", transacted="true")
+    made = witness.created
+    cutter.plan(random_cuts(4, least, least * 3))
+    cutter.cut_now()
+    core.do("consume", queue="numbers")
+    came: list[tuple[int, int, int]] = []
+    while len(came) < MANY:
+        batch = core.receive(min(5, MANY - len(came)))
+        assert batch, f"nothing came after {len(came)}"
+        came += batch
+        core.do("commit")
+    cutter.plan(())
+    assert came == [(number, 300, 1) for number in range(MANY)]
+    assert direct.do("count", queue="numbers") == "0"
+    assert min(cutter.cuts, witness.asked) >= 2
+    assert witness.created == made, "a session was made anew instead of being found again"
+
+
+def receive_large(direct: CoreSession, core: CoreSession) -> list[tuple[int, int, int]]:
+    """Six messages of 400 kB that `direct` sends and `core` receives in transactions of two."""
+    direct.do("create_queue", queue="large")
+    direct.do("send", address="large", count="6", size="400000")
+    core.do("consume", queue="large")
+    came: list[tuple[int, int, int]] = []
+    while len(came) < 6:
+        batch = core.receive(2)
+        assert batch, f"nothing came after {len(came)}"
+        came += batch
+        core.do("commit")
+    return came
+
+
+@pytest.mark.parametrize("window", [0, 100_000])
+def test_java_receives_large_messages_through_cuts(
+    open_core: Callable[..., CoreSession], cutter: Cutter, witness: Witness, window: int
+) -> None:
+    # A cut comes after more bytes than a reattachment repeats: see the next test.
+    cutter.plan(random_cuts(5, 550_000, 900_000, directions=(Direction.TO_CLIENT,)))
+    core = open_core(url=f"{cutter.url()}?{WINDOWED}&consumerWindowSize={window}", transacted="true")
+    made = witness.created
+    assert receive_large(open_core(), core) == [(number, 400_000, 1) for number in range(6)]
+    assert min(cutter.cuts, witness.asked) >= 2
+    assert witness.created == made + 1, "a session was made anew instead of being found again"
+
+
+@pytest.mark.xfail(
+    raises=JavaError,
+    strict=False,
+    reason="AMQ219028, on Artemis 2.44 too: Java notices only after callTimeout that a reattachment was cut, and waits"
+    " no longer than that for the body of a large message",
+)
+def test_java_receives_large_messages_though_a_reattachment_is_cut(
+    open_core: Callable[..., CoreSession], cutter: Cutter
+) -> None:
+    cutter.plan([Cut(Direction.TO_CLIENT, 250_000), Cut(Direction.TO_CLIENT, 150_000)])
+    url = f"{cutter.url()}?{WINDOWED.replace('callTimeout=30000', 'callTimeout=1000')}"
+    core = open_core(url=url, transacted="true")
+    assert receive_large(open_core(), core) == [(number, 400_000, 1) for number in range(6)]
+
+
+def consume_two_of_five(core: CoreSession, broker: EmbeddedBroker) -> None:
+    """Five messages: two are acknowledged, three wait in the client."""
+    core.do("create_queue", queue="numbers")
+    core.do("send", address="numbers", count="5")
+    core.do("consume", queue="numbers")
+    assert core.receive(2) == [(0, 10, 1), (1, 10, 1)]
+    eventually(lambda: broker.message_count("numbers") == 3, "the acknowledgements, which have no answer, are there")
+
+
+def test_a_session_that_the_broker_forgot_is_made_anew_and_goes_on(
+    open_core: Callable[..., CoreSession], broker: EmbeddedBroker, witness: Witness
+) -> None:
+    core = open_core(url=f"{broker.url}?{WINDOWED}")
+    consume_two_of_five(core, broker)
+    made = witness.created
+    broker.faults.forget_sessions()
+    broker.drop_connections()
+    # Until then Java hands out what waits in the client.
+    eventually(lambda: witness.created > made, "Java makes its session anew")
+    assert core.receive(3) == [(number, 10, 2) for number in (2, 3, 4)]
+    assert witness.created == made + 1
+
+
+def test_what_a_refused_session_had_comes_when_its_time_to_live_is_over(
+    open_core: Callable[..., CoreSession], broker: EmbeddedBroker, witness: Witness
+) -> None:
+    core = open_core(url=f"{broker.url}?{WINDOWED}&connectionTTL=1500&clientFailureCheckPeriod=500")
+    consume_two_of_five(core, broker)
+    made = witness.created
+    broker.faults.refuse_reattachment(1)
+    broker.drop_connections()
+    eventually(lambda: witness.created > made, "Java makes its session anew")
+    assert core.receive(3) == [(number, 10, 2) for number in (2, 3, 4)]
+    assert witness.created == made + 1

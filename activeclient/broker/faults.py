@@ -260,7 +260,10 @@ class Faults:
         return self._do(forget)
 
     def refuse_reattachment(self, times: int | None = None) -> None:
-        """Answer reattachments as if the session were unknown (a released Artemis 2.57 always does)."""
+        """Answer reattachments as if the session were unknown (a released Artemis 2.57 always does).
+
+        The session keeps what it has until its time to live is over; `forget_sessions` gives it back at once.
+        """
 
         def begin() -> None:
             self._refusals = float("inf") if times is None else times

@@ -351,6 +351,22 @@ def test_a_large_message_that_was_cut_comes_again_with_the_same_bytes(peer: Peer
     assert read_large(list(again.take_all()))[1] == BODY
 
 
+def test_a_repeat_that_was_cut_too_goes_on_behind_what_the_client_has(peer: Peer) -> None:
+    send_large(peer, BODY)
+    peer.consume()
+    peer.take_all()
+    counted = [frame for frame in peer.frames if frame[4] != p.PacketsConfirmed.KIND and frame[12] == 10]
+    before = peer
+    for has in (2, 4, 6):
+        before.connection.connection_lost()
+        again = peer.world.connect()
+        again.frames.clear()
+        again.send(p.ReattachSession("session", has), 1)
+        assert again.take_all()[-1].reattached  # type: ignore[attr-defined]
+        assert again.frames[:-1] == counted[has + 1 :]
+        before = again
+
+
 def test_a_large_message_that_was_not_finished_is_dropped_with_its_session(peer: Peer) -> None:
     peer.bytes(encode_send_large_header(CoreMessage(b"", 4, "q"), 10, peer.version))
     peer.send(p.SendContinuation(b"x", True, 0, False, 0))

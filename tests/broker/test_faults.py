@@ -163,6 +163,27 @@ def test_reattachments_are_refused_as_often_as_was_said(peer: Peer) -> None:
         assert again.take_all()[-1].reattached is reattached  # type: ignore[attr-defined]
 
 
+def test_what_a_refused_session_had_stays_with_it_until_its_time_to_live_is_over(peer: Peer) -> None:
+    """As on a released Artemis 2.57, so a client that makes another session waits for it."""
+    peer.send(p.Ping(4000), 0)
+    peer.consume()
+    put(peer, 3)
+    taken = [each for each in peer.take_all() if isinstance(each, p.ReceiveMessage)]
+    peer.send(p.Acknowledge(0, taken[0].message.message_id, False))
+    peer.world.server.faults.refuse_reattachment(1)
+    peer.connection.connection_lost()
+    again = peer.world.connect()
+    again.send(p.ReattachSession("session", 0), 1)
+    assert again.take(p.ReattachSessionResponse) == p.ReattachSessionResponse(-1, False)
+    again.session("anew")
+    again.consume()
+    peer.world.advance(3.9)
+    assert again.messages() == []
+    peer.world.advance(2.2)
+    found = [each for each in again.take_all() if isinstance(each, p.ReceiveMessage)]
+    assert [(each.message.body, each.delivery_count) for each in found] == [(b"1", 2), (b"2", 2)]
+
+
 def test_held_storage_holds_confirmations_and_deliveries_of_what_is_durable(peer: Peer) -> None:
     faults = peer.world.server.faults
     peer.consume()
