@@ -80,7 +80,7 @@ def test_what_a_test_leaves_behind_fails_it(pytester: pytest.Pytester, run) -> N
         import socket
         import activeclient.testing.plugin as plugin
 
-        plugin.PATIENCE = 0.3
+        plugin.PATIENCE = 1.5
         kept = []
 
         def test_a_connection(artemis_broker):
