@@ -115,7 +115,7 @@ def _send_once(
     token: SendToken | None = None
     for piece, last in pieces:
         with pump.lock:
-            if not engine.room or engine.epoch != epoch:
+            if not engine.room or pump.congested or engine.epoch != epoch:
                 calls.room(timeout)
             if engine.epoch != epoch:
                 raise _Recreated
