@@ -18,6 +18,9 @@ from activeclient.errors import ActiveClientError, CallTimeout, ClosedError, Out
 
 NEVER = 365 * 86400.0
 """Seconds that stand for a switched off limit."""
+MOMENT = 0.5
+"""Seconds of an outage that who closes something waits for the connection to be back: it mostly is, and then what is
+closed is closed on the broker too, so that what stands on it can be deleted."""
 PATIENCE = 0.001
 BROKER_RATE = 1 << 29
 """Bytes a second that no broker takes."""
@@ -116,11 +119,13 @@ class Calls:
             raise token.error.again()
 
     def outcome_while_usable(self, token: Pending) -> None:
-        """As `outcome`, but an outage ends the wait and not the token: it goes on by itself when the session does."""
+        """As `outcome`, but an outage of more than a moment ends the wait and not the token: it goes on by itself when
+        the session does."""
         session = self.session
         error = self.wait_for(lambda: token.done or not session.usable)
-        if token.done or error is not None:
-            self.outcome(token, 0)
+        if error is None and not token.done and self.wait_for(lambda: token.done, MOMENT) is not None:
+            return
+        self.outcome(token, 0)
 
     def room(self, timeout: float | None = None) -> None:
         """Wait until a command has a place, with the lock held.
