@@ -190,7 +190,7 @@ def test_a_queue_of_20000_messages_streams_through_cuts(artemis: Broker, cutter:
             check_empty(ledger, session, queue)
             consumer.close()
     cutter.release()
-    assert report.cuts + report.inside > 3
+    assert report.cuts + report.inside >= 2
     report.check(reattached=artemis.reattaches)
 
 
