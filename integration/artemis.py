@@ -121,7 +121,67 @@ class Broker(abc.ABC):
         return f"{type(self).__name__}({self.generation}, {self.host}:{self.port})"
 
 
-class LocalBroker(Broker):
+class ServedBroker(Broker):
+    """A broker that is a process of this machine, started and ended by us."""
+
+    _server: processes.Server | None = None
+
+    @property
+    @abc.abstractmethod
+    def _log_file(self) -> Path:
+        """Where the process writes."""
+
+    @abc.abstractmethod
+    def _launch(self) -> processes.Server:
+        """Start the process; it need not be ready."""
+
+    def _prepare(self) -> None:
+        """It is ready: make what it must have before anybody uses it."""
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return self._server.pid if self._server is not None and self._server.alive else None
+
+    def start(self, timeout: float = START_LIMIT) -> None:
+        if self.running():
+            raise BrokerError(f"{self} runs already")
+        self._server = self._launch()
+        try:
+            self.wait_ready(timeout)
+            self._prepare()
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    def kill(self) -> None:
+        if self._server is not None:
+            self._server.kill()
+            self._server = None
+
+    def freeze(self) -> None:
+        """SIGSTOP: the kernel still accepts bytes, the broker does nothing. `thaw` continues it."""
+        if self._server is not None:
+            self._server.freeze()
+
+    def thaw(self) -> None:
+        """Continue after `freeze`."""
+        if self._server is not None:
+            self._server.thaw()
+
+    def running(self) -> bool:
+        return self._server is not None and self._server.alive
+
+    def log(self) -> str:
+        return self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
+
+
+class LocalBroker(ServedBroker):
     """A broker as process of this machine: 2.44 is an instance of the distribution, 2.57 the published server jars."""
 
     def __init__(
@@ -152,7 +212,6 @@ class LocalBroker(Broker):
         self.instance = instance or Path(tempfile.mkdtemp(prefix=f"activeclient-artemis-{generation}-"))
         if not keep:
             processes.own_folder(self.instance)
-        self._server: processes.Server | None = None
         self._configure()
 
     @property
@@ -160,65 +219,26 @@ class LocalBroker(Broker):
         """Journal, bindings, pages and large messages."""
         return self.instance / "data"
 
-    @property
-    def pid(self) -> int | None:
-        """Process id while it runs."""
-        return self._server.pid if self._server is not None and self._server.alive else None
-
-    def start(self, timeout: float = START_LIMIT) -> None:
-        if self.running():
-            raise BrokerError(f"{self} runs already")
+    def _launch(self) -> processes.Server:
         java = f"-Xms{self.settings.heap_start_mb}m -Xmx{self.settings.heap_max_mb}m -XX:+UseG1GC"
         java += " -XX:+PerfDisableSharedMem --add-opens java.base/jdk.internal.misc=ALL-UNNAMED"
         if self._home is not None:
-            self._server = processes.Server(
+            return processes.Server(
                 [str(self.instance / "bin" / "artemis"), "run"],
                 log=self._log_file,
                 cwd=self.instance,
                 env={"JAVA_ARGS": java + " -Dlog4j2.disableJmx=true"},
             )
-        else:
-            command = [
-                "java",
-                *java.split(),
-                *_SIMPLE_LOGGER,
-                "-cp",
-                self._classpath,
-                "Broker",
-                str(self.instance / "etc"),
-            ]
-            self._server = processes.Server(command, log=self._log_file, cwd=self.instance)
-        try:
-            self.wait_ready(timeout)
-        except BaseException:
-            self.kill()
-            raise
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
-
-    def kill(self) -> None:
-        if self._server is not None:
-            self._server.kill()
-            self._server = None
-
-    def freeze(self) -> None:
-        """SIGSTOP: the kernel still accepts bytes, the broker does nothing. `thaw` continues it."""
-        if self._server is not None:
-            self._server.freeze()
-
-    def thaw(self) -> None:
-        """Continue after `freeze`."""
-        if self._server is not None:
-            self._server.thaw()
-
-    def running(self) -> bool:
-        return self._server is not None and self._server.alive
-
-    def log(self) -> str:
-        return self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
+        command = [
+            "java",
+            *java.split(),
+            *_SIMPLE_LOGGER,
+            "-cp",
+            self._classpath,
+            "Broker",
+            str(self.instance / "etc"),
+        ]
+        return processes.Server(command, log=self._log_file, cwd=self.instance)
 
     def remove(self) -> None:
         self.kill()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import activeclient
 from activeclient.testing.ports import free_port
 from integration import processes
-from integration.artemis import EMBEDDED, START_LIMIT, Broker, BrokerError
+from integration.artemis import EMBEDDED, BrokerError, ServedBroker
 from integration.configuration import (
     ADDRESS_FULL_BLOCK,
     ADDRESS_FULL_DROP,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).parent.parent
 
 
-class EmbeddedProcess(Broker):
+class EmbeddedProcess(ServedBroker):
     """A broker of this package in a process of its own, with a folder.
 
     BrokerError: settings that it does not have (TLS).
@@ -54,57 +54,22 @@ class EmbeddedProcess(Broker):
         self.user, self.password = self.settings.user, self.settings.password
         self._folder = Path(tempfile.mkdtemp(prefix="activeclient-embedded-"))
         processes.own_folder(self._folder)
-        self._server: processes.Server | None = None
 
     @property
     def version(self) -> str:
         return activeclient.__version__
 
-    def start(self, timeout: float = START_LIMIT) -> None:
-        if self.running():
-            raise BrokerError(f"{self} runs already")
+    def _launch(self) -> processes.Server:
         told = json.dumps(dataclasses.asdict(self.settings))
         command = [sys.executable, "-m", __name__, str(self._folder / "store"), str(self.port), told]
-        self._server = processes.Server(command, log=self._log_file, cwd=_ROOT)
-        try:
-            self.wait_ready(timeout)
-            self._create_queues()
-        except BaseException:
-            self.kill()
-            raise
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
-
-    def kill(self) -> None:
-        if self._server is not None:
-            self._server.kill()
-            self._server = None
-
-    def freeze(self) -> None:
-        """SIGSTOP: the kernel still accepts bytes, the broker does nothing. `thaw` continues it."""
-        if self._server is not None:
-            self._server.freeze()
-
-    def thaw(self) -> None:
-        """Continue after `freeze`."""
-        if self._server is not None:
-            self._server.thaw()
-
-    def running(self) -> bool:
-        return self._server is not None and self._server.alive
-
-    def log(self) -> str:
-        return self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
+        return processes.Server(command, log=self._log_file, cwd=_ROOT)
 
     def remove(self) -> None:
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
         processes.disown_folder(self._folder)
 
-    def _create_queues(self) -> None:
+    def _prepare(self) -> None:
         """Those that a broker.xml names; the folder keeps them."""
         from activeclient.client.locator import ServerLocator
 

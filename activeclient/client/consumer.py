@@ -358,7 +358,7 @@ class ClientConsumer:
     def close(self) -> None:
         """Close the consumer; what it did not acknowledge goes to others. A blocked `receive` raises ClosedError.
 
-        While disconnected it does not wait: the broker hears of it when the connection is back.
+        While disconnected it waits no longer than a moment: the broker hears of it when the connection is back.
         """
         engine = self.engine
         session = engine.session
