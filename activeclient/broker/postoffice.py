@@ -348,7 +348,9 @@ class PostOffice(Registry):
         found = self._timers[0][0] if self._timers else None
         due_ms = self._schedule.next_ms()
         if due_ms is not None:
-            due = self.clock.monotonic() + max(0, due_ms - self.clock.wall_ms()) / 1000
+            left_ms = due_ms - self.clock.wall_ms()
+            # What is due is due at any time: "now" would lie after the caller's own reading of the clock.
+            due = self.clock.monotonic() + left_ms / 1000 if left_ms > 0 else 0.0
             found = due if found is None else min(found, due)
         return found
 

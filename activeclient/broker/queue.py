@@ -8,6 +8,8 @@ Source: QueueImpl, LastValueQueue and RingQueue of Artemis.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from activeclient.broker.chain import Reference
@@ -212,16 +214,20 @@ class Queue(Delivery):
         self._host.schedule(ref)
 
     def due(self, refs: Iterable[Reference]) -> None:
-        """The time of these has come: they take the place that they would have had."""
-        back = [ref for ref in refs if ref in self.scheduled]
-        for ref in back:
-            self.scheduled.discard(ref)
-            ref.scheduled_ms = 0
-            if self._last_values is not None:
-                self._supersede(ref)
-        self._insert(back)
-        self._fit_ring()
-        self.deliver_waiting()
+        """The time of these has come, in this order: they take the place that they would have had.
+
+        However late the timer is: each moment's are delivered before those of the next one come.
+        """
+        for _, moment in groupby(refs, key=attrgetter("scheduled_ms")):
+            back = [ref for ref in moment if ref in self.scheduled]
+            for ref in back:
+                self.scheduled.discard(ref)
+                ref.scheduled_ms = 0
+                if self._last_values is not None:
+                    self._supersede(ref)
+            self._insert(back)
+            self._fit_ring()
+            self.deliver_waiting()
 
     def _fit_ring(self) -> None:
         ring = self.configuration.ring_size

@@ -6,7 +6,7 @@ import pytest
 
 from activeclient.broker.configuration import AddressSettings
 from activeclient.wire.properties import Byte
-from tests.broker.office import START_MS, Office
+from tests.broker.office import START_MS, Office, StandingClock
 
 
 @pytest.fixture
@@ -91,6 +91,32 @@ def test_a_scheduled_message_comes_at_its_time_before_what_came_after_it(office)
     assert office.waiting() == ["now"]
     office.advance(0.001)
     assert office.waiting() == ["later", "now"]
+
+
+def test_what_is_due_is_handled_although_the_clock_goes_on_meanwhile(office):
+    """Else the broker's thread spins, and the message waits for another timer."""
+
+    class RunningClock(StandingClock):
+        def monotonic(self) -> float:
+            self.now += 1e-6
+            return self.now
+
+    office.clock = office.post.clock = RunningClock()
+    office.queue()
+    office.send("later", _AMQ_SCHED_DELIVERY=START_MS + 1000)
+    office.clock.now += 1
+    now = office.clock.monotonic()
+    assert office.post.next_timeout() <= now
+
+
+def test_a_late_timer_delivers_in_the_order_of_the_times(office):
+    office.queue()
+    taker = office.consume()
+    for name, seconds in (("third", 3), ("second b", 2), ("second a", 2), ("first", 1)):
+        office.send(name, _AMQ_SCHED_DELIVERY=START_MS + seconds * 1000)
+    office.clock.now += 10
+    office.post.handle_timeout()
+    assert taker.bodies() == ["first", "second b", "second a", "third"]
 
 
 def test_a_schedule_in_the_past_is_no_schedule(office):
