@@ -166,6 +166,11 @@ class BrokerThread:
             self._waker.wake()
         return theirs
 
+    @property
+    def expects_somebody(self) -> bool:
+        """Has anybody connected in memory whom the thread has not looked at?"""
+        return bool(self._arrivals)
+
     def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Take connections on a socket too; gives the port.
 
@@ -381,7 +386,8 @@ class BrokerThread:
     def _add(self, transport: Transport, name: str) -> None:
         connection = self.server.connection_made(name, time.monotonic())
         if connection is None:
-            _log.warning("%s: refused, there are too many connections", name)
+            why = "the broker is stopping" if self.server.stopping else "there are too many connections"
+            _log.warning("%s: refused, %s", name, why)
             transport.close()
             return
         link = _Link(connection, transport)

@@ -284,8 +284,8 @@ class EmbeddedBroker:
 
     def _idle(self) -> None:
         """The last connection has ended (called by the thread)."""
-        with _lock:
-            if _implicit.get(self.name) is self and self._thread is not None:
+        with _lock:  # nobody comes while it is held
+            if _implicit.get(self.name) is self and self._thread is not None and not self._thread.expects_somebody:
                 del _implicit[self.name]
                 _brokers.pop(self.name, None)
                 self._thread.end_soon()

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from activeclient import ServerLocator
+from activeclient.broker import embedded
 from activeclient.broker.acceptor import BrokerThread
-from activeclient.broker.embedded import EmbeddedBroker
+from activeclient.broker.embedded import EmbeddedBroker, open_vm
 from activeclient.broker.limits import Limits
 from activeclient.broker.postoffice import PostOffice
 from activeclient.client.session import ClientSession
@@ -221,6 +222,32 @@ def test_a_url_makes_a_broker_that_ends_with_its_last_connection() -> None:
     # The leak check says whether its thread has ended.
     with ServerLocator("vm://ephemeral").create_session_factory() as one:
         assert not one.create_session().query_queue("q").exists
+
+
+def test_who_comes_when_the_last_one_goes_is_served() -> None:
+    first = open_vm("relay")
+    broker = embedded._brokers["relay"]
+    thread = broker._thread
+    assert thread is not None
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        held.set()
+        assert go_on.wait(10)
+
+    holder = threading.Thread(target=thread.call, args=(hold,))
+    holder.start()
+    assert held.wait(10)
+    first.close()
+    second = open_vm("relay")
+    go_on.set()
+    holder.join()
+    try:
+        for _ in range(2):
+            thread.call(lambda: None)
+        assert broker.connection_count() == 1
+    finally:
+        second.close()
 
 
 def test_a_stopped_broker_refuses_and_is_not_replaced() -> None:
