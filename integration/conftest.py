@@ -16,12 +16,14 @@ from integration.artemis import EMBEDDED, GENERATIONS, Broker
 from integration.configuration import BrokerSettings
 from integration.differences import DIFFERENCES
 from integration.faults import Faults, Link
+from integration.interrupts import hear_interrupts
 from integration.leaks import Leaks
 from integration.provision import in_ci, private_broker, shared_broker, toxiproxy_server
 from integration.toolchain import UnavailableError
 from integration.toxiproxy_server import ToxiproxyServer
 
 MakeBroker = Callable[..., Broker]
+hear_interrupts()
 BROKERS = (*GENERATIONS, EMBEDDED)
 BROKER_IDS = [*(f"artemis-{generation}" for generation in GENERATIONS), EMBEDDED]
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from integration.interrupts import hear_interrupts
 from integration.leaks import Leaks
 
 settings.register_profile("quick", max_examples=50, deadline=None)
@@ -19,6 +20,7 @@ settings.register_profile(
     "night", max_examples=5000, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ci" if os.environ.get("CI") else "quick")  # --hypothesis-profile wins
+hear_interrupts()
 
 
 @pytest.fixture(autouse=True)

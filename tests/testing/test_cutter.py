@@ -201,7 +201,11 @@ def test_down_refuses_and_up_accepts_on_the_same_port(upstream: Upstream, before
 
 def test_a_client_is_reset_when_the_broker_refuses(upstream: Upstream, connect: Connect) -> None:
     upstream.listener.close()
-    assert read_all(connect()) == (b"", "reset")
+    try:
+        end = connect()
+    except ConnectionResetError:
+        return  # sooner still
+    assert read_all(end) == (b"", "reset")
 
 
 def test_a_reset_of_one_side_is_passed_on(upstream: Upstream, before: Cutter, connect: Connect) -> None:
