@@ -22,7 +22,7 @@ class Chopper:
 
     *high*: such a cut comes within so many bytes. *inside*: the share of cuts that come within the first
     *inside_bytes* of a connection instead, that is while sessions reattach; they are counted apart. *first*: the
-    bound of the first cut.
+    bound of the first cut. *directions*: those whose bytes are counted.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Chopper:
         *,
         high: int = 120_000,
         hows: Sequence[How] = ALL,
+        directions: Sequence[Direction] = tuple(Direction),
         inside: float = 0.3,
         inside_bytes: int = 700,
         first: int | None = None,
@@ -40,7 +41,7 @@ class Chopper:
         self._cutter = cutter
         self._random = random.Random(seed)
         self._wanted = cuts
-        self._high, self._hows = high, hows
+        self._high, self._hows, self._directions = high, hows, directions
         self._inside, self._inside_bytes = inside, inside_bytes
         self._first_within = first or high
         self._planned = 0
@@ -62,7 +63,7 @@ class Chopper:
     def _cut(self) -> Cut:
         source = self._random
         self._planned += 1
-        return Cut(source.choice(tuple(Direction)), source.randrange(1, self._high), source.choice(self._hows))
+        return Cut(source.choice(self._directions), source.randrange(1, self._high), source.choice(self._hows))
 
     def _plan(self) -> Iterator[Cut]:
         source = self._random
@@ -70,7 +71,7 @@ class Chopper:
             if source.random() < self._inside:
                 self._early.add(self._cutter.accepted - 1)
                 position = source.randint(0, self._inside_bytes)
-                yield Cut(source.choice(tuple(Direction)), position, source.choice(self._hows))
+                yield Cut(source.choice(self._directions), position, source.choice(self._hows))
             elif self._planned >= self._wanted:
                 self.done.set()
                 return
