@@ -35,6 +35,7 @@ classes in one table, `SERVER_ERRORS`; an unknown code becomes `JMSError` with t
     │   │   └── IncompatibleVersion
     │   ├── DisconnectedByServer
     │   ├── HeartbeatMissed
+    │   ├── SessionUnanswered           pings are answered, a reattached session is not
     │   └── ReconnectGaveUp             no attempts are left
     ├── CallTimeout                     no answer within callTimeout; also a TimeoutError
     ├── OutageTimeout                   no connection within callFailoverTimeout; also a TimeoutError
@@ -249,6 +250,10 @@ class DisconnectedByServer(ConnectionLost):
 
 class HeartbeatMissed(ConnectionLost):
     """Not one byte came from the server within `connectionTTL`."""
+
+
+class SessionUnanswered(ConnectionLost):
+    """The server answers the connection's pings, but no longer a session that it had reattached to it."""
 
 
 class ReconnectGaveUp(ConnectionLost):

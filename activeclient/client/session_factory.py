@@ -95,6 +95,7 @@ class ClientSessionFactory:
             ClientConfig(
                 connection_ttl=ttl / 1000 if ttl > 0 else None,
                 check_period=period / 1000 if period > 0 else None,
+                answer_timeout=settings.call_timeout / 1000 if settings.call_timeout > 0 else None,
                 max_frame_size=settings.max_frame_size,
             ),
             link,

@@ -22,6 +22,7 @@ from activeclient.engine.session import Session, SessionConfig, State
 from activeclient.engine.topology import Topology, endpoint_of
 from activeclient.errors import (
     ActiveClientError,
+    CallTimeout,
     ClosedError,
     ConnectFailed,
     ConnectionLost,
@@ -31,6 +32,7 @@ from activeclient.errors import (
     JMSSecurityError,
     ReattachDiverged,
     RemoteProtocolError,
+    SessionUnanswered,
 )
 from activeclient.events import (
     Abort,
@@ -70,6 +72,8 @@ class ClientConfig:
 
     connection_ttl: float | None = 60.0
     check_period: float | None = 30.0
+    answer_timeout: float | None = 30.0
+    """`callTimeout`: how long a session that was reattached may leave a question without an answer; None: for ever."""
     max_frame_size: int = MAX_FRAME_SIZE
     version: int = versions.NEWEST
 
@@ -112,7 +116,13 @@ class ClientEngine:
         self._in_doubt: list[bytes | str | None] = []
         self._ever_connected = False
         self._ponged = False
+        self._unheard = False
+        """Did the last link end in silence, or without an answer to its sessions' hello? The server may yet read it."""
+        self.hello_waits = False
+        """The sessions say hello when the server has given a sign of life."""
         self._progress_before = 0
+        self._replayed = 0
+        """What all sessions had received when that was last looked at, on a connection that is not established."""
         self.topology = Topology(endpoints, self.events)
         self.lives = 0
         """Links lost so far: what a handler did to the link shows in it."""
@@ -140,6 +150,12 @@ class ClientEngine:
         ttl = self.config.connection_ttl
         ping = encode(Ping(TTL_NEVER if ttl is None else int(ttl * 1000)), 0, self.version)
         self.write(MAGIC + ping + encode(SubscribeTopologyV2(False, self.version), 0, self.version))
+        self.hello_waits = self._unheard
+        if not self.hello_waits:
+            self._say_hello(now)
+        self._replayed = sum(session.received for session in self.sessions.values())
+
+    def _say_hello(self, now: float) -> None:
         for session in list(self.sessions.values()):
             session.life.link_made(now)
 
@@ -184,10 +200,12 @@ class ClientEngine:
             if due == "ping":
                 self._ping(now)
             for session in list(self.sessions.values()):
-                session.resume(now)
+                session.handle_timeout(now)
+        self._tell_progress(now)
         endpoint, attempt = self.link.endpoint, self.link.attempts
         ended = self.link.handle_timeout(now)
         if ended is not None:
+            self._unheard = True
             self._transport_gone(ended, now)
             self.events.append(Abort(ended))
             self._attempt_failed(ended, endpoint, attempt, now)
@@ -200,7 +218,7 @@ class ClientEngine:
         due = self.link.next_timeout()
         if self.link.state in (LinkState.UP, LinkState.HANDSHAKING):
             beat = self.heartbeat.next_timeout()
-            times = [due, beat, *(session.resume_at for session in self.sessions.values() if session.resume_at)]
+            times = [due, beat, *(session.next_timeout() for session in self.sessions.values())]
             return min((time for time in times if time is not None), default=None)
         return due
 
@@ -226,7 +244,7 @@ class ClientEngine:
         self.sessions[session.channel_id] = session
         if self.gave_up is not None or self.closed:
             session.life.end(self.gave_up or ClosedError("the connection is closed"), now)
-        elif self.link.state in (LinkState.UP, LinkState.HANDSHAKING):
+        elif self.link.state in (LinkState.UP, LinkState.HANDSHAKING) and not self.hello_waits:
             session.life.link_made(now)
         return session
 
@@ -333,6 +351,9 @@ class ClientEngine:
         if isinstance(packet, Ping):
             if not self._ponged:
                 self._ponged = True
+                if self.hello_waits:
+                    self.hello_waits = False
+                    self._say_hello(now)
                 self._check_established(now)
         elif isinstance(packet, (ClusterTopology, ClusterTopologyV2, ClusterTopologyV3, ClusterTopologyV4)):
             self.topology.told(packet)
@@ -387,6 +408,10 @@ class ClientEngine:
         was_up = self.link.state is LinkState.UP
         endpoint, attempt = self.link.endpoint, self.link.attempts
         nonsense = isinstance(reason, RemoteProtocolError)
+        if was_up:
+            self._unheard = isinstance(reason, (HeartbeatMissed, CallTimeout, SessionUnanswered))
+        elif self.link.state is LinkState.HANDSHAKING and self._control:
+            self._unheard = True
         if not was_up and (nonsense or type(reason) is ConnectionLost):
             # Whoever listens there is not what we look for, or not yet: another host, or another try, may be.
             failed = ConnectFailed(f"{endpoint}: {reason}", code=reason.code)
@@ -401,7 +426,11 @@ class ClientEngine:
             lost = ConnectionLost(str(reason), code=reason.code)
             lost.__cause__ = reason
             reason = lost
-        if was_up and not nonsense and self._progress() != self._progress_before:
+        if nonsense:
+            pass  # what it did before counts for nothing
+        elif not was_up:
+            self._tell_progress(now)
+        elif self._progress() != self._progress_before:
             self.link.lived()
         self._transport_gone(reason, now)
         if was_up:
@@ -417,6 +446,14 @@ class ClientEngine:
     def _progress(self) -> int:
         """Grows whenever the server did something for a session."""
         return sum(session.received + session.buffer.first + session.epoch for session in self.sessions.values())
+
+    def _tell_progress(self, now: float) -> None:
+        """Has the server replayed anything on a connection whose sessions are not settled?"""
+        if self.link.state is LinkState.HANDSHAKING:
+            replayed = sum(session.received for session in self.sessions.values())
+            if replayed > self._replayed:
+                self.link.progressed(now)
+            self._replayed = replayed
 
     def _attempt_failed(self, reason: ActiveClientError, endpoint: Endpoint | None, attempt: int, now: float) -> None:
         if self.link.gave_up is None:

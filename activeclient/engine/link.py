@@ -88,7 +88,7 @@ class Link:
         initial: When to try again until the link was established for the first time.
         reconnect: The same for each later outage.
         connect_timeout: Seconds for an attempt to open a transport, name resolution and TLS included.
-        handshake_timeout: Seconds from the transport to an established session.
+        handshake_timeout: Seconds from the transport to an established session, or from one progress to the next.
 
     Raises:
         ConfigError: a time-out that is not positive.
@@ -163,6 +163,13 @@ class Link:
         self._established_at = now
         self.lost_at = None
         self._endpoints.succeeded(self.endpoint)
+
+    def progressed(self, now: float) -> None:
+        """The new connection, although no session is settled yet, carries what sessions miss: that may take its time,
+        and should it be cut, the pauses between attempts do not grow. Ignored where no connection stands."""
+        if self.state is State.HANDSHAKING:
+            self._deadline = now + self._handshake_timeout
+            self._rounds = 0
 
     def lived(self) -> None:
         """The link that is about to be lost did its work: its short life says nothing against the next."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from activeclient.engine.recovery import GATE_KEY, Recovery
 from activeclient.engine.requests import REPEATABLE, Pending, Request, UnheardFailures
+from activeclient.engine.session_check import SessionCheck
 from activeclient.engine.settling import FENCE_KEY, MAX_FENCES, Fence, NullCounter
 from activeclient.errors import (
     ActiveClientError,
@@ -81,6 +82,7 @@ class SessionLife:
         "_remembered",
         "_replay",
         "_silent",
+        "check",
         "fence",
         "probing",
         "replaying",
@@ -93,6 +95,8 @@ class SessionLife:
         """What has to be answered before the server's count is final."""
         self.probing = False
         """Is the server being asked whether it lets sessions be reattached?"""
+        self.check = SessionCheck(session, session.client.config.answer_timeout)
+        """Asks whether the server still answers it."""
         self._fences = 0
         """Named fences so far."""
         self._floor = -1
@@ -114,6 +118,9 @@ class SessionLife:
         elif state is State.ATTACHED and session.lost_at is not None:
             session.lost_at = None
             session.usable_since = now
+        if state is State.CLOSED or state is State.RECREATING:
+            self.check.stop()
+            self.check.unanswered = 0
         session.state = state
 
     # --- the link -------------------------------------------------------------------------------------------------
@@ -139,6 +146,9 @@ class SessionLife:
             return
         if session.state in (State.ATTACHED, State.REBUILDING):
             session.buffer.mark_transmitted()
+        if session.state is State.REATTACHING:
+            self.check.unanswered += 1
+        self.check.stop()
         if session.lost_at is None:
             self._silent = max(0.0, now - session.client.heartbeat.last_received)
         self.fence = None
@@ -354,6 +364,7 @@ class SessionLife:
             if pool.asked == 0:
                 session.want_credits(pool.address, 0)
         session.launch()
+        self.check.begin(now)
         client.session_reattached(now)
 
     def confirmed(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import random
+import socket
 import threading
 import time
 
@@ -14,10 +15,14 @@ from activeclient.client.consumer import ClientConsumer
 from activeclient.client.listeners import Recovery
 from activeclient.client.session import ClientSession
 from activeclient.client.session_factory import ClientSessionFactory
-from activeclient.errors import ConnectionLost, IllegalStateError, OutcomeUnknown, ReconnectGaveUp
+from activeclient.errors import ConnectionLost, IllegalStateError, OutcomeUnknown, ReconnectGaveUp, SessionUnanswered
 from activeclient.events import ConnectAttemptFailed, Detached, Reconnected, SessionReattached, SessionRecreated
 from activeclient.testing.cuts import Cut, Direction, How, random_cuts
 from activeclient.testing.cutter import Cutter
+from activeclient.wire.frames import MAGIC, FrameSplitter
+from activeclient.wire.packet import encode
+from activeclient.wire.packets import Ping, ReattachSession, ReattachSessionResponse, SubscribeTopologyV2
+from activeclient.wire.versions import NEWEST
 from integration.artemis import Broker
 from integration.cases.support import (
     NO_WINDOW,
@@ -517,3 +522,31 @@ def test_a_connection_that_carries_calls_is_not_given_up_for_silence_between_the
     while time.monotonic() < until:
         session.query_address("any")
     assert not recorder.of(Detached)
+
+
+@pytest.mark.reattach
+def test_a_session_that_a_late_request_takes_away_comes_back(
+    artemis: Broker, line: Cutter, opened: Opened, queue: str
+) -> None:
+    """What a frozen broker reads last may be an abandoned connection's: nothing tells that the session has moved."""
+    factory = opened.factory(line.url(), RELIABLE, callTimeout=1500)
+    recorder = Recorder(factory)
+    session = factory.create_session(ack_batch_size=0).start()
+    inbox = Inbox(session.create_consumer(queue))
+    producer = opened.session(artemis.url(), RELIABLE).create_producer(queue)
+    producer.send(numbered(session, 0))
+    inbox.wait(1)
+    line.cut_now()
+    recorder.wait(Reconnected)
+    with contextlib.closing(socket.create_connection((artemis.host, artemis.port), timeout=PATIENCE)) as thief:
+        hello = encode(Ping(60_000), 0, NEWEST) + encode(SubscribeTopologyV2(False, NEWEST), 0, NEWEST)
+        request = encode(ReattachSession(session.name, session.engine.received), 1, NEWEST)
+        thief.sendall(MAGIC + hello + request)
+        frames = FrameSplitter()
+        while ReattachSessionResponse.KIND not in [frame[4] for frame in frames.feed(thief.recv(65536))]:
+            pass
+        for index in range(1, 20):
+            producer.send(numbered(session, index))
+        inbox.exactly(20)
+    assert isinstance(recorder.of(Detached)[1].reason, SessionUnanswered)
+    recorder.told_once(Recovery.REATTACHED, Recovery.REATTACHED)

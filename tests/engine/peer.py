@@ -52,7 +52,9 @@ class Creation(Pending):
 class Peer:
     """See the module."""
 
-    def __init__(self, *, hosts=(A,), attempts=-1, first_attempts=-1, ttl=60.0, check=30.0, version=NEWEST):
+    def __init__(
+        self, *, hosts=(A,), attempts=-1, first_attempts=-1, ttl=60.0, check=30.0, answer_timeout=30.0, version=NEWEST
+    ):
         self.endpoints = EndpointList(hosts, ha=False, failover_attempts=0)
         link = Link(
             self.endpoints,
@@ -62,7 +64,7 @@ class Peer:
             handshake_timeout=5,
         )
         serial = iter(range(10**6))
-        config = ClientConfig(connection_ttl=ttl, check_period=check, version=version)
+        config = ClientConfig(connection_ttl=ttl, check_period=check, answer_timeout=answer_timeout, version=version)
         self.engine = ClientEngine(config, link, self.endpoints, lambda: f"name-{next(serial)}")
         self.now = 100.0
         self.events = []
@@ -99,13 +101,19 @@ class Peer:
         self.serve()
         return self
 
-    def connect(self):
-        """The transport that was asked for stands; what the client says on it."""
+    def connect(self, *, alive=True):
+        """The transport that was asked for stands; what the client says on it, at once or when the server is `alive`.
+
+        A client that waits for a sign of life gets one.
+        """
         self._splitter = FrameSplitter(magic=True)
         self.frames = []
         self.engine.connection_made(self.now)
         self.serve()
-        return self.sent()
+        out = self.sent()
+        if alive and self.engine.hello_waits:
+            out += self.say(PING)
+        return out
 
     def lose(self, reason=None):
         """The transport ends; what was not looked at of its output is gone."""

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activeclient.engine.client import DIVERGENCES
+from activeclient.engine.retry import artemis_policy
 from activeclient.engine.session import SessionConfig, State
 from activeclient.errors import (
     ClosedError,
@@ -574,3 +575,37 @@ def test_sends_that_became_doubtful_in_a_recreation_are_named_when_the_link_is_g
     peer.lose(ConnectFailed("refused"))
     (end,) = peer.told(GaveUp)
     assert end.in_doubt == (None,)
+
+
+def test_a_long_replay_is_not_a_handshake_that_hangs():
+    """A window without bound over a slow line: the fence comes behind all that was missed."""
+    peer = Peer().begin()
+    peer.consume(window=-1)
+    peer.lose()
+    peer.connect()
+    peer.say(p.ReattachSessionResponse(peer.session.buffer.next_id - 1, True))
+    for index in range(10):
+        peer.pass_time(4)
+        peer.bytes(peer.delivery(index))
+        assert peer.aborts == []
+    peer.pass_time(10)
+    assert len(peer.aborts) == 1, "nothing more comes: now it hangs"
+
+
+def test_a_replay_that_is_cut_does_not_make_the_pauses_longer():
+    peer = Peer().begin()
+    peer.engine.link._reconnect = artemis_policy(1000, 2.0, 60_000, -1)
+    peer.consume(window=-1)
+    pauses = []
+    for index, more in enumerate([False, False, True, True, False]):
+        peer.lose()
+        if peer.engine.link.retry_at is not None:
+            pauses.append(peer.engine.link.retry_at - peer.now)
+            peer.pass_time(pauses[-1])
+        peer.connect()
+        peer.say(p.ReattachSessionResponse(peer.session.buffer.next_id - 1, True))
+        if more:
+            peer.bytes(peer.delivery(index))
+    peer.lose()
+    pauses.append(peer.engine.link.retry_at - peer.now)
+    assert pauses == [1, 2, 1, 1, 2]

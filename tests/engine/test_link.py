@@ -183,6 +183,30 @@ def test_a_silent_peer_is_left_after_the_handshake_timeout_and_the_driver_is_tol
     assert isinstance(world.link.last_error, HandshakeTimeout)
 
 
+def test_a_connection_that_carries_what_is_missed_has_the_handshake_timeout_anew_and_keeps_the_pauses_short():
+    world = World(artemis_policy(1000, 2.0, 60_000, -1), outcome=lambda e, t: "deaf" if t > 0 else "up").open()
+    link = world.link
+    link.lost(ConnectionLost("cut"), 10.0)
+    pauses = []
+    now = 10.0
+    for progress in (False, False, True, True):
+        if link.retry_at is not None:
+            pauses.append(link.retry_at - now)
+            now = link.retry_at
+            link.handle_timeout(now)
+        assert link.take_connect() is not None
+        link.connected(now)
+        for _ in range(3 if progress else 0):
+            now += 4
+            assert link.handle_timeout(now) is None
+            link.progressed(now)
+        link.lost(ConnectionLost("cut"), now)
+    pauses.append(link.retry_at - now)
+    assert pauses == [1, 2, 1, 1]
+    link.progressed(now)  # there is no connection
+    assert link.retry_at == now + 1
+
+
 def test_an_attempt_of_which_the_driver_never_reports_is_lost_after_the_connect_timeout():
     world = World(artemis_policy(1000, attempts=2), outcome=lambda e, t: "silent" if t > 0 else "up").open()
     assert world.cut(10, 100) == [0, 11]

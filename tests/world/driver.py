@@ -144,14 +144,14 @@ class Driver:
         if fate == "refuse":
             self.clock.later(delay, lambda: self._refused(attempt))
         else:
-            self.clock.later(delay, lambda: self._made(attempt, silent=fate == "silent"))
+            self.clock.later(delay, lambda: self._made(attempt, fate))
 
     def _refused(self, attempt: int) -> None:
         if attempt == self.attempt:
             self.engine.connection_lost(ConnectFailed("refused"), self.clock.now)
             self.process()
 
-    def _made(self, attempt: int, *, silent: bool) -> None:
+    def _made(self, attempt: int, fate: str) -> None:
         if attempt != self.attempt:
             return
         if not self.world.broker.up or self.clock.now < self.world.outage_until:
@@ -159,6 +159,8 @@ class Driver:
             return
         transport = self.world.new_connection()
         self.end = ClientEnd(self, transport)
-        transport.attach(self.end, None if silent else self.world.broker.accept(transport))
+        if fate == "late":
+            transport.up.held_until = self.clock.now + self.world.stall()
+        transport.attach(self.end, None if fate == "silent" else self.world.broker.accept(transport))
         self.engine.connection_made(self.clock.now)
         self.process()

@@ -39,7 +39,19 @@ class Weather:
 class Pipe:
     """One direction."""
 
-    __slots__ = ("broken", "clock", "cut_at", "last", "on_cut", "queue", "receiver", "rng", "weather", "written")
+    __slots__ = (
+        "broken",
+        "clock",
+        "cut_at",
+        "held_until",
+        "last",
+        "on_cut",
+        "queue",
+        "receiver",
+        "rng",
+        "weather",
+        "written",
+    )
 
     def __init__(self, clock: Clock, rng: random.Random, weather: Weather) -> None:
         self.clock = clock
@@ -48,6 +60,8 @@ class Pipe:
         self.queue: deque[bytes] = deque()
         self.receiver: Receiver | None = None
         self.last = 0.0
+        self.held_until = 0.0
+        """Until then nothing arrives: the other side, or somebody between, does not read; then all of it does."""
         self.broken = False
         self.written = 0
         self.cut_at = -1
@@ -82,7 +96,9 @@ class Pipe:
         self.clock.at(self.last, self._arrive)
 
     def _arrive(self) -> None:
-        if self.queue:
+        if self.clock.now < self.held_until:
+            self.clock.at(self.held_until, self._arrive)
+        elif self.queue:
             chunk = self.queue.popleft()
             if self.receiver is not None and chunk:
                 self.receiver.data(chunk)
@@ -128,7 +144,8 @@ class Connection:
         if client_notices is not None:
             self.clock.at(max(self.clock.now + client_notices, self.down.last), self._tell_client)
         if server_notices is not None:
-            self.clock.at(max(self.clock.now + server_notices, self.up.last), self._tell_server)
+            at = max(self.clock.now + server_notices, self.up.last, self.up.held_until)
+            self.clock.at(at, self._tell_server)
 
     def _tell_client(self) -> None:
         if self.client is not None:

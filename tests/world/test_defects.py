@@ -19,6 +19,7 @@ from activeclient.engine import (
     producer,
     recovery,
     session,
+    session_check,
     session_life,
     transaction,
 )
@@ -53,7 +54,8 @@ FOCUS: dict[str, tuple[tuple[str, ...] | None, bool | None]] = {
 """Rare ones: the kind of lifetime that can meet them. All lifetimes would find them too, in more time."""
 
 FIRST_SEED = {
-    "a_stale_acknowledgement_leaves_the_transaction_whole": 100,
+    "a_session_that_moves_away_is_not_noticed": 200,
+    "a_stale_acknowledgement_leaves_the_transaction_whole": 6800,
     "confirmations_count_before_the_refusals_are_known": 480,
 }
 """Very rare ones: where to begin, to save time."""
@@ -393,6 +395,11 @@ def the_old_link_is_still_heard(patch: Patch) -> None:
         real(self, reason, now)
 
     patch.setattr(client.ClientEngine, "connection_lost", deaf)
+
+
+@defect
+def a_session_that_moves_away_is_not_noticed(patch: Patch) -> None:
+    patch.setattr(session_check.SessionCheck, "begin", lambda self, now: None)
 
 
 @pytest.mark.parametrize("name", DEFECTS)

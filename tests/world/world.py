@@ -93,6 +93,8 @@ class Plan:
     """A recreation waits until the session before is gone."""
     never_reattaches: bool
     """The broker is one that lets no session be reattached; or it becomes one, or ceases to be, when it restarts."""
+    stalls: bool = False
+    """What was written to a connection that the client gave up may be read long after."""
     setups: list[str] = field(default_factory=list)
 
 
@@ -138,6 +140,9 @@ class World:
         )
         self._more = random.Random(f"more of {seed}")
         """Decides what was added later, so that older lifetimes are as they were."""
+        self._stalls = random.Random(f"stalls of {seed}")
+        """The same for what is read late."""
+        self.plan.stalls = self._stalls.random() < 0.4
         more = self._more
         self.plan.gate = more.random() < 0.7
         self.plan.handshake = more.choice((1.5, 4.0))
@@ -452,12 +457,18 @@ class World:
         server: float | None = rng.choice((0.0, 0.004, None))
         if not self.plan.lossless and rng.random() < 0.15:
             client = None
+        if self.plan.stalls and self._stalls.random() < 0.4:
+            transport.up.held_until = self.clock.now + self.stall()
         transport.cut(
             client_notices=client,
             server_notices=server,
             keep_up=rng.choice((0.0, 1.0, rng.random())) if keep_up is None else keep_up,
             keep_down=rng.choice((0.0, 1.0, rng.random())) if keep_down is None else keep_down,
         )
+
+    def stall(self) -> float:
+        """Seconds in which nobody reads."""
+        return self._stalls.choice((0.02, 0.2, 1.0, 4.0))
 
     def fate_of_connect(self) -> str:
         """What becomes of an attempt to connect."""
@@ -467,6 +478,8 @@ class World:
         if self.bad_connects_left > 0 and self.clock.now < self.quiet_from and rng.random() < 0.4:
             self.bad_connects_left -= 1
             return rng.choice(("refuse", "hang", "silent"))
+        if self.plan.stalls and self.clock.now < self.quiet_from and self._stalls.random() < 0.15:
+            return "late"
         return "ok"
 
     def new_connection(self) -> Connection:
