@@ -138,6 +138,8 @@ def test_b_asynchronous_sends_without_window_each_end_in_one_way(
     producer = session.create_producer(queue)
     outcomes = Outcomes()
     for index in range(2000):
+        if index == 1500:
+            eventually(lambda: line.cuts == 1 and line.connections, "the first cut and the connection after it")
         if index in (500, 1500):
             line.cut_after(TO_BROKER, 20_000)
         producer.send(numbered(session, index), outcomes)
