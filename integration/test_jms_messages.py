@@ -30,7 +30,8 @@ from activeclient import (
     connect,
 )
 from activeclient.errors import MessageFormatError, MessageNotWriteableError
-from activeclient.wire.message import COMPRESSED, CoreMessage, text_body
+from activeclient.wire.message import CoreMessage, text_body
+from activeclient.wire.names import LARGE_COMPRESSED
 from activeclient.wire.properties import Byte, Char, Float32, Int, PropertyValue, Short
 from tests.jms.theirs import Theirs
 
@@ -193,7 +194,7 @@ def test_a_body_that_fits_one_frame_once_it_is_compressed_is_inflated(
     text = "x" * 300_000
     with connection.factory.create_session() as core, core.create_producer(queue.address) as producer:
         deflated = zlib.compress(text_body(text))
-        producer.send(CoreMessage(deflated, TextMessage.body_type, properties={COMPRESSED: True}))
+        producer.send(CoreMessage(deflated, TextMessage.body_type, properties={LARGE_COMPRESSED: True}))
         producer.send(CoreMessage(deflated, BytesMessage.body_type))
     consumer = session.create_consumer(queue)
     assert consumer.receive(SOON) is not None

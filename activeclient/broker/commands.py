@@ -14,16 +14,10 @@ from activeclient.broker import branches
 from activeclient.broker.consumer import ServerConsumer
 from activeclient.broker.descriptions import describe_address, describe_queue, queue_configuration
 from activeclient.broker.large import LargeBody
-from activeclient.broker.message import (
-    DUPLICATE_ID,
-    GROUP_ID,
-    LARGE_SIZE,
-    LAST_VALUE,
-    SCHEDULED_DELIVERY,
-    StoredMessage,
-)
+from activeclient.broker.message import StoredMessage
 from activeclient.errors import IllegalStateError, InvalidClientIDError, InvalidDestinationError, JMSError
 from activeclient.wire import packets as p
+from activeclient.wire.names import DUPLICATE_ID, GROUP_ID, LARGE_SIZE, LAST_VALUE, SCHEDULED_DELIVERY
 from activeclient.wire.packet import Packet
 
 if TYPE_CHECKING:

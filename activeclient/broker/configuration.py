@@ -15,8 +15,7 @@ from typing import Any, Final
 
 from activeclient.broker.wildcard import matches, precedence
 from activeclient.errors import ConfigError
-
-MANAGEMENT_ADDRESS: Final = "activemq.management"
+from activeclient.wire.names import MANAGEMENT_ADDRESS
 
 
 class FullPolicy(Enum):

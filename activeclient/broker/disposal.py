@@ -7,14 +7,14 @@ rests on. Source: QueueImpl.makeCopy and CoreMessage.referenceOriginalMessage of
 from __future__ import annotations
 
 from activeclient.broker.chain import Reference
-from activeclient.broker.message import (
+from activeclient.broker.message import StoredMessage
+from activeclient.wire.names import (
     ACTUAL_EXPIRY,
     ORIGINAL_ADDRESS,
     ORIGINAL_MESSAGE_ID,
     ORIGINAL_QUEUE,
     ORIGINAL_ROUTING_TYPE,
     ROUTING_TYPE,
-    StoredMessage,
 )
 from activeclient.wire.properties import Byte
 

@@ -12,7 +12,8 @@ from zlib import crc32
 from cachetools import LRUCache
 
 from activeclient.broker.consumers import Entry
-from activeclient.broker.message import GROUP_ID, GROUP_SEQUENCE, StoredMessage
+from activeclient.broker.message import StoredMessage
+from activeclient.wire.names import GROUP_ID, GROUP_SEQUENCE
 
 CLOSES = -1
 """The sequence that closes a group."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from activeclient.broker.address_control import AddressControl
 from activeclient.broker.broker_control import BrokerControl
@@ -17,18 +17,19 @@ from activeclient.broker.message import StoredMessage
 from activeclient.broker.queue_control import QueueControl
 from activeclient.errors import ActiveClientError, JMSError
 from activeclient.wire.message import TEXT, CoreMessage, text_body, text_of
+from activeclient.wire.names import (
+    ATTRIBUTE,
+    CORRELATION_ID,
+    OPERATION_NAME,
+    OPERATION_SUCCEEDED,
+    REPLY_TO,
+    RESOURCE_NAME,
+)
 from activeclient.wire.properties import PropertyValue
 
 if TYPE_CHECKING:
     from activeclient.broker.control import Control
     from activeclient.broker.postoffice import PostOffice
-
-RESOURCE: Final = "_AMQ_ResourceName"
-OPERATION: Final = "_AMQ_OperationName"
-ATTRIBUTE: Final = "_AMQ_Attribute"
-SUCCEEDED: Final = "_AMQ_OperationSucceeded"
-REPLY_TO: Final = "JMSReplyTo"
-CORRELATION_ID: Final = "JMSCorrelationID"
 
 
 class Management:
@@ -65,7 +66,7 @@ class Management:
             reply_to.rpartition("://")[2],
             durable=False,
             timestamp=self._office.clock.wall_ms(),
-            properties={SUCCEEDED: succeeded},
+            properties={OPERATION_SUCCEEDED: succeeded},
         )
         correlation_id = properties.get(CORRELATION_ID)
         if correlation_id is None:
@@ -78,10 +79,10 @@ class Management:
 
     def _do(self, message: StoredMessage) -> Json:
         properties = message.properties
-        resource = properties.get(RESOURCE)
-        operation, attribute = properties.get(OPERATION), properties.get(ATTRIBUTE)
+        resource = properties.get(RESOURCE_NAME)
+        operation, attribute = properties.get(OPERATION_NAME), properties.get(ATTRIBUTE)
         if not isinstance(resource, str):
-            raise JMSError(f"a management message needs the property {RESOURCE}")
+            raise JMSError(f"a management message needs the property {RESOURCE_NAME}")
         if isinstance(operation, str):
             arguments = json.loads(text_of(message.body) or "[]")
             if not isinstance(arguments, list):
@@ -89,7 +90,7 @@ class Management:
             return self.invoke(resource, operation, *arguments)
         if isinstance(attribute, str):
             return self.attribute(resource, attribute)
-        raise JMSError(f"a management message needs the property {OPERATION} or {ATTRIBUTE}")
+        raise JMSError(f"a management message needs the property {OPERATION_NAME} or {ATTRIBUTE}")
 
     def invoke(self, resource: str, operation: str, *arguments: Json) -> Json:
         """Call an operation.

@@ -21,21 +21,8 @@ from activeclient.errors import RemoteProtocolError
 from activeclient.wire.fields import write_simple
 from activeclient.wire.frames import FRAME, HEADER_SIZE, MIN_LENGTH
 from activeclient.wire.message import RECEIVE, RECEIVE_LARGE, SEND, SEND_LARGE, USER_ID_SIZE, CoreMessage, write_message
+from activeclient.wire.names import DUPLICATE_ID, GROUP_ID, LAST_VALUE, ROUTING_TYPE, SCHEDULED_DELIVERY
 from activeclient.wire.properties import BYTE, BYTES, Int, PropertyValue, decode_properties
-
-GROUP_ID: Final = "_AMQ_GROUP_ID"
-GROUP_SEQUENCE: Final = "_AMQ_GROUP_SEQUENCE"
-SCHEDULED_DELIVERY: Final = "_AMQ_SCHED_DELIVERY"
-DUPLICATE_ID: Final = "_AMQ_DUPL_ID"
-LAST_VALUE: Final = "_AMQ_LVQ_NAME"
-ROUTING_TYPE: Final = "_AMQ_ROUTING_TYPE"
-ORIGINAL_ADDRESS: Final = "_AMQ_ORIG_ADDRESS"
-ORIGINAL_QUEUE: Final = "_AMQ_ORIG_QUEUE"
-ORIGINAL_MESSAGE_ID: Final = "_AMQ_ORIG_MESSAGE_ID"
-ORIGINAL_ROUTING_TYPE: Final = "_AMQ_ORIG_ROUTING_TYPE"
-ACTUAL_EXPIRY: Final = "_AMQ_ACTUAL_EXPIRY"
-INGRESS_TIMESTAMP: Final = "_AMQ_INGRESS_TIMESTAMP"
-LARGE_SIZE: Final = "_AMQ_LARGE_SIZE"
 
 MEMORY_OVERHEAD: Final = 512
 """Bytes that a message costs beside its frame: the objects that hold it."""

@@ -20,13 +20,7 @@ from activeclient.broker.disposal import moved
 from activeclient.broker.duplicates import DuplicateIds
 from activeclient.broker.management import Management
 from activeclient.broker.memory import Account
-from activeclient.broker.message import (
-    INGRESS_TIMESTAMP,
-    ORIGINAL_ADDRESS,
-    ORIGINAL_MESSAGE_ID,
-    ORIGINAL_QUEUE,
-    StoredMessage,
-)
+from activeclient.broker.message import StoredMessage
 from activeclient.broker.queue import Queue
 from activeclient.broker.recovery import recover
 from activeclient.broker.registry import CompileFilter, Registry
@@ -40,6 +34,7 @@ from activeclient.errors import (
     RemoteProtocolError,
     ResourceAllocationError,
 )
+from activeclient.wire.names import INGRESS_TIMESTAMP, ORIGINAL_ADDRESS, ORIGINAL_MESSAGE_ID, ORIGINAL_QUEUE
 
 _NOBODY = User("", "")
 

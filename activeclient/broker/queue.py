@@ -17,9 +17,10 @@ from activeclient.broker.configuration import AddressSettings, QueueConfiguratio
 from activeclient.broker.consumers import Consumer, Filter
 from activeclient.broker.delivery import Delivery, Host
 from activeclient.broker.groups import Groups
-from activeclient.broker.message import GROUP_ID, LAST_VALUE, StoredMessage
+from activeclient.broker.message import StoredMessage
 from activeclient.broker.store import Acknowledged, DeliveryCounted, Done
 from activeclient.errors import ResourceAllocationError
+from activeclient.wire.names import GROUP_ID, LAST_VALUE
 
 if TYPE_CHECKING:
     from activeclient.broker.transaction import Transaction

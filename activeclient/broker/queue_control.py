@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 from activeclient.broker.chain import Reference
 from activeclient.broker.consumers import Filter
 from activeclient.broker.control import Destination, Json, compact, message_row, operation, texts
-from activeclient.broker.message import ORIGINAL_ADDRESS, StoredMessage
+from activeclient.broker.message import StoredMessage
 from activeclient.broker.queue import Queue
 from activeclient.destination import ANYCAST
 from activeclient.errors import InvalidSelectorError, JMSError
+from activeclient.wire.names import ORIGINAL_ADDRESS
 
 if TYPE_CHECKING:
     from activeclient.broker.postoffice import PostOffice

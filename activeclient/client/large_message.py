@@ -25,7 +25,8 @@ from activeclient.errors import (
     OutcomeUnknown,
     TransactionRolledBackError,
 )
-from activeclient.wire.message import COMPRESSED, CoreMessage, duplicate_id_of, encode_send_large_header
+from activeclient.wire.message import CoreMessage, duplicate_id_of, encode_send_large_header
+from activeclient.wire.names import LARGE_COMPRESSED
 from activeclient.wire.packets import SendContinuation
 from activeclient.wire.properties import decode_properties
 
@@ -184,7 +185,7 @@ def _opening(message: CoreMessage, address: str, blob: bytes, *, compress: bool)
     """The message without its body, with the properties as they were encoded once for all its attempts."""
     properties, _ = decode_properties(blob, 0)
     if compress:
-        properties[COMPRESSED] = True
+        properties[LARGE_COMPRESSED] = True
     return CoreMessage(
         b"",
         message.body_type,
@@ -269,7 +270,7 @@ def _spoil(pump: Pump, message: CoreMessage) -> None:
 
 def inflated(pump: Pump, calls: Calls, message: CoreMessage) -> Iterator[bytes]:
     """The pieces of a body as the application wants them: inflated, each at most 1 MiB."""
-    compressed = message.properties.get(COMPRESSED) is True
+    compressed = message.properties.get(LARGE_COMPRESSED) is True
     inflater = zlib.decompressobj() if compressed else None
     while piece := read_piece(pump, calls, message):
         if inflater is None:

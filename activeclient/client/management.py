@@ -17,18 +17,20 @@ from typing import TYPE_CHECKING, Final, Self
 
 from activeclient.errors import ActiveClientError, CallTimeout, JMSError, RemoteProtocolError
 from activeclient.wire.message import TEXT, text_body, text_of
+from activeclient.wire.names import (
+    ATTRIBUTE,
+    CORRELATION_ID,
+    MANAGEMENT_ADDRESS,
+    OPERATION_NAME,
+    OPERATION_SUCCEEDED,
+    REPLY_TO,
+    RESOURCE_NAME,
+)
 
 if TYPE_CHECKING:
     from activeclient.client.session_factory import ClientSessionFactory
     from activeclient.wire.message import CoreMessage
 
-ADDRESS: Final = "activemq.management"
-"""Where brokers take such messages (ActiveMQDefaultConfiguration)."""
-RESOURCE: Final = "_AMQ_ResourceName"
-OPERATION: Final = "_AMQ_OperationName"
-ATTRIBUTE: Final = "_AMQ_Attribute"
-SUCCEEDED: Final = "_AMQ_OperationSucceeded"
-REPLY_TO: Final = "JMSReplyTo"
 MAX_NESTING: Final = 2
 """How often a text is taken for JSON within JSON."""
 PAGE: Final = 500
@@ -92,7 +94,7 @@ class Management:
         try:
             self._answers = f"activeclient.management.{uuid.uuid4()}"
             self._session.create_temporary_queue(self._answers)
-            self._producer = self._session.create_producer(ADDRESS)
+            self._producer = self._session.create_producer(MANAGEMENT_ADDRESS)
             self._consumer = self._session.create_consumer(self._answers)
             self._session.start()
         except BaseException:
@@ -111,7 +113,7 @@ class Management:
             JMSSecurityError: No permission.
             CallTimeout: No answer came in time; the operation may have been carried out.
         """
-        return self._ask(f"{resource}.{operation}", {RESOURCE: resource, OPERATION: operation}, arguments)
+        return self._ask(f"{resource}.{operation}", {RESOURCE_NAME: resource, OPERATION_NAME: operation}, arguments)
 
     def attribute(self, resource: str, name: str) -> Json:
         """Read an attribute, such as `version` of `broker`.
@@ -119,7 +121,7 @@ class Management:
         Raises:
             JMSError, JMSSecurityError, CallTimeout: As `invoke`.
         """
-        return self._ask(f"{resource}.{name}", {RESOURCE: resource, ATTRIBUTE: name}, ())
+        return self._ask(f"{resource}.{name}", {RESOURCE_NAME: resource, ATTRIBUTE: name}, ())
 
     def queues(self, containing: str = "") -> Iterator[QueueStatus]:
         """The queues whose name contains a text, without the one that this object gets its answers by.
@@ -157,7 +159,7 @@ class Management:
             if answer is None:
                 raise CallTimeout(f"{what}: no answer within {self._timeout:g} s")
             answer.acknowledge()
-            if answer.properties.get("JMSCorrelationID") == correlation_id:
+            if answer.properties.get(CORRELATION_ID) == correlation_id:
                 return _result(what, answer)
 
     def close(self) -> None:
@@ -182,7 +184,7 @@ def _result(what: str, answer: CoreMessage) -> Json:
     except ValueError as error:
         raise RemoteProtocolError(f"the answer to {what} is no JSON") from error
     result = results[0] if isinstance(results, list) and results else None
-    if answer.properties.get(SUCCEEDED) is not True:
+    if answer.properties.get(OPERATION_SUCCEEDED) is not True:
         raise JMSError(f"{what}: {result}")
     return decoded(result)
 

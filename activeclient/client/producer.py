@@ -21,9 +21,9 @@ from activeclient.engine.session import State
 from activeclient.errors import CallTimeout, IllegalStateError, Outcome
 from activeclient.wire import versions
 from activeclient.wire.message import CoreMessage
+from activeclient.wire.names import DUPLICATE_ID, GROUP_ID
 from activeclient.wire.packets import CreateProducer, RemoveProducer
 from activeclient.wire.properties import (
-    DUPLICATE_ID_NAME,
     NO_PROPERTIES,
     PropertyValue,
     append_duplicate_id,
@@ -35,7 +35,6 @@ from activeclient.wire.send_template import SendTemplate
 if TYPE_CHECKING:
     from activeclient.client.session import ClientSession, SendHandler
 
-GROUP_ID = "_AMQ_GROUP_ID"
 BLOCKED_SECONDS = 0.1
 """A grant that takes longer comes from an address that is full, not from a broker that is busy."""
 BLOCKED_NOTICE = 1.0
@@ -196,7 +195,7 @@ class ClientProducer:
         blob = encode_properties(properties) if properties else self._common
         if self._group is not None and GROUP_ID not in properties:
             blob = append_property(blob, GROUP_ID, self._group)
-        if identified and DUPLICATE_ID_NAME not in properties:
+        if identified and DUPLICATE_ID not in properties:
             self._sent += 1
             blob = append_duplicate_id(blob, self._id_prefix + self._sent.to_bytes(8, "big"))
         return blob

@@ -22,7 +22,8 @@ from activeclient.jms import exact
 from activeclient.jms.conversions import property_value
 from activeclient.jms.message import Message
 from activeclient.wire.fields import read_utf, write_utf
-from activeclient.wire.message import BYTES, COMPRESSED
+from activeclient.wire.message import BYTES
+from activeclient.wire.names import LARGE_COMPRESSED
 from activeclient.wire.properties import Byte, Char, Float32, Int, Short
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class BytesMessage(Message):
             MessageNotReadableError: It is being written.
         """
         core = self.core
-        if core.stream is not None and self._writing() is None and core.properties.get(COMPRESSED) is not True:
+        if core.stream is not None and self._writing() is None and core.properties.get(LARGE_COMPRESSED) is not True:
             size: int = core.stream.size  # without waiting for all of it
             return size
         return len(self._reading())

@@ -27,7 +27,8 @@ from activeclient.jms.kinds import received_message
 from activeclient.jms.message import Message
 from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.times import Duration, in_seconds
-from activeclient.wire.message import COMPRESSED, DEFAULT, STREAM
+from activeclient.wire.message import DEFAULT, STREAM
+from activeclient.wire.names import LARGE_COMPRESSED
 
 if TYPE_CHECKING:
     from activeclient.client.consumer import ClientConsumer
@@ -215,7 +216,7 @@ class MessageConsumer:
         if not self._settles:
             return True
         if core.stream is not None and (
-            not 0 <= core.large_size <= READ_AT_RECEIPT or core.properties.get(COMPRESSED)  # how large, then?
+            not 0 <= core.large_size <= READ_AT_RECEIPT or core.properties.get(LARGE_COMPRESSED)  # how large, then?
         ):
             self._unsettled = core
             return True

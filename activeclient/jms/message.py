@@ -22,27 +22,37 @@ from activeclient.errors import (
 from activeclient.jms import exact
 from activeclient.jms.message_id import message_id
 from activeclient.jms.modes import DeliveryMode
-from activeclient.jms.properties import CONNECTION_ID, ROUTING_TYPE, MessageProperties
+from activeclient.jms.properties import MessageProperties
 from activeclient.wire.message import DEFAULT, CoreMessage
-from activeclient.wire.properties import DUPLICATE_ID_NAME, PropertyValue
+from activeclient.wire.names import (
+    ACK_ROUTE_TO,
+    BRIDGE_DUPLICATE_ID,
+    CONNECTION_ID,
+    CORRELATION_ID,
+    DUPLICATE_ID,
+    LARGE_COMPRESSED,
+    LARGE_SIZE,
+    REPLY_TO,
+    ROUTE_TO,
+    ROUTING_TYPE,
+    SCHEDULED_DELIVERY,
+    TYPE,
+)
+from activeclient.wire.properties import PropertyValue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from activeclient.jms.serializers import Serializers
 
-CORRELATION_ID = "JMSCorrelationID"
-REPLY_TO = "JMSReplyTo"
-TYPE = "JMSType"
-SCHEDULED = "_AMQ_SCHED_DELIVERY"
 NOT_SENT_ON = (
-    DUPLICATE_ID_NAME,
-    "_AMQ_BRIDGE_DUP",
-    "_AMQ_ROUTE_TO",
-    "_AMQ_ACK_ROUTE_TO",
-    "_AMQ_LARGE_SIZE",
-    "_AMQ_LARGE_COMPRESSED",
-    SCHEDULED,
+    DUPLICATE_ID,
+    BRIDGE_DUPLICATE_ID,
+    ROUTE_TO,
+    ACK_ROUTE_TO,
+    LARGE_SIZE,
+    LARGE_COMPRESSED,
+    SCHEDULED_DELIVERY,
     CONNECTION_ID,
     ROUTING_TYPE,
 )
@@ -240,22 +250,22 @@ class Message:
     @property
     def jms_delivery_time(self) -> int:
         """The earliest time of its delivery: the time of sending, and the delivery delay."""
-        value = self.core.properties.get(SCHEDULED)
+        value = self.core.properties.get(SCHEDULED_DELIVERY)
         return int(value) if isinstance(value, int) and value else self.core.timestamp
 
     @jms_delivery_time.setter
     def jms_delivery_time(self, value: int) -> None:
-        self._set_header(SCHEDULED, exact.long("jms_delivery_time", value) or None)
+        self._set_header(SCHEDULED_DELIVERY, exact.long("jms_delivery_time", value) or None)
 
     def schedule(self, when: int) -> None:
         """A send delays it (called by producers)."""
         self._scheduled = when
-        self.core.properties[SCHEDULED] = when
+        self.core.properties[SCHEDULED_DELIVERY] = when
 
     def forget_schedule(self) -> None:
         """What an earlier send set does not hold for the next; what the application set does."""
-        if self._scheduled and self.core.properties.get(SCHEDULED) == self._scheduled:
-            del self.core.properties[SCHEDULED]
+        if self._scheduled and self.core.properties.get(SCHEDULED_DELIVERY) == self._scheduled:
+            del self.core.properties[SCHEDULED_DELIVERY]
         self._scheduled = 0
 
     @property

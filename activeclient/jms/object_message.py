@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from activeclient.errors import MessageFormatError
 from activeclient.jms import exact
 from activeclient.jms.message import Message
-from activeclient.jms.serializers import CONTENT_TYPE, JSON_ONLY, dumped, loaded
+from activeclient.jms.serializers import JSON_ONLY, dumped, loaded
 from activeclient.wire.message import OBJECT, CoreMessage
+from activeclient.wire.names import CONTENT_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

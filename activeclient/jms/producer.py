@@ -26,10 +26,10 @@ from activeclient.jms.kinds import message_of
 from activeclient.jms.message import Message, delivery_mode, priority
 from activeclient.jms.message_id import UserIds
 from activeclient.jms.modes import DEFAULT_DELIVERY_MODE, DEFAULT_PRIORITY, DeliveryMode
-from activeclient.jms.properties import CONNECTION_ID, ROUTING_TYPE
 from activeclient.jms.times import Duration, in_milliseconds, in_seconds
 from activeclient.wire.message import CoreMessage
-from activeclient.wire.properties import DUPLICATE_ID_NAME, Byte, PropertyValue
+from activeclient.wire.names import CONNECTION_ID, DUPLICATE_ID, ROUTING_TYPE
+from activeclient.wire.properties import Byte, PropertyValue
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -211,7 +211,7 @@ class MessageProducer:
             raise
         finally:
             if duplicate_id is not None:
-                core.properties.pop(DUPLICATE_ID_NAME, None)
+                core.properties.pop(DUPLICATE_ID, None)
         if given is not message and is_foreign(message):
             tell_sender(message, given)
         return given
@@ -267,7 +267,7 @@ class MessageProducer:
         if delay:
             message.schedule(now + delay)
         if duplicate_id is not None:
-            properties[DUPLICATE_ID_NAME] = duplicate_id
+            properties[DUPLICATE_ID] = duplicate_id
         if properties or self._destination is None:  # else the core producer adds them
             properties.update(self._marks(to))
 

@@ -13,19 +13,23 @@ from collections.abc import Iterator
 from activeclient.errors import MessageFormatError, MessageNotWriteableError
 from activeclient.jms import conversions
 from activeclient.jms.named_values import NamedValues
-from activeclient.wire.properties import DUPLICATE_ID_NAME, Int, PropertyValue
+from activeclient.wire.names import (
+    CONNECTION_ID,
+    DUPLICATE_ID,
+    GROUP_ID,
+    GROUP_SEQUENCE,
+    ROUTE_TO,
+    ROUTING_TYPE,
+    VALIDATED_USER,
+)
+from activeclient.wire.properties import Int, PropertyValue
 
-GROUP_ID = "_AMQ_GROUP_ID"
-GROUP_SEQUENCE = "_AMQ_GROUP_SEQUENCE"
-VALIDATED_USER = "_AMQ_VALIDATED_USER"
-ROUTING_TYPE = "_AMQ_ROUTING_TYPE"
-CONNECTION_ID = "__AMQ_CID"
 DELIVERY_COUNT = "JMSXDeliveryCount"
 CORE_NAMES = {"JMSXGroupID": GROUP_ID, "JMSXGroupSeq": GROUP_SEQUENCE, "JMSXUserID": VALIDATED_USER}
 """JMS name to core name."""
 _JMS_NAMES = {core: jms for jms, core in CORE_NAMES.items()}
 JMSX_NAMES = (*CORE_NAMES, DELIVERY_COUNT)
-_HIDDEN = (CONNECTION_ID, ROUTING_TYPE, "_AMQ_ROUTE_TO", DUPLICATE_ID_NAME)
+_HIDDEN = (CONNECTION_ID, ROUTING_TYPE, ROUTE_TO, DUPLICATE_ID)
 RESERVED_WORDS = frozenset(
     {"NULL", "TRUE", "FALSE", "NOT", "AND", "OR", "BETWEEN", "LIKE", "IN", "IS", "ESCAPE"},
 )
@@ -111,7 +115,7 @@ class MessageProperties(NamedValues):
     def clear(self) -> None:
         """Remove all that is listed, and make the properties writeable (clearProperties)."""
         self.read_only = False
-        for name in [name for name in self._core if is_listed(name) or name == DUPLICATE_ID_NAME]:
+        for name in [name for name in self._core if is_listed(name) or name == DUPLICATE_ID]:
             del self._core[name]
 
     def _check_writeable(self) -> None:

@@ -6,8 +6,8 @@ Law of this file: whatever is no selector is refused here, before anything is se
 from __future__ import annotations
 
 from activeclient.errors import InvalidSelectorError
-from activeclient.jms.properties import CONNECTION_ID
 from activeclient.selector import to_core, with_condition
+from activeclient.wire.names import CONNECTION_ID
 
 
 def core_filter(selector: str | None) -> str | None:

@@ -13,9 +13,6 @@ from typing import Protocol, runtime_checkable
 
 from activeclient.errors import ConfigError, MessageFormatError
 
-CONTENT_TYPE = "_AMQ_CONTENT_TYPE"
-"""The core property that names what a body is (Message.HDR_CONTENT_TYPE; STOMP's `content-type`)."""
-
 
 @runtime_checkable
 class Serializer(Protocol):

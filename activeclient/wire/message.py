@@ -25,12 +25,8 @@ from activeclient.errors import (
 )
 from activeclient.wire.fields import read_simple, write_simple
 from activeclient.wire.frames import FRAME, HEADER_SIZE, MIN_LENGTH
-from activeclient.wire.properties import (
-    DUPLICATE_ID_NAME,
-    PropertyValue,
-    decode_properties,
-    encode_properties,
-)
+from activeclient.wire.names import DUPLICATE_ID, LARGE_COMPRESSED
+from activeclient.wire.properties import PropertyValue, decode_properties, encode_properties
 from activeclient.wire.versions import NEWEST, V2_0, V2_7, V2_28
 
 SEND: Final = 71
@@ -46,8 +42,6 @@ BYTES: Final = 4
 MAP: Final = 5
 STREAM: Final = 6
 
-COMPRESSED: Final = "_AMQ_LARGE_COMPRESSED"
-"""The property that says that a body is deflated (Message.HDR_LARGE_COMPRESSED)."""
 _DEFLATED: Final = 0x78
 """How deflated bodies begin, and no text, map or stream (RFC 1950; Deflater's window is always of 32 KiB)."""
 _DEFLATED_NEXT: Final = b"\x01\x5e\x9c\xda"
@@ -379,7 +373,7 @@ def _body(self: ReceivedMessage) -> bytes:
             frame[_BODY_AT] == _DEFLATED
             and body[1:2] in _DEFLATED_NEXT
             and self.origin is not None
-            and self.properties.get(COMPRESSED) is True
+            and self.properties.get(LARGE_COMPRESSED) is True
         ):
             # Large when it was sent, and small enough for one frame once it was compressed.
             body = self.origin.consumer.owner.inflate(body)
@@ -487,7 +481,7 @@ def message_address(frame: bytes) -> str | None:
         raise RemoteProtocolError("the message does not fit its frame", kind=_kind(frame)) from None
 
 
-_DUPLICATE_ID_MARK: Final = write_simple(DUPLICATE_ID_NAME)
+_DUPLICATE_ID_MARK: Final = write_simple(DUPLICATE_ID)
 
 
 def may_have_duplicate_id(frame: bytes) -> bool:
@@ -499,7 +493,7 @@ def duplicate_id_of(frame: bytes) -> bytes | str | None:
     """The duplicate id that a SEND or SEND_LARGE frame carries, or None."""
     if _DUPLICATE_ID_MARK not in frame:
         return None
-    found = received(frame).properties.get(DUPLICATE_ID_NAME)
+    found = received(frame).properties.get(DUPLICATE_ID)
     return found if isinstance(found, (bytes, str)) else None if found is None else str(found)
 
 

@@ -22,6 +22,7 @@ from activeclient.values import PropertyValue as PropertyValue
 from activeclient.values import Short as Short
 from activeclient.values import float_bits, from_float_bits
 from activeclient.wire.fields import read_bytes, read_nullable_string, write_nullable_string, write_simple
+from activeclient.wire.names import DUPLICATE_ID
 
 NULL, BOOLEAN, BYTE, BYTES, SHORT, INT, LONG, FLOAT, DOUBLE, STRING, CHAR = 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 """Wire types; 1 is not used."""
@@ -119,23 +120,21 @@ def append_property(blob: bytes, name: str, value: PropertyValue) -> bytes:
     return b"".join((_INT.pack(1, count + 1), blob[5:], entry))
 
 
-DUPLICATE_ID_NAME: Final = "_AMQ_DUPL_ID"
-"""The property by which the broker recognises a repeat (Message.HDR_DUPLICATE_DETECTION_ID)."""
-_ONLY_DUPLICATE_ID: Final = _INT.pack(1, 1) + write_simple(DUPLICATE_ID_NAME) + _INT.pack(BYTES, 16)
-_DUPLICATE_ID_ENTRY: Final = write_simple(DUPLICATE_ID_NAME) + _INT.pack(BYTES, 16)
+_ONLY_DUPLICATE_ID: Final = _INT.pack(1, 1) + write_simple(DUPLICATE_ID) + _INT.pack(BYTES, 16)
+_DUPLICATE_ID_ENTRY: Final = write_simple(DUPLICATE_ID) + _INT.pack(BYTES, 16)
 
 
 def duplicate_id_properties(id16: bytes) -> bytes:
     """The encoded set of a message whose only property is this duplicate id of 16 bytes (hot path)."""
     if len(id16) != 16:
-        raise MessageFormatError(f"property {DUPLICATE_ID_NAME!r}: {len(id16)} bytes, must be 16 here")
+        raise MessageFormatError(f"property {DUPLICATE_ID!r}: {len(id16)} bytes, must be 16 here")
     return _ONLY_DUPLICATE_ID + id16
 
 
 def append_duplicate_id(blob: bytes, id16: bytes) -> bytes:
     """`blob`, an encoded set without a duplicate id, with this one of 16 bytes (hot path)."""
     if len(id16) != 16:
-        raise MessageFormatError(f"property {DUPLICATE_ID_NAME!r}: {len(id16)} bytes, must be 16 here")
+        raise MessageFormatError(f"property {DUPLICATE_ID!r}: {len(id16)} bytes, must be 16 here")
     if blob == NO_PROPERTIES:
         return _ONLY_DUPLICATE_ID + id16
     return b"".join((_INT.pack(1, _i32(blob, 1)[0] + 1), blob[5:], _DUPLICATE_ID_ENTRY, id16))

@@ -25,7 +25,7 @@ from activeclient import (
     XAConnection,
     connect,
 )
-from activeclient.errors import ActiveClientError, JMSError, OutcomeUnknown
+from activeclient.errors import ActiveClientError, JMSError
 from activeclient.testing.cuts import How
 from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
@@ -33,7 +33,7 @@ from integration.chaos.chopper import ALL, Chopper
 from integration.chaos.conftest import Amount
 from integration.chaos.ledger import Ledger, body_of
 from integration.chaos.report import Report, Watch
-from integration.chaos.traffic import STALL, exact, fresh
+from integration.chaos.traffic import STALL, exact, fresh, stuck_in
 
 NOTICED = (How.RESET, How.FIN)
 """Cuts that the broker notices: where nothing is reattached, another one lasts for its TTL."""
@@ -100,14 +100,9 @@ class Stage:
         self.report.cuts, self.report.inside = chopper.main, chopper.further
         self.cutter.release()
 
-    def delivering(self, queue: str) -> int:
-        """Messages that the broker counts as being delivered to somebody."""
-        with self.steady.management() as management:
-            return int(str(management.attribute(f"queue.{queue}", "deliveringCount")))
-
     def stalled(self, queue: str | None, missing: int) -> None:
         """Nothing comes any more and something is missing: lost, or kept from everybody by the broker?"""
-        if not self.reattached and queue is not None and self.delivering(queue) == missing:
+        if not self.reattached and queue is not None and stuck_in(self.steady.factory, queue) == missing:
             self.ledger.stuck = missing
             return
         raise AssertionError(f"nothing came for {STALL} s: {missing} of {len(self.ledger.sent)} are missing")
@@ -119,7 +114,7 @@ class Stage:
             while (left := core.query_queue(queue).message_count) != expected and time.monotonic() < deadline:
                 time.sleep(0.02)
         if left > expected and not self.reattached:
-            left -= self.delivering(queue)
+            left -= stuck_in(self.steady.factory, queue)
         if left != expected:
             self.ledger.error(f"{left} messages are left in {queue}, not {expected}")
 
@@ -154,12 +149,7 @@ def settling(ledger: Ledger, number: int) -> Callable[[Message, ActiveClientErro
     """A completion listener for the send of a number."""
 
     def ended(_: Message, error: ActiveClientError | None) -> None:
-        with ledger.lock:
-            ledger.settled[number] += 1
-            if error is not None:
-                ledger.failed.append(f"{number}: {error!r}")
-                ledger.unknown += isinstance(error, OutcomeUnknown)
-                ledger.in_doubt.add(number)
+        ledger.ended(number, error)
 
     return ended
 

@@ -62,7 +62,10 @@ class Ledger:
 
     def completed(self, message: CoreMessage, error: ActiveClientError | None) -> None:
         """A completion handler for sends."""
-        number = number_of(message.body)
+        self.ended(number_of(message.body), error)
+
+    def ended(self, number: int, error: Exception | None) -> None:
+        """The send of a number is done, or failed."""
         with self.lock:
             self.settled[number] += 1
             if error is not None:

@@ -192,7 +192,7 @@ def _empty(session: ClientSession, queue: str, numbers: list[int], ledger: Ledge
             return
         if time.monotonic() > deadline:
             missing = len(numbers) - len(taken)
-            if reattached or stuck_in(session, queue) != missing:
+            if reattached or stuck_in(session.factory, queue) != missing:
                 ledger.error(f"{missing} of {len(numbers)} committed messages did not come")
             ledger.stuck += missing
             for message in taken:

@@ -107,7 +107,7 @@ def test_consume_and_send_moves_each_message_once(artemis: Broker, cutter: Cutte
         report.cuts, report.inside = chopper.main, chopper.further
         session.close()
         if not artemis.reattaches:
-            ledger.stuck = stuck_in(plain, source)
+            ledger.stuck = stuck_in(plain.factory, source)
         moved = plain.create_consumer(target)
         plain.start()
         receive_numbers(moved, ledger, lambda: True)

@@ -17,8 +17,9 @@ from activeclient.client.consumer import ClientConsumer
 from activeclient.client.management import Management
 from activeclient.client.producer import ClientProducer
 from activeclient.client.session import ClientSession
+from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.errors import LargeMessageError, OutcomeUnknown
-from activeclient.wire.properties import DUPLICATE_ID_NAME
+from activeclient.wire.names import DUPLICATE_ID
 from integration.artemis import Broker
 from integration.chaos.ledger import Ledger, body_of
 
@@ -100,7 +101,7 @@ def send_numbers(
         length = size if isinstance(size, int) else size(number)
         message = session.create_message(durable, body=body_of(number, length))
         if identified:
-            message.properties[DUPLICATE_ID_NAME] = run + number.to_bytes(8, "big")
+            message.properties[DUPLICATE_ID] = run + number.to_bytes(8, "big")
         ledger.sent[number] = length
         if blocking:
             producer.send(message)
@@ -179,10 +180,10 @@ def check_buffers(ledger: Ledger, *sessions: ClientSession, timeout: float = 5.0
             ledger.error(f"{len(buffer)} commands of {buffer.used} bytes stay in the buffer: {session!r}")
 
 
-def stuck_in(session: ClientSession, queue: str) -> int:
+def stuck_in(factory: ClientSessionFactory, queue: str) -> int:
     """Messages that the broker counts as being delivered although nobody can have them: a defect of brokers that end a
     session while its last acknowledgement is still being carried out. They come again when the broker is restarted."""
-    with Management(session.factory) as management:
+    with Management(factory) as management:
         return int(str(management.attribute(f"queue.{queue}", "deliveringCount")))
 
 
@@ -192,7 +193,7 @@ def check_empty(ledger: Ledger, session: ClientSession, queue: str, timeout: flo
     while (left := session.query_queue(queue).message_count) and time.monotonic() < deadline:
         time.sleep(0.02)
     if left and session.engine.client.reattaches is not True:
-        left -= stuck_in(session, queue)
+        left -= stuck_in(session.factory, queue)
     if left:
         ledger.error(f"{left} messages are left in {queue}")
 

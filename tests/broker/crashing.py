@@ -18,13 +18,14 @@ from functools import partial
 from activeclient.broker.chain import Reference
 from activeclient.broker.configuration import BrokerConfiguration, QueueConfiguration
 from activeclient.broker.large import LargeBody
-from activeclient.broker.message import DUPLICATE_ID, StoredMessage
+from activeclient.broker.message import StoredMessage
 from activeclient.broker.postoffice import PostOffice
 from activeclient.broker.sqlite_store import SqliteStore
 from activeclient.destination import ANYCAST
 from activeclient.selector import compile_filter
 from activeclient.wire.fields import Xid
 from activeclient.wire.message import CoreMessage
+from activeclient.wire.names import DUPLICATE_ID
 
 QUEUE = "load"
 UNCONFIRMED = 200

@@ -15,7 +15,7 @@ from activeclient.errors import MessageFormatError
 from activeclient.jms.kinds import KINDS, new_message
 from activeclient.jms.message import Message
 from activeclient.jms.object_message import ObjectMessage
-from activeclient.jms.serializers import CONTENT_TYPE
+from activeclient.wire.names import CONTENT_TYPE
 from tests.jms.received import received_as
 
 

@@ -10,7 +10,6 @@ from activeclient.errors import LocalProtocolError, MessageFormatError, RemotePr
 from activeclient.wire.frames import FRAME
 from activeclient.wire.message import (
     BYTES,
-    COMPRESSED,
     FORCED_DELIVERY,
     MAP,
     TEXT,
@@ -29,6 +28,7 @@ from activeclient.wire.message import (
     text_body,
     text_of,
 )
+from activeclient.wire.names import LARGE_COMPRESSED
 from activeclient.wire.packet import decode, encode
 from activeclient.wire.packets import ReceiveLarge, ReceiveMessage, Send, SendLarge
 from activeclient.wire.properties import PropertyValue, encode_properties
@@ -298,7 +298,7 @@ class Inflating:
 @pytest.mark.parametrize("head", [b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"])
 def test_a_compressed_body_in_one_frame_is_inflated_once_when_it_is_asked_for(head: bytes) -> None:
     origin = Inflating()
-    found = received(encode_receive(CoreMessage(head + b"..", TEXT, "q", properties={COMPRESSED: True}), 1, 1, 5))
+    found = received(encode_receive(CoreMessage(head + b"..", TEXT, "q", properties={LARGE_COMPRESSED: True}), 1, 1, 5))
     found.origin = origin
     assert not origin.inflated
     assert found.body == found.body == b"inflated"
@@ -309,7 +309,7 @@ def test_a_compressed_body_in_one_frame_is_inflated_once_when_it_is_asked_for(he
 @pytest.mark.parametrize("mark", [None, False, "true"])
 def test_other_bodies_are_left_alone(body: bytes, mark: PropertyValue) -> None:
     origin = Inflating()
-    found = received(encode_receive(CoreMessage(body, BYTES, "q", properties={COMPRESSED: mark}), 1, 1, 5))
+    found = received(encode_receive(CoreMessage(body, BYTES, "q", properties={LARGE_COMPRESSED: mark}), 1, 1, 5))
     found.origin = origin
     assert found.body == body
     assert not origin.inflated
