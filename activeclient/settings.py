@@ -396,7 +396,7 @@ PROFILES: Final[Mapping[str, Mapping[str, Value]]] = {
         "reconnect_attempts": -1,
         "retry_interval": 50,
         "retry_interval_multiplier": 2.0,
-        "max_retry_interval": 2000,
+        "max_retry_interval": 1000,
         "duplicate_detection": True,
         "producer_window_size": 1048576,
     },

@@ -82,6 +82,13 @@ def test_a_late_answer_is_one_if_anything_came_within_the_time(peer):
     assert peer.aborts == []
 
 
+def test_a_refusal_is_an_answer(peer):
+    assert asked(peer, 0.1) == [QUESTION]
+    peer.say(p.ExceptionResponse(105, "not for you"))
+    assert asked(peer, 0.5) == [QUESTION]
+    assert peer.aborts == []
+
+
 def test_without_a_call_timeout_nothing_is_asked():
     peer = Peer(ttl=None, check=None, answer_timeout=None).begin()
     peer.consume()
