@@ -28,7 +28,9 @@ GROWTH = 4.0
 LONGEST_PAUSE = 30.0
 """Seconds between two questions, from a reattachment on."""
 SHORT_PATIENCE = 1.0
-"""Seconds that an answer may take where a request to reattach may be on its way; doubled when it was too short."""
+"""Seconds that an answer may take where a request to reattach may be on its way, and at least everywhere. Each time
+that none comes in time the next one has twice as long: a broker that is slow is not shaken for it."""
+MOST_DOUBLINGS = 5
 CERTAIN = 3
 """So many answers in a row, some seconds after the reattachment, say that nothing is on its way any more."""
 
@@ -103,16 +105,13 @@ class SessionCheck:
         return session.received + session.buffer.first
 
     def _ask(self, now: float) -> None:
-        patience = self.patience
-        if self.unanswered:
-            short = SHORT_PATIENCE * 2.0**self._failures
-            patience = short if patience is None else min(short, patience)
-        if patience is None or self.session.closing:
+        session = self.session
+        if session.closing or (self.patience is None and not self.unanswered):
             self.stop()
             return
-        self.due = now + patience
+        patience = SHORT_PATIENCE if self.unanswered or self.patience is None else max(SHORT_PATIENCE, self.patience)
+        self.due = now + patience * 2.0 ** min(self._failures, MOST_DOUBLINGS)
         self._asking = True
-        session = self.session
         if self._question is None:
             self._question = question = session.request_of(AddMetadataV2(FENCE_KEY, "", True), self._on_done)
             session.submit_first(question)

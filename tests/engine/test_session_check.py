@@ -73,6 +73,20 @@ def test_without_an_answer_within_the_call_timeout_the_link_is_renewed_and_the_s
     assert len(peer.session.consumers[0].queue) == 1
 
 
+def test_a_call_timeout_of_no_length_does_not_shake_a_slow_broker():
+    peer = Peer(answer_timeout=0.01).begin()
+    peer.consume()
+    peer.back()
+    patience = []
+    for _ in range(2):
+        before = peer.now
+        while peer.session.state is State.ATTACHED:
+            peer.pass_time(0.05)
+        patience.append(round(peer.now - before - 0.1))
+        peer.back(last=peer.session.buffer.next_id - 2, strays=1)
+    assert patience == [1, 2]
+
+
 def test_a_late_answer_is_one_if_anything_came_within_the_time(peer):
     assert asked(peer, 0.1) == [QUESTION]
     peer.pass_time(29)
