@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from activeclient.engine.session import Session
 
 FIRST_PAUSE = 0.1
-GROWTH = 4.0
+GROWTH = 2.0
 LONGEST_PAUSE = 30.0
 """Seconds between two questions, from a reattachment on."""
 SHORT_PATIENCE = 1.0
 """Seconds that an answer may take where a request to reattach may be on its way, and at least everywhere. Each time
 that none comes in time the next one has twice as long: a broker that is slow is not shaken for it."""
 MOST_DOUBLINGS = 5
-CERTAIN = 3
-"""So many answers in a row, some seconds after the reattachment, say that nothing is on its way any more."""
+CERTAIN = 8
+"""So many answers in a row, until half a minute after the reattachment, say that nothing is on its way any more."""
 
 
 class SessionCheck:
