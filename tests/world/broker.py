@@ -536,6 +536,9 @@ class ServerSession:
 
     def _moved(self, connection: ServerConnection, move: int, last: int, count: int) -> None:
         if move != self.moves or self.closed or self.connection is None:
+            # It has moved on, or ended. Every request is answered all the same, and in order: answers have no names.
+            there = not self.closed and self.connection is not None
+            connection.write(encode(p.ReattachSessionResponse(count if there else -1, there), 1, NEWEST))
             connection.go_on()
             return
         self.confirmed_by_client(last)
