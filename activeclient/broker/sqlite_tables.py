@@ -272,7 +272,7 @@ class Tables:
         large = {message_id for message_id, _ in pairs if message_id in self._large and self._has(message_id)}
         self._execute_many("DELETE FROM places WHERE message_id = ? AND queue_id = ?", pairs)
         self._execute_many(
-            "DELETE FROM messages WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM places WHERE message_id = ?1)",
+            "DELETE FROM messages WHERE id = ? AND NOT EXISTS (SELECT 1 FROM places WHERE message_id = messages.id)",
             [(message_id,) for message_id, _ in pairs],
         )
         for message_id in large:

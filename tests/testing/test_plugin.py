@@ -95,7 +95,7 @@ def test_what_a_test_leaves_behind_fails_it(pytester: pytest.Pytester, run) -> N
     )
     ended = run()
     ended.assert_outcomes(passed=3, errors=2)
-    ended.stdout.fnmatch_lines(["*left behind: 1 connections to the broker*", "*left behind: socket port * -> *"])
+    ended.stdout.fnmatch_lines(["*left behind: 1 connections to the broker*", "*left behind: *socket port * -> *"])
 
 
 def test_a_running_broker_is_named_by_an_option_or_the_configuration(pytester: pytest.Pytester, run) -> None:
