@@ -153,7 +153,7 @@ class ClientEngine:
         self.hello_waits = self._unheard
         if not self.hello_waits:
             self._say_hello(now)
-        self._replayed = sum(session.received for session in self.sessions.values())
+        self._replayed = self._received()
 
     def _say_hello(self, now: float) -> None:
         for session in list(self.sessions.values()):
@@ -410,8 +410,13 @@ class ClientEngine:
         nonsense = isinstance(reason, RemoteProtocolError)
         if was_up:
             self._unheard = isinstance(reason, (HeartbeatMissed, CallTimeout, SessionUnanswered))
-        elif self.link.state is LinkState.HANDSHAKING and self._control:
-            self._unheard = True
+            if not nonsense and self._progress() != self._progress_before:
+                self.link.lived()
+        else:
+            if self._control:
+                self._unheard = True
+            if not nonsense:
+                self._tell_progress(now)
         if not was_up and (nonsense or type(reason) is ConnectionLost):
             # Whoever listens there is not what we look for, or not yet: another host, or another try, may be.
             failed = ConnectFailed(f"{endpoint}: {reason}", code=reason.code)
@@ -426,12 +431,6 @@ class ClientEngine:
             lost = ConnectionLost(str(reason), code=reason.code)
             lost.__cause__ = reason
             reason = lost
-        if nonsense:
-            pass  # what it did before counts for nothing
-        elif not was_up:
-            self._tell_progress(now)
-        elif self._progress() != self._progress_before:
-            self.link.lived()
         self._transport_gone(reason, now)
         if was_up:
             self._outage = (reason, now, endpoint)
@@ -447,10 +446,13 @@ class ClientEngine:
         """Grows whenever the server did something for a session."""
         return sum(session.received + session.buffer.first + session.epoch for session in self.sessions.values())
 
+    def _received(self) -> int:
+        return sum(session.received for session in self.sessions.values())
+
     def _tell_progress(self, now: float) -> None:
         """Has the server replayed anything on a connection whose sessions are not settled?"""
         if self.link.state is LinkState.HANDSHAKING:
-            replayed = sum(session.received for session in self.sessions.values())
+            replayed = self._received()
             if replayed > self._replayed:
                 self.link.progressed(now)
             self._replayed = replayed

@@ -106,11 +106,11 @@ class SessionCheck:
 
     def _ask(self, now: float) -> None:
         session = self.session
-        if session.closing or (self.patience is None and not self.unanswered):
+        patience = SHORT_PATIENCE if self.unanswered else self.patience
+        if patience is None or session.closing:
             self.stop()
             return
-        patience = SHORT_PATIENCE if self.unanswered or self.patience is None else max(SHORT_PATIENCE, self.patience)
-        self.due = now + patience * 2.0 ** min(self._failures, MOST_DOUBLINGS)
+        self.due = now + max(SHORT_PATIENCE, patience) * 2.0 ** min(self._failures, MOST_DOUBLINGS)
         self._asking = True
         if self._question is None:
             self._question = question = session.request_of(AddMetadataV2(FENCE_KEY, "", True), self._on_done)

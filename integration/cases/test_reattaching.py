@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import random
-import socket
 import threading
 import time
 
@@ -19,9 +18,8 @@ from activeclient.errors import ConnectionLost, IllegalStateError, OutcomeUnknow
 from activeclient.events import ConnectAttemptFailed, Detached, Reconnected, SessionReattached, SessionRecreated
 from activeclient.testing.cuts import Cut, Direction, How, random_cuts
 from activeclient.testing.cutter import Cutter
-from activeclient.wire.frames import MAGIC, FrameSplitter
 from activeclient.wire.packet import encode
-from activeclient.wire.packets import Ping, ReattachSession, ReattachSessionResponse, SubscribeTopologyV2
+from activeclient.wire.packets import ReattachSession, ReattachSessionResponse, SubscribeTopologyV2
 from activeclient.wire.versions import NEWEST
 from integration.artemis import Broker
 from integration.cases.support import (
@@ -41,6 +39,7 @@ from integration.cases.support import (
     outage,
     pause,
 )
+from integration.handshake import Handshake
 
 TO_BROKER, TO_CLIENT = Direction.TO_BROKER, Direction.TO_CLIENT
 
@@ -538,12 +537,10 @@ def test_a_session_that_a_late_request_takes_away_comes_back(
     inbox.wait(1)
     line.cut_now()
     recorder.wait(Reconnected)
-    with contextlib.closing(socket.create_connection((artemis.host, artemis.port), timeout=PATIENCE)) as thief:
-        hello = encode(Ping(60_000), 0, NEWEST) + encode(SubscribeTopologyV2(False, NEWEST), 0, NEWEST)
-        request = encode(ReattachSession(session.name, session.engine.received), 1, NEWEST)
-        thief.sendall(MAGIC + hello + request)
-        frames = FrameSplitter()
-        while ReattachSessionResponse.KIND not in [frame[4] for frame in frames.feed(thief.recv(65536))]:
+    with Handshake(artemis.host, artemis.port, timeout=PATIENCE) as thief:
+        hello = encode(SubscribeTopologyV2(False, NEWEST), 0, NEWEST)
+        thief.socket.sendall(hello + encode(ReattachSession(session.name, session.engine.received), 1, NEWEST))
+        while thief.read(int.from_bytes(thief.read(4), "big"))[0] != ReattachSessionResponse.KIND:
             pass
         for index in range(1, 20):
             producer.send(numbered(session, index))

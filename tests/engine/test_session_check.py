@@ -27,6 +27,14 @@ def asked(peer, seconds):
     return [packet for packet in peer.sent() if not isinstance(packet, (p.Ping, p.PacketsConfirmed))]
 
 
+def patience_of(peer):
+    """Seconds that the client waits for its first answer, before it renews the link."""
+    before = peer.now
+    while peer.session.state is State.ATTACHED:
+        peer.pass_time(0.05)
+    return round(peer.now - before - 0.1)
+
+
 def answer(peer):
     assert peer.say(peer.confirm(), p.NullResponse()) == []
 
@@ -70,7 +78,7 @@ def test_without_an_answer_within_the_call_timeout_the_link_is_renewed_and_the_s
     peer.back(last=peer.session.buffer.next_id - 2, strays=1)
     assert peer.session.state is State.ATTACHED
     peer.bytes(peer.delivery(0))
-    assert len(peer.session.consumers[0].queue) == 1
+    assert len(peer.session.consumers[0].buffer) == 1
 
 
 def test_a_call_timeout_of_no_length_does_not_shake_a_slow_broker():
@@ -79,10 +87,7 @@ def test_a_call_timeout_of_no_length_does_not_shake_a_slow_broker():
     peer.back()
     patience = []
     for _ in range(2):
-        before = peer.now
-        while peer.session.state is State.ATTACHED:
-            peer.pass_time(0.05)
-        patience.append(round(peer.now - before - 0.1))
+        patience.append(patience_of(peer))
         peer.back(last=peer.session.buffer.next_id - 2, strays=1)
     assert patience == [1, 2]
 
@@ -121,10 +126,7 @@ def test_after_an_attempt_without_an_answer_the_patience_is_short_and_doubles():
     peer.back()
     patience = []
     for _ in range(3):
-        before = peer.now
-        while peer.session.state is State.ATTACHED:
-            peer.pass_time(0.05)
-        patience.append(round(peer.now - before - 0.1))
+        patience.append(patience_of(peer))
         assert peer.back(last=peer.session.buffer.next_id - 2, strays=1) == [QUESTION], "one question, not one a link"
     assert patience == [1, 2, 4]
     out = peer.say(peer.confirm(), p.NullResponse())
