@@ -53,6 +53,6 @@ class Callbacks(Serial):
             call()
         except Exception as error:
             facade = self._session
-            logger.exception("a callback of session %s raised", facade.engine.name)
-            facade.callback_errors += 1
             facade.last_callback_error = error
+            facade.callback_errors += 1
+            logger.exception("a callback of session %s raised", facade.engine.name)

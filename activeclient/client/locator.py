@@ -1,10 +1,12 @@
 """Where connections come from: a URL and its settings (ServerLocator in the core API).
 
-Law of this file: a locator holds no socket and no thread; it is cheap, can be copied, and shows no secret.
+Law of this file: a locator holds no socket, no thread and no lock; it is cheap, can be copied and sent to another
+process, and shows no secret. What is closed in one thread while another connects is closed all the same.
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 from types import TracebackType
 from typing import Any, Self
@@ -85,24 +87,33 @@ class ServerLocator:
 
         Raises:
             ConnectionLost: No endpoint could be reached within `initialConnectAttempts`; the text says why.
+            ClosedError: The locator is closed, or was meanwhile.
         """
-        if self._closed:
-            raise ClosedError("the locator is closed")
         endpoints = begin_with(self._settings.load_balancing_policy, self._endpoints, self._turn, self._rng)
         self.__dict__["_turn"] += 1
         factory = ClientSessionFactory(self._settings, endpoints, self._scheme, self._rng)
-        self._factories[:] = [known for known in self._factories if not known.is_closed]
+        for ended in [known for known in self._factories if known.is_closed]:
+            with contextlib.suppress(ValueError):  # another thread was quicker
+                self._factories.remove(ended)
         self._factories.append(factory)
+        if self._closed:  # asked only now: `close` in another thread has found the factory, or is seen here
+            factory.close()
+            raise ClosedError("the locator is closed")
         factory.connect()
         return factory
 
     def close(self) -> None:
-        """Close every factory that was made here."""
-        if not self._closed:
-            self.__dict__["_closed"] = True
-            for factory in self._factories:
-                factory.close()
-            self._factories.clear()
+        """Close every factory that was made here; one that is still connecting raises ClosedError where it is made."""
+        self.__dict__["_closed"] = True
+        while self._factories:
+            try:
+                factory = self._factories.pop(0)
+            except IndexError:  # another thread was quicker
+                return
+            factory.close()
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_factories": []}  # connections stay with the locator that made them
 
     def __enter__(self) -> Self:
         return self

@@ -141,9 +141,9 @@ class Pump:
     # --- life ---------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Let the engine begin to connect (lock not held)."""
+        """Let the engine begin to connect (lock not held); nothing happens when it was closed before."""
         with self.lock:
-            if self._started:
+            if self._started or self._closed:
                 return
             self._started = True
             self._keeper.add(self)

@@ -221,6 +221,18 @@ def test_close_while_a_transport_is_opened_discards_it(make: Make) -> None:
     peers.close()
 
 
+def test_a_pump_that_was_closed_before_it_started_does_not_start() -> None:
+    engine, peers = LineEngine(), Peers()
+    pump = Pump(engine, peers.open, lambda event: None)
+    pump.close()
+    pump.start()
+    assert not ours()
+    with pump.lock, pytest.raises(ClosedError):
+        pump.wait(lambda: False, 5)
+    assert not peers.entered.is_set()
+    peers.close()
+
+
 def test_last_words_are_written_before_the_transport_is_dropped(make: Make) -> None:
     pump, engine, peers = make()
     with pump.lock:
