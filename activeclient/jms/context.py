@@ -95,7 +95,13 @@ class JMSContext(MessageFactory):
         """The session below; made when it is first needed, so that a client id can be set before."""
         self.check_open()
         if self._session is None:
-            self._session = self._new_session()
+            made = self._new_session()
+            with self._closing:
+                if not self._closed:
+                    self._session = made
+                    return made
+            made.close()  # of a context that another thread has closed meanwhile
+            raise ClosedError("the context is closed")
         return self._session
 
     def _new_session(self) -> Session:
@@ -324,8 +330,8 @@ class JMSContext(MessageFactory):
         with self._closing:
             if self._closed:
                 return
-            if session is not None:
-                session.close()
+            if self._session is not None:
+                self._session.close()
             self._closed = True
             self._last = None
             self._producers.clear()

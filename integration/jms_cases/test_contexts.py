@@ -15,6 +15,7 @@ from activeclient import (
     JMSContext,
     Message,
     Queue,
+    Session,
     TextMessage,
     Topic,
 )
@@ -51,6 +52,26 @@ def test_a_context_of_each_mode_receives(factory: ActiveMQConnectionFactory, que
 def test_an_invalid_mode_is_refused_before_anything_is_opened(factory: ActiveMQConnectionFactory, mode: int) -> None:
     with pytest.raises(JMSError, match="PRE_ACKNOWLEDGE"):
         factory.create_context(mode)
+
+
+def test_a_context_closed_while_its_session_is_made_closes_the_session_too(
+    factory: ActiveMQConnectionFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with factory.create_context() as other:
+        context = other.create_context()
+        create_session = context.connection.create_session
+        made: list[Session] = []
+
+        def slowly(mode: int) -> Session:
+            made.append(create_session(mode))
+            context.close()  # as another thread may, before the context has the session
+            return made[0]
+
+        monkeypatch.setattr(context.connection, "create_session", slowly)
+        with pytest.raises(ClosedError, match="the context is closed"):
+            context.create_queue("any")
+        assert made[0].is_closed
+        assert not other.connection.is_closed
 
 
 def test_the_first_consumer_starts_and_without_auto_start_nothing_does(
