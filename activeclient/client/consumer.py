@@ -128,6 +128,7 @@ class ClientConsumer:
         session = engine.session
         deadline = None if timeout is None else time.monotonic() + timeout
         self._check()
+        engine.go_on()
         if engine.window == 0:
             engine.ask_for_one()
         if timeout == 0 or (engine.window == 0 and timeout is not None):
@@ -222,8 +223,11 @@ class ClientConsumer:
         """The next call of the handler, or None (lock held)."""
         handler = self._handler
         engine = self.engine
-        if handler is None or not engine.buffer:
+        if handler is None:
             return None
+        if engine.taken_large is not None:  # the last call has returned
+            engine.go_on()
+            self._pump.after_submit()
         message = engine.take()
         if message is None:
             return None

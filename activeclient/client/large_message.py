@@ -224,7 +224,7 @@ def read_piece(pump: Pump, calls: Calls, message: CoreMessage) -> bytes:
         if stream.error is not None:
             raise LargeMessageError(f"the body did not arrive whole, the message comes again: {stream.error}")
         if stream.discarded:
-            raise ClosedError("the body was not read before the next message was taken")
+            raise ClosedError("the body was not read before the next message was asked for")
         return b""
 
 

@@ -295,7 +295,7 @@ class Consumer:
             return None
         message = self.buffer.popleft()
         if self.taken_large is not None:
-            self._leave_large()
+            self.go_on()
         stream = message.stream
         if stream is None:
             size = message.frame_size
@@ -335,11 +335,15 @@ class Consumer:
             self.taken_large = None
         self.buffer.appendleft(message)
 
-    def _leave_large(self) -> None:
-        """The application went on: what it did not read of the last streaming body is dropped."""
+    def go_on(self) -> None:
+        """The application wants the next message: a body that still streams in is dropped, one that is here may be
+        read later, and neither takes up the window any more.
+
+        Also if there is no next message yet: it could not come while that body fills the window.
+        """
         message, self.taken_large = self.taken_large, None
-        if message is not None and message.stream is not None and not message.stream.complete:
-            self.consumed(message.stream.discard())
+        if message is not None and message.stream is not None:
+            self.consumed(message.stream.release() if message.stream.complete else message.stream.discard())
 
     def consumed(self, size: int) -> None:
         """`size` bytes of deliveries were consumed: grant them again when half a window has come together."""
@@ -437,7 +441,7 @@ class Consumer:
         if not self.session.tracks_taken:
             # The server has acknowledged it already, and would take this for an error.
             if message is self.taken_large:
-                self._leave_large()
+                self.go_on()
             return False
         origin = message.origin
         if origin is not self.origin:
@@ -459,7 +463,7 @@ class Consumer:
         if not self.browse_only and not self._settle(message.message_id, cumulative=cumulative, told=told):
             return False
         if message is self.taken_large:
-            self._leave_large()
+            self.go_on()
         return True
 
     def _settle(self, message_id: int, *, cumulative: bool, told: bool) -> bool:
@@ -555,6 +559,10 @@ class Consumer:
 
     def rolled_back(self) -> None:
         """The application undoes what it received: the server delivers it again, and what lies here too."""
+        large = self.taken_large
+        self.go_on()
+        if large is not None and large.stream is not None and large.stream.discarded:
+            large.stream.error = LargeMessageError("its transaction was rolled back")
         self.flush_credits_of_buffer()
         self.ack_message_id = -1
         self.ack_bytes = 0

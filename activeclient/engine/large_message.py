@@ -99,10 +99,15 @@ class InboundBody:
         self.complete = False
         self.skip = self.received
 
+    def release(self) -> int:
+        """What is here may wait for as long as the application keeps the message; returns its credits."""
+        credits, self.held = self.held, 0
+        self._chunks = deque((chunk, 0) for chunk, _ in self._chunks)
+        return credits
+
     def discard(self) -> int:
         """Nobody will read the rest; returns the credits of what lay here."""
-        credits = sum(size for _, size in self._chunks)
+        credits, self.held = self.held, 0
         self._chunks.clear()
-        self.held = 0
         self.discarded = True
         return credits

@@ -313,6 +313,44 @@ def test_a_rollback_drops_everything_and_grants_its_bytes_again():
 # --- large messages ---------------------------------------------------------------------------------------------------
 
 
+def cost(peer, packets):
+    """The bytes of credits that these deliveries take."""
+    return sum(len(peer.frame(packet)) for packet in packets)
+
+
+def test_a_rollback_ends_the_body_that_streams_in_and_grants_what_lay_there():
+    peer, consumer = consuming(window=1000)
+    came = list(large(peer, consumer, 1, bytes(95), pieces=4))
+    granted = credits(peer.say(*came))
+    message = consumer.take()
+    consumer.rolled_back()
+    assert "rolled back" in str(message.stream.error)
+    assert message.stream.take() is None
+    assert sum(granted + credits(wrote(peer))) + consumer.credits == cost(peer, came)
+
+
+@pytest.mark.parametrize("pieces", [None, 4], ids=["whole", "streaming"])
+@pytest.mark.parametrize("by", ["asking", "taking", "acknowledging"])
+def test_a_body_that_is_not_read_keeps_no_part_of_the_window(by, pieces):
+    peer, consumer = consuming(window=1000)
+    came = list(large(peer, consumer, 1, bytes(95), pieces=pieces))
+    granted = credits(peer.say(*came))
+    message = consumer.take()
+    if by == "asking":
+        consumer.go_on()
+    elif by == "taking":
+        behind = peer.delivery(2)
+        granted += credits(peer.say(behind))
+        assert consumer.take().message_id == 2
+    else:
+        consumer.acknowledge(message)
+    taken = cost(peer, came) + (len(behind) if by == "taking" else 0)
+    assert sum(granted + credits(wrote(peer))) + consumer.credits == taken
+    later = list(iter(message.stream.take, None))
+    assert b"".join(piece for piece, _ in later) == (bytes(95) if pieces is None else b"")
+    assert sum(size for _, size in later) == 0, "it was granted before"
+
+
 def test_a_streaming_body_is_read_while_it_comes_and_returns_its_credits():
     peer, consumer = consuming(window=-1)
     body = bytes(range(95))

@@ -1,0 +1,92 @@
+"""Large bodies that nobody reads, or not to their end: what comes behind them comes all the same.
+
+Law: the window is far smaller than the bodies of a case together, so that a body that keeps its part of it is noticed.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from activeclient.client.consumer import ClientConsumer
+from activeclient.errors import ClosedError, LargeMessageError
+from activeclient.wire.message import CoreMessage
+from integration.artemis import Broker
+from integration.cases.support import PATIENCE, Opened, eventually
+
+SMALL_WINDOW: dict[str, object] = {"consumerWindowSize": 65536, "minLargeMessageSize": 10240}
+BODY = bytes(range(250)) * 120
+"""30,000 bytes: two fill the window."""
+LONG_BODY = bytes(range(250)) * 4000
+
+
+def consuming(
+    artemis: Broker, opened: Opened, queue: str, *bodies: bytes, auto_commit_acks: bool = True
+) -> ClientConsumer:
+    """A consumer with a window of 64 KiB, on a queue with these bodies."""
+    producer = opened.session(artemis.url(), SMALL_WINDOW).create_producer(queue)
+    for body in bodies:
+        producer.send(producer.session.create_message(body=body))
+    session = opened.factory(artemis.url(), SMALL_WINDOW).create_session(auto_commit_acks=auto_commit_acks)
+    return session.start().create_consumer(queue)
+
+
+def take(consumer: ClientConsumer) -> CoreMessage:
+    """The next message."""
+    message = consumer.receive(PATIENCE)
+    assert message is not None
+    return message
+
+
+@pytest.mark.parametrize("acknowledged", [True, False])
+def test_bodies_that_nobody_reads_do_not_fill_the_window(
+    artemis: Broker, opened: Opened, queue: str, acknowledged: bool
+) -> None:
+    consumer = consuming(artemis, opened, queue, *[BODY] * 20)
+    for _ in range(20):
+        message = take(consumer)
+        if acknowledged:
+            message.acknowledge()
+
+
+def test_a_listener_may_leave_bodies_unread(artemis: Broker, opened: Opened, queue: str) -> None:
+    consumer = consuming(artemis, opened, queue, *[LONG_BODY] * 5, b"last")
+    calls: list[int] = []
+    consumer.message_handler = lambda message: calls.append(message.message_id)
+    eventually(lambda: len(calls) == 6, "six calls")
+
+
+def test_who_asks_for_the_next_message_gets_it_though_a_body_fills_the_window(
+    artemis: Broker, opened: Opened, queue: str
+) -> None:
+    consumer = consuming(artemis, opened, queue, LONG_BODY, b"next")
+    message = take(consumer)
+    with message.open_body() as body:
+        assert body.read(1000) == LONG_BODY[:1000]
+        assert take(consumer).body == b"next"
+        with pytest.raises(ClosedError, match="before the next message was asked for"):
+            body.read()
+
+
+def test_a_body_that_came_whole_may_be_read_later(artemis: Broker, opened: Opened, queue: str) -> None:
+    consumer = consuming(artemis, opened, queue, *[BODY] * 10)
+    messages = []
+    for _ in range(10):
+        messages.append(take(consumer))
+        stream = messages[-1].stream
+        assert stream is not None
+        eventually(lambda stream=stream: stream.complete, "the whole body")
+    assert [message.body for message in messages] == [BODY] * 10
+
+
+def test_a_body_amid_which_the_transaction_is_rolled_back_ends_at_once_and_comes_again(
+    artemis: Broker, opened: Opened, queue: str
+) -> None:
+    consumer = consuming(artemis, opened, queue, LONG_BODY, b"next", auto_commit_acks=False)
+    for size in (1000, 300_000, 5):
+        with take(consumer).open_body() as body:
+            assert body.read(size) == LONG_BODY[:size]
+            consumer.session.rollback()
+            with pytest.raises(LargeMessageError, match="comes again: its transaction was rolled back"):
+                body.read()
+    assert take(consumer).body == LONG_BODY
+    assert take(consumer).body == b"next"
