@@ -53,7 +53,7 @@ def suite(*cases: Case) -> Suite:
     return Suite("some", "Some", (), cases)
 
 
-def one(peer: str, mode: str = "", timeout: float = 20.0) -> Case:
+def one(peer: str, mode: str = "", timeout: float = 60.0) -> Case:
     return Case(peer, (Step("group", mode, {"task": "send"}, timeout),))
 
 
@@ -70,8 +70,8 @@ def test_peers_take_turns_within_each_round_each_on_a_queue_of_its_own() -> None
 
 def test_a_receive_takes_all_that_the_send_before_it_left() -> None:
     steps = (
-        Step("send", "a", {"task": "send", "warm": 50, "messages": 50}, 20.0),
-        Step("receive", "b", {"task": "receive", "warm": 50, "messages": 50}, 20.0),
+        Step("send", "a", {"task": "send", "warm": 50, "messages": 50}, 60.0),
+        Step("receive", "b", {"task": "receive", "warm": 50, "messages": 50}, 60.0),
     )
     results = Results()
     driven, _ = driver({"ours": python(ECHO)}, [])
@@ -91,7 +91,7 @@ def test_a_missing_peer_fails_in_its_row_and_the_others_go_on() -> None:
 
 
 def test_a_failed_send_fails_the_receive_that_needs_it() -> None:
-    steps = (Step("send", "", {"task": "send"}, 20.0), Step("receive", "", {"task": "receive"}, 20.0))
+    steps = (Step("send", "", {"task": "send"}, 60.0), Step("receive", "", {"task": "receive"}, 60.0))
     results = Results()
     driven, queues = driver({"ours": python('print(\'{"error": "refused"}\')')}, [])
     driven.run(suite(Case("ours", steps)), 1, 60.0, results)

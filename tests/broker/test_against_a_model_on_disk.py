@@ -22,7 +22,7 @@ class SettledStore(SqliteStore):
 
     def append(self, *operations: Operation) -> None:
         super().append(*operations)
-        assert self.wait(10)
+        assert self.wait(60)
 
 
 class OfficeOnDisk(Office):

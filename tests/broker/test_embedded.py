@@ -28,7 +28,7 @@ from activeclient.errors import (
 )
 from activeclient.testing import wait_until
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 @pytest.fixture(params=["memory", "socket"])
@@ -139,8 +139,8 @@ def test_cuts_lose_nothing_and_repeat_nothing(session: ClientSession, broker: Em
     finally:
         done.set()
         cutting.join()
-    session.factory.wait_until_connected(PATIENCE)
-    assert broker.message_count("q") == 0
+    # A connection that stands need not have brought the last acknowledgements yet.
+    wait_until(lambda: broker.message_count("q") == 0, PATIENCE, "every acknowledgement")
 
 
 def test_a_restart_keeps_what_is_durable(session: ClientSession, broker: EmbeddedBroker) -> None:
@@ -220,7 +220,7 @@ def test_a_url_makes_a_broker_that_ends_with_its_last_connection() -> None:
         with ServerLocator("vm://ephemeral").create_session_factory() as other:
             assert other.create_session().query_queue("q").exists
     # Who comes before its thread has seen that the last one went would still meet it.
-    wait_until(lambda: "ephemeral" not in embedded._brokers)
+    wait_until(lambda: "ephemeral" not in embedded._brokers, PATIENCE)
     with ServerLocator("vm://ephemeral").create_session_factory() as one:
         assert not one.create_session().query_queue("q").exists
 
@@ -234,11 +234,11 @@ def test_who_comes_when_the_last_one_goes_is_served() -> None:
 
     def hold() -> None:
         held.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
 
     holder = threading.Thread(target=thread.call, args=(hold,))
     holder.start()
-    assert held.wait(10)
+    assert held.wait(PATIENCE)
     first.close()
     second = open_vm("relay")
     go_on.set()

@@ -41,7 +41,7 @@ from activeclient.wire.fields import Xid
 from activeclient.wire.message import CoreMessage
 
 LIMIT = 100
-SOON = 10.0
+SOON = 30.0
 
 
 @pytest.fixture

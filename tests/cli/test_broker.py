@@ -36,11 +36,11 @@ def test_it_serves_until_a_signal_and_says_nothing_more(number: signal.Signals, 
         with activeclient.connect(url) as connection, connection.create_session() as session:
             queue = session.create_queue("cli")
             session.create_producer(queue).send("hello")
-            message = session.create_consumer(queue).receive(5)
+            message = session.create_consumer(queue).receive(30)
             assert message is not None
             assert message.body == "hello"
         process.send_signal(number)
-        assert process.wait(10) == code
+        assert process.wait(30) == code
         assert process.stderr is not None
         assert process.stderr.read() == ""
 
@@ -62,11 +62,11 @@ def test_a_folder_keeps_durable_messages(tmp_path: Path) -> None:
                 if sending:
                     session.create_producer(queue).send("kept")
                 else:
-                    message = session.create_consumer(queue).receive(5)
+                    message = session.create_consumer(queue).receive(30)
                     assert message is not None
                     assert message.body == "kept"
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 130
+            assert process.wait(30) == 130
 
 
 def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,7 +45,7 @@ def test_an_interrupt_ends_it_at_once() -> None:
         assert process.stderr is not None
         assert process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(30) == 130
         assert process.stderr.read() == ""
 
 
@@ -56,7 +56,7 @@ def test_a_reader_that_goes_away_ends_it() -> None:
         assert process.stderr is not None
         assert process.stdout.readline()
         process.stdout.close()
-        assert process.wait(10) == 141
+        assert process.wait(30) == 141
         assert process.stderr.read() == ""
 
 
@@ -75,5 +75,5 @@ def test_an_interrupt_while_the_broker_is_away_ends_it_soon() -> None:
             broker.stop(abrupt=True)
             assert any("lost: " in line for line in iter(process.stdout.readline, ""))
             process.send_signal(signal.SIGINT)
-            assert process.wait(15) == 130
+            assert process.wait(30) == 130
             assert process.stderr.read() == ""

@@ -17,7 +17,7 @@ from activeclient.cli.probing import Host, probe
 from activeclient.urls import parse_url
 
 
-def look(url: str, timeout: float = 2.0) -> Host:
+def look(url: str, timeout: float = 30.0) -> Host:
     parsed = parse_url(url)
     return probe(parsed.scheme, parsed.endpoints[0], parsed.settings(), timeout)
 
@@ -34,7 +34,7 @@ def listening(context: ssl.SSLContext | None = None) -> Iterator[int]:
             while not ended.is_set():
                 try:
                     sock, _ = listener.accept()
-                    sock.settimeout(2)
+                    sock.settimeout(30)
                     taken.append(sock if context is None else context.wrap_socket(sock, server_side=True))
                 except OSError:
                     continue
@@ -99,7 +99,7 @@ def test_a_name_that_nobody_has_is_told() -> None:
 
 def test_somebody_who_does_not_speak_core_is_told() -> None:
     with listening() as port:
-        found = look(f"tcp://127.0.0.1:{port}", timeout=0.3)
+        found = look(f"tcp://127.0.0.1:{port}", timeout=1.5)
     assert found.addresses[0].error is None
     assert found.error is not None
     assert "no session was established in time" in found.error
@@ -112,8 +112,8 @@ def test_a_tls_handshake_is_told_with_version_and_the_days_left(tmp_path: Path) 
     known = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(known))
     with listening(context) as port:
-        found = look(f"tcp://localhost:{port}?sslEnabled=true&trustStorePath={known}", timeout=0.5)
-        stranger = look(f"tcp://localhost:{port}?sslEnabled=true", timeout=0.5)
+        found = look(f"tcp://localhost:{port}?sslEnabled=true&trustStorePath={known}", timeout=2.0)
+        stranger = look(f"tcp://localhost:{port}?sslEnabled=true")
     assert found.tls is not None
     assert found.tls.error is None
     assert found.tls.version == "TLSv1.3"
@@ -127,6 +127,6 @@ def test_a_tls_handshake_is_told_with_version_and_the_days_left(tmp_path: Path) 
 @pytest.mark.parametrize("parameter", ["trustStorePath=/does/not/exist", "keyStorePath=/does/not/exist"])
 def test_a_store_that_cannot_be_read_is_told(parameter: str) -> None:
     with listening() as port:
-        found = look(f"tcp://127.0.0.1:{port}?sslEnabled=true&{parameter}", timeout=0.3)
+        found = look(f"tcp://127.0.0.1:{port}?sslEnabled=true&{parameter}")
     assert found.error is not None
     assert "cannot be read" in found.error

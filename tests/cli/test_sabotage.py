@@ -35,7 +35,7 @@ def run(breaker: Breaker, seed: int, *, cuts: int = 20, unnoticed: bool = True) 
     said: list[str] = []
     saboteur = Saboteur(breaker, cuts, 0.05, random.Random(seed), said.append, unnoticed=unnoticed)
     saboteur.start()
-    assert saboteur.done.wait(10)
+    assert saboteur.done.wait(30)
     saboteur.join()
     return said
 
@@ -70,6 +70,6 @@ def test_it_ends_when_it_is_told_to() -> None:
     saboteur.start()
     began = time.monotonic()
     saboteur.join()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert saboteur.done.is_set()
     assert not [thread for thread in threading.enumerate() if thread.name == "demo-cuts"]

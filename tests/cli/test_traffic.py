@@ -17,6 +17,9 @@ from activeclient.jms.bytes_message import BytesMessage
 from activeclient.jms.consumer import MessageConsumer
 from activeclient.jms.message import Message
 from activeclient.jms.producer import MessageProducer
+from activeclient.testing import wait_until
+
+PATIENCE = 30.0
 
 
 class Wire:
@@ -60,9 +63,9 @@ def run(wire: Wire, *, whole: bool = True) -> Traffic:
     wire.traffic = traffic
     traffic.start()
     try:
-        assert traffic.ended.wait(10) is whole or not whole
+        assert traffic.ended.wait(PATIENCE) is whole or not whole
     finally:
-        traffic.join(10)
+        traffic.join(PATIENCE)
     return traffic
 
 
@@ -101,9 +104,10 @@ def test_a_loss_is_seen() -> None:
     traffic = Traffic(cast("MessageProducer", wire), cast("MessageConsumer", wire), size=8)
     wire.traffic = traffic
     traffic.start()
-    assert traffic.stopped.wait(10)
+    assert traffic.stopped.wait(PATIENCE)
+    wait_until(lambda: traffic._all_sent.is_set() and traffic.tally.missing == 1, PATIENCE)
     assert not traffic.ended.wait(0.5)
-    traffic.join(10)
+    traffic.join(PATIENCE)
     assert traffic.tally.missing == 1
 
 

@@ -19,10 +19,10 @@ def test_a_consumer_closes_at_once_in_an_outage_and_is_gone_when_the_connection_
         consumer = session.create_consumer("closing")
         session.start()
         broker.stop()
-        wait_until(lambda: not factory.is_connected, what="the connection is lost")
+        wait_until(lambda: not factory.is_connected, 30, what="the connection is lost")
         began = time.monotonic()
         consumer.close()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10  # a call would wait for 30 s
         broker.start()
-        factory.wait_until_connected(10)
+        factory.wait_until_connected(30)
         assert session.query_queue("closing").consumer_count == 0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from activeclient.drivers.threads import Pump
-from tests.drivers.fakes import LineEngine, Peers, descriptors, ours, until
+from tests.drivers.fakes import PATIENCE, LineEngine, Peers, descriptors, ours, until
 
 Made = tuple[Pump, LineEngine, Peers]
 
@@ -16,8 +16,8 @@ Made = tuple[Pump, LineEngine, Peers]
 def nothing_is_left() -> Iterator[None]:
     before = descriptors()
     yield
-    until(lambda: not ours(), 1.0)
-    until(lambda: descriptors() <= before, 1.0)
+    until(lambda: not ours())
+    until(lambda: descriptors() <= before)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def make() -> Iterator[Callable[..., Made]]:
         pump.start()
         if connected:
             with pump.lock:
-                assert pump.wait(lambda: pump.connected, 5)
+                assert pump.wait(lambda: pump.connected, PATIENCE)
         return pump, engine, peers
 
     yield factory

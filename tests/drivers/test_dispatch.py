@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from activeclient.drivers.dispatch import Dispatcher, Serial
-from tests.drivers.fakes import until
+from tests.drivers.fakes import PATIENCE, until
 
 
 class Counting(Serial):
@@ -57,7 +57,7 @@ def test_a_serial_never_runs_twice_at_a_time_and_sees_every_item(pool: Dispatche
         thread.start()
     for thread in threads:
         thread.join()
-    assert pool.wait_idle(serial, 5)
+    assert pool.wait_idle(serial, PATIENCE)
     assert sorted(taken) == list(range(2000))
     assert serial.overlaps == 0
 
@@ -67,16 +67,16 @@ def test_a_wish_during_the_run_runs_it_once_more(pool: Dispatcher) -> None:
 
     def work() -> None:
         entered.set()
-        go.wait(5)
+        go.wait(PATIENCE)
 
     serial = Counting(work)
     pool.schedule(serial)
-    assert entered.wait(5)
+    assert entered.wait(PATIENCE)
     for _ in range(5):
         pool.schedule(serial)
     assert not pool.wait_idle(serial, 0.01)
     go.set()
-    assert pool.wait_idle(serial, 5)
+    assert pool.wait_idle(serial, PATIENCE)
     assert serial.runs == 2
 
 
@@ -90,38 +90,38 @@ def test_a_serial_that_always_wants_more_neither_recurses_nor_starves_others() -
     until(lambda: greedy.runs > 5000)
     modest = Counting()
     pool.schedule(modest)
-    assert pool.wait_idle(modest, 5)
+    assert pool.wait_idle(modest, PATIENCE)
     assert modest.runs == 1
     stop.set()
-    assert pool.wait_idle(greedy, 5)
+    assert pool.wait_idle(greedy, PATIENCE)
     pool.leave()
 
 
 def test_blocked_callbacks_delay_nobody(pool: Dispatcher) -> None:
     go = threading.Event()
-    blocked = [Counting(lambda: go.wait(5)) for _ in range(20)]
+    blocked = [Counting(lambda: go.wait(PATIENCE)) for _ in range(20)]
     for serial in blocked:
         pool.schedule(serial)
     until(lambda: all(serial.inside for serial in blocked))
     quick = Counting()
     pool.schedule(quick)
-    assert pool.wait_idle(quick, 5)
+    assert pool.wait_idle(quick, PATIENCE)
     go.set()
     for serial in blocked:
-        assert pool.wait_idle(serial, 5)
+        assert pool.wait_idle(serial, PATIENCE)
 
 
 def test_threads_are_bounded_and_what_exceeds_them_waits_its_turn() -> None:
     pool = Dispatcher(max_workers=2)
     pool.enter()
     go = threading.Event()
-    serials = [Counting(lambda: go.wait(5)) for _ in range(6)]
+    serials = [Counting(lambda: go.wait(PATIENCE)) for _ in range(6)]
     for serial in serials:
         pool.schedule(serial)
     until(lambda: sum(serial.inside for serial in serials) == 2)
     assert pool.workers == 2
     go.set()
-    assert all(pool.wait_idle(serial, 5) for serial in serials)
+    assert all(pool.wait_idle(serial, PATIENCE) for serial in serials)
     assert [serial.runs for serial in serials] == [1] * 6
     pool.leave()
 
@@ -139,7 +139,7 @@ def test_an_exception_is_logged_counted_told_and_ends_nothing(
     serial = Counting(lambda: 1 / 0)
     for _ in range(2):
         pool.schedule(serial)
-        assert pool.wait_idle(serial, 5)
+        assert pool.wait_idle(serial, PATIENCE)
     assert pool.errors == 2
     assert told == [(serial, "division by zero")] * 2
     assert "ZeroDivisionError" in caplog.text
@@ -167,7 +167,7 @@ def test_idle_threads_end_after_their_time_and_new_ones_come() -> None:
     for _ in range(3):
         serial = Counting()
         pool.schedule(serial)
-        assert pool.wait_idle(serial, 5)
+        assert pool.wait_idle(serial, PATIENCE)
         until(lambda: pool.workers == 0)
     pool.leave()
 
@@ -177,7 +177,7 @@ def test_without_users_no_thread_stays() -> None:
     pool.enter()
     serial = Counting()
     pool.schedule(serial)
-    assert pool.wait_idle(serial, 5)
+    assert pool.wait_idle(serial, PATIENCE)
     until(lambda: pool.workers == 1)
     pool.leave()
     until(lambda: pool.workers == 0)

@@ -14,7 +14,7 @@ import pytest
 from activeclient.drivers.keeper import IN, Keeper
 from activeclient.drivers.wake import Waker
 from tests.drivers.conftest import Made
-from tests.drivers.fakes import until
+from tests.drivers.fakes import PATIENCE, until
 
 
 class Note:
@@ -37,14 +37,23 @@ def end(keeper: Keeper, note: Note) -> None:
 
 
 def test_timers_come_in_order_and_an_earlier_one_is_not_kept_waiting_by_a_later() -> None:
-    keeper, note = Keeper(), Note()
+    keeper, note, busy = Keeper(), Note(), Note()
     keeper.add(note)
+    keeper.add(busy)
+    late = time.monotonic() + 60
+    keeper.arm(note, late)
+    until(lambda: keeper._sleeps_until == late)
+    entered, go = threading.Event(), threading.Event()
+    busy.on_due = lambda due: (entered.set(), go.wait(PATIENCE))  # type: ignore[method-assign, assignment, return-value]
+    keeper.arm(busy, time.monotonic() + 0.01)
+    assert entered.wait(PATIENCE)
     now = time.monotonic()
-    keeper.arm(note, now + 60)
-    keeper.arm(note, now + 0.02)
+    keeper.arm(note, now + 0.02)  # while the keeper is held up: neither comes before both are there
     keeper.arm(note, now + 0.01)
+    go.set()
     until(lambda: len(note.due) == 2)
     assert note.due == [now + 0.01, now + 0.02]
+    keeper.remove(busy)
     end(keeper, note)
 
 

@@ -53,15 +53,26 @@ def test_an_interrupt_ends_the_call_and_leaves_a_client_that_closes(name: str) -
     script, call = CALLS[name]
     with HostileServer(script) as server:
         locator = ServerLocator(server.url("handshakeTimeout=30000&initialConnectAttempts=-1"))
-        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+        inside = threading.Event()
+
+        def strike() -> None:
+            inside.wait(30)  # a signal that came before the call would end all tests
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        def interrupted() -> None:
+            inside.set()
+            call(locator)
+
+        striker = threading.Thread(target=strike)
         began = time.monotonic()
-        timer.start()
+        striker.start()
         try:
             with pytest.raises(KeyboardInterrupt):
-                call(locator)
+                interrupted()
         finally:
-            timer.join()
-        assert time.monotonic() - began < 1.0
+            striker.join()
+        assert time.monotonic() - began < 10.0  # all limits are 30 s
         began = time.monotonic()
         locator.close()
-        assert time.monotonic() - began < 1.3
+        assert time.monotonic() - began < 10.0

@@ -64,7 +64,7 @@ def test_the_fixtures_give_a_broker_connections_and_queues(pytester: pytest.Pyte
             assert artemis_broker.message_count(jms_queue.name) == 1
             assert artemis_broker.connections == 1
             assert artemis_broker.drop_connections() == 1
-            assert jms_session.create_consumer(jms_queue).receive(5).body == "x"
+            assert jms_session.create_consumer(jms_queue).receive(30).body == "x"
 
         def test_a_factory_has_connections_that_outlive_cuts(jms_connection_factory):
             assert jms_connection_factory.settings.profile == "reliable"
@@ -80,7 +80,7 @@ def test_what_a_test_leaves_behind_fails_it(pytester: pytest.Pytester, run) -> N
         import socket
         import activeclient.testing.plugin as plugin
 
-        plugin.PATIENCE = 1.5
+        plugin.PATIENCE = 2.5
         kept = []
 
         def test_a_connection(artemis_broker):
