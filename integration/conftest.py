@@ -120,6 +120,6 @@ def _no_leaks() -> Iterator[None]:
     # pytest sets up fixtures of wider scope first: the servers that they start are no leak of the test.
     leaks = Leaks()
     yield
-    left = leaks.left(timeout=5.0)
+    left = leaks.left(timeout=15.0)
     if left:
         pytest.fail("the test left behind: " + "; ".join(left), pytrace=False)

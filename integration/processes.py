@@ -120,7 +120,7 @@ class Server:
     def freeze(self) -> None:
         """SIGSTOP, and wait until every thread has stopped: the signal arrives later than the call returns."""
         self.signal(signal.SIGSTOP)
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + 30.0
         while self._busy_threads() and time.monotonic() < deadline:
             time.sleep(0.002)
 
@@ -137,7 +137,7 @@ class Server:
                 continue  # the thread ended
         return False
 
-    def stop(self, timeout: float = 15.0) -> int:
+    def stop(self, timeout: float = 60.0) -> int:
         """SIGTERM, then SIGKILL after *timeout* seconds; returns the exit code."""
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)

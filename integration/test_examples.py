@@ -75,11 +75,11 @@ def test_what_is_produced_is_moved_and_consumed_exactly_once_through_cuts(
 
 def test_listeners_hear_of_a_cut(cutter: Cutter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    arguments = ("--url", f"{cutter.url()}?profile=reliable", "--seconds", "3")
+    arguments = ("--url", f"{cutter.url()}?profile=reliable", "--seconds", "6")
     with subprocess.Popen(command("listener_events", *arguments), stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == "listening\n"
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 5
         while cutter.connections == 0 and time.monotonic() < deadline:
             time.sleep(0.01)
         cutter.cut_now()

@@ -83,13 +83,14 @@ def test_a_stopped_broker_starts_again_and_a_second_start_is_refused(private_bro
 def test_a_frozen_broker_is_silent_until_it_thaws(private_broker: Broker) -> None:
     if not isinstance(private_broker, LocalBroker | EmbeddedProcess):
         pytest.skip("only a local process can be frozen")
-    with Handshake(private_broker.host, private_broker.port, timeout=0.3) as connection:
+    with Handshake(private_broker.host, private_broker.port) as connection:
         connection.ping()
+        connection.socket.settimeout(0.3)
         private_broker.freeze()
         with pytest.raises(TimeoutError):
             connection.ping()
         private_broker.thaw()
-        connection.socket.settimeout(10)
+        connection.socket.settimeout(30)
         assert connection.read(len(ping_frame())) == ping_frame()
 
 
@@ -199,7 +200,7 @@ def test_servers_and_folders_go_when_we_are_killed(number: signal.Signals, tmp_p
         server = int(parent.stdout.readline())
         os.kill(server, 0)  # it lives, though the thread that started it has ended
         parent.send_signal(number)
-        parent.wait(10)
+        parent.wait(30)
     _wait_until(lambda: not _lives(server))
     _wait_until(lambda: not folder.exists())
 
@@ -304,15 +305,22 @@ def test_a_container_is_started_stopped_killed_and_removed_by_compose(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     broker = DockerBroker(BrokerSettings(anonymous=False))
     with socket.create_server((broker.host, broker.port)) as listener:
-        echo = threading.Thread(target=_echo_one_ping, args=(listener,))
+        ready = threading.Event()
+        echo = threading.Thread(target=_echo_pings, args=(listener, ready))
         echo.start()
-        broker.start()  # the port answers as the container's would
-        echo.join()
+        try:
+            broker.start()  # the port answers as the container's would
+        finally:
+            ready.set()
+            echo.join()
     broker.stop()
     broker.kill()
     broker.remove()
     variables = f"port={broker.port} anonymous=false"
-    assert calls.read_text().splitlines() == [
+    made = calls.read_text().splitlines()
+    while made[1] == f"ps --status running --quiet artemis {variables}":
+        del made[1]  # the echo came late: it was asked whether the container runs
+    assert made == [
         f"{command} {variables}"
         for command in (
             "up --detach --no-deps artemis",
@@ -325,11 +333,15 @@ def test_a_container_is_started_stopped_killed_and_removed_by_compose(
     ]
 
 
-def _echo_one_ping(listener: socket.socket) -> None:
-    end, _ = listener.accept()
-    with end:
-        data = end.recv(len(MAGIC) + len(ping_frame()), socket.MSG_WAITALL)
-        end.sendall(data[len(MAGIC) :])
+def _echo_pings(listener: socket.socket, ready: threading.Event) -> None:
+    listener.settimeout(0.05)
+    while not ready.is_set():
+        with contextlib.suppress(OSError):  # nobody came, or who came has given up
+            end, _ = listener.accept()
+            with end:
+                end.settimeout(1.0)
+                data = end.recv(len(MAGIC) + len(ping_frame()), socket.MSG_WAITALL)
+                end.sendall(data[len(MAGIC) :])
 
 
 # -- faults through Toxiproxy ---------------------------------------------------------------------------------------
@@ -337,10 +349,11 @@ def _echo_one_ping(listener: socket.socket) -> None:
 
 def test_latency_is_felt_on_the_echo_and_goes_with_its_block(proxied: Link) -> None:
     with Handshake(proxied.host, proxied.port) as connection:
-        assert connection.ping() < 0.15
+        # A machine may stall once, but each echo with the latency takes longer.
+        _wait_until(lambda: connection.ping() < 0.15)
         with proxied.latency(0.1):
             assert connection.ping() >= 0.2
-        assert connection.ping() < 0.15
+        _wait_until(lambda: connection.ping() < 0.15)
 
 
 def test_a_cut_link_closes_and_refuses_until_it_is_healed(proxied: Link) -> None:
@@ -377,8 +390,9 @@ def test_reset_peer_resets_new_connections_and_ends_living_ones(proxied: Link) -
 
 
 def test_in_a_black_hole_the_connection_stays_open_and_silent(proxied: Link) -> None:
-    with Handshake(proxied.host, proxied.port, timeout=0.3) as connection:
+    with Handshake(proxied.host, proxied.port) as connection:
         connection.ping()
+        connection.socket.settimeout(0.3)
         with proxied.black_hole():
             with pytest.raises(TimeoutError):
                 connection.ping()
@@ -387,8 +401,9 @@ def test_in_a_black_hole_the_connection_stays_open_and_silent(proxied: Link) -> 
 
 
 def test_half_open_loses_the_brokers_words_only(proxied: Link) -> None:
-    with Handshake(proxied.host, proxied.port, timeout=0.3) as connection:
+    with Handshake(proxied.host, proxied.port) as connection:
         connection.ping()
+        connection.socket.settimeout(0.3)
         with proxied.half_open(), pytest.raises(TimeoutError):
             connection.ping()
 
@@ -505,7 +520,7 @@ def _lives(pid: int) -> bool:
     return state != "Z"
 
 
-def _wait_until(condition: Callable[[], bool], timeout: float = 10.0) -> None:
+def _wait_until(condition: Callable[[], bool], timeout: float = 30.0) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true"

@@ -26,7 +26,7 @@ def _refused(call: Callable[[], object], kind: type[ActiveClientError]) -> Activ
     began = time.monotonic()
     with pytest.raises(kind) as caught:
         call()
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 10.0  # an attempt that waits, or another one, would take callTimeout
     return caught.value
 
 

@@ -35,7 +35,7 @@ from activeclient.wire.names import LARGE_COMPRESSED
 from activeclient.wire.properties import Byte, Char, Float32, Int, PropertyValue, Short
 from tests.jms.theirs import Theirs
 
-SOON = 10.0
+SOON = 30.0
 M = TypeVar("M", bound=Message)
 
 VALUES: list[PropertyValue] = [

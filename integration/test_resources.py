@@ -14,6 +14,7 @@ import sys
 import textwrap
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -25,6 +26,7 @@ from activeclient.client.session import ClientSession
 from activeclient.errors import ActiveClientError, ForkedError
 from activeclient.wire.message import CoreMessage
 from integration.artemis import Broker
+from integration.cases.support import eventually
 from integration.leaks import Leaks
 
 SOAK = bool(os.environ.get("ACTIVECLIENT_SOAK"))
@@ -45,9 +47,15 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+PATIENCE = 30.0
+"""Seconds after which what should have ended hangs; a busy machine needs some."""
+AT_ONCE = 8.0
+"""Seconds that nothing takes but a wait for an answer or a listener (callTimeout, onMessageCloseTimeout)."""
+
+
 def nothing_left(leaks: Leaks) -> None:
-    """Within one second."""
-    assert not leaks.left(1.0)
+    """Soon."""
+    assert not leaks.left(AT_ONCE)
 
 
 def test_a_thousand_cycles_leave_no_thread_no_descriptor_and_little_memory(artemis: Broker) -> None:
@@ -60,24 +68,26 @@ def test_a_thousand_cycles_leave_no_thread_no_descriptor_and_little_memory(artem
             session = locator.create_session_factory().create_session().start()
             session.query_queue("resources.cycles")
     nothing_left(leaks)
-    assert descriptors() <= files
+    eventually(lambda: descriptors() <= files, f"at most {files} descriptors")
     assert resident() - memory < 5 * MIB
 
 
 # --- close ------------------------------------------------------------------------------------------------------------
 
 
-def _connected(locator: ServerLocator) -> ClientSession:
+def _connected(locator: ServerLocator) -> tuple[ClientSession, str]:
+    """A session, and the name of a queue that the broker deletes some time after the connection has ended."""
     session = locator.create_session_factory().create_session().start()
-    session.create_queue("resources.close", durable=False, temporary=True)
-    return session
+    queue = f"resources.close.{uuid.uuid4()}"
+    session.create_queue(queue, durable=False, temporary=True)
+    return session, queue
 
 
 def test_close_with_work_under_way_leaves_nothing(artemis: Broker) -> None:
     leaks = Leaks()
     locator = ServerLocator(f"{artemis.url()}?{LOGIN}&blockOnDurableSend=false&confirmationWindowSize=100000")
-    session = _connected(locator)
-    consumer, producer = session.create_consumer("resources.close"), session.create_producer("resources.close")
+    session, queue = _connected(locator)
+    consumer, producer = session.create_consumer(queue), session.create_producer(queue)
     consumer.message_handler = lambda message: None
     for _ in range(100):
         producer.send(CoreMessage(bytes(1000), 4, durable=False))
@@ -88,7 +98,8 @@ def test_close_with_work_under_way_leaves_nothing(artemis: Broker) -> None:
 def test_close_while_another_thread_receives_releases_it_and_leaves_nothing(artemis: Broker) -> None:
     leaks = Leaks()
     locator = ServerLocator(f"{artemis.url()}?{LOGIN}")
-    consumer = _connected(locator).create_consumer("resources.close")
+    session, queue = _connected(locator)
+    consumer = session.create_consumer(queue)
     raised: list[BaseException] = []
 
     def run() -> None:
@@ -100,7 +111,7 @@ def test_close_while_another_thread_receives_releases_it_and_leaves_nothing(arte
     thread = threading.Thread(target=run)
     thread.start()
     locator.close()
-    thread.join(1.0)
+    thread.join(PATIENCE)
     assert raised
     nothing_left(leaks)
 
@@ -121,7 +132,7 @@ def test_close_while_connecting_leaves_nothing() -> None:
         thread.start()
         time.sleep(0.1)
         locator.close()
-        thread.join(1.0)
+        thread.join(PATIENCE)
         assert raised
     nothing_left(leaks)
 
@@ -155,7 +166,7 @@ def test_an_interpreter_exits_with_open_connections_at_once_and_without_a_word(a
     """
     _, done = _python(source, f"{artemis.url()}?{LOGIN}")
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - float(done.stdout) < 2.0
+    assert time.monotonic() - float(done.stdout) < AT_ONCE
 
 
 def test_a_child_process_cannot_use_its_parents_connection_and_harms_nothing(artemis: Broker) -> None:
@@ -178,28 +189,32 @@ def test_a_child_process_cannot_use_its_parents_connection_and_harms_nothing(art
 def _interrupted(call: Callable[[], object]) -> None:
     """`call` blocks in this thread until Ctrl-C comes."""
     timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
     began = time.monotonic()
+
+    def interrupted() -> None:
+        timer.start()  # in here: a thread that stalls may be interrupted on its way to the call
+        call()
+
     try:
         with pytest.raises(KeyboardInterrupt):
-            call()
+            interrupted()
     finally:
         timer.join()
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < AT_ONCE
 
 
 def test_an_interrupt_in_a_blocking_call_leaves_a_client_that_works_and_closes(artemis: Broker) -> None:
     leaks = Leaks()
     with ServerLocator(f"{artemis.url()}?{LOGIN}&reconnectAttempts=-1") as locator:
-        session = _connected(locator)
-        consumer, producer = session.create_consumer("resources.close"), session.create_producer("resources.close")
+        session, queue = _connected(locator)
+        consumer, producer = session.create_consumer(queue), session.create_producer(queue)
         _interrupted(consumer.receive)
         producer.send(CoreMessage(b"one", 4, durable=False))
-        message = consumer.receive(5)
+        message = consumer.receive(PATIENCE)
         assert message is not None
         assert message.body == b"one"
         _interrupted(lambda: [producer.send(CoreMessage(bytes(1000), 4)) for _ in range(1_000_000)])  # type: ignore[func-returns-value]
-        session.query_queue("resources.close")
+        session.query_queue(queue)
     nothing_left(leaks)
 
 
@@ -270,7 +285,7 @@ def test_a_large_file_goes_out_and_comes_in_in_bounded_memory(artemis: Broker, w
 
 
 def test_a_jump_of_the_wall_clock_changes_nothing(artemis: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    with ServerLocator(f"{artemis.url()}?{LOGIN}&connectionTTL=2000&clientFailureCheckPeriod=200") as locator:
+    with ServerLocator(f"{artemis.url()}?{LOGIN}&connectionTTL=30000&clientFailureCheckPeriod=200") as locator:
         factory = locator.create_session_factory()
         session = factory.create_session()
         true = time.time

@@ -21,7 +21,7 @@ from integration import processes
 from integration.toolchain import UnavailableError, toxiproxy_binary
 
 URL_VARIABLE = "ACTIVECLIENT_TOXIPROXY_URL"
-_START_LIMIT = 15.0
+_START_LIMIT = 60.0
 
 
 class ToxiproxyServer:

@@ -51,7 +51,7 @@ class AmqpPeer:
             sender.send(message)
         sender.close()
 
-    def receive(self, queue: str, count: int, timeout: float = 10.0) -> list[proton.Message]:
+    def receive(self, queue: str, count: int, timeout: float = PATIENCE) -> list[proton.Message]:
         """The next *count* messages; fewer when none comes for *timeout* seconds."""
         receiver = self._connection.create_receiver(queue, credit=1000)
         got: list[proton.Message] = []

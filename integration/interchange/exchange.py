@@ -40,7 +40,7 @@ class Exchange:
 
     java: JavaPeer
     url: str
-    patience: float = 10.0
+    patience: float = 30.0
     """Seconds without a message after which the rest is missing."""
     used: list[str] = field(default_factory=list)
     """The queues."""
@@ -81,7 +81,7 @@ def paired(names: list[str], sent: list[Dump], got: list[Dump]) -> dict[str, See
     }
 
 
-def remove_queues(url: str, names: Iterable[str], patience: float = 10.0) -> None:
+def remove_queues(url: str, names: Iterable[str], patience: float = 30.0) -> None:
     """Delete those that exist, each when its last consumer is gone: a client that has closed may still be attached."""
     deadline = time.monotonic() + patience
     with ServerLocator(url, **LOGIN) as locator, locator.create_session_factory() as factory:

@@ -94,7 +94,7 @@ class JavaPeer:
         sent: list[Dump] = self.request("send", session=session, destination=destination, messages=messages)
         return sent
 
-    def receive(self, consumer: str, count: int = 1, timeout: float = 10.0) -> list[Dump]:
+    def receive(self, consumer: str, count: int = 1, timeout: float = 30.0) -> list[Dump]:
         """The next *count* messages; fewer when none comes for *timeout* seconds."""
         got: list[Dump] = self.request("receive", consumer=consumer, count=str(count), timeout=str(int(timeout * 1000)))
         return got
@@ -115,7 +115,7 @@ class JavaPeer:
                 with contextlib.suppress(OSError):
                     pipe.close()
         try:
-            self._process.wait(10)
+            self._process.wait(30)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -60,7 +60,7 @@ class OurPeer:
                     sent.append({"error": type(failure).__name__, "text": str(failure)})
         return sent
 
-    def receive(self, destination: str, count: int = 1, timeout: float = 10.0) -> list[Dump]:
+    def receive(self, destination: str, count: int = 1, timeout: float = 30.0) -> list[Dump]:
         """The next *count* messages; fewer when none comes for *timeout* seconds."""
         got: list[Dump] = []
         with self.session.create_consumer(parse_destination(destination)) as consumer:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from activeclient import Message, Queue, Session
 
 M = TypeVar("M", bound=Message)
-SOON = 12.0
+SOON = 30.0
 
 
 def exchanged(session: Session, queue: Queue, message: M, **options: object) -> M:

@@ -16,11 +16,12 @@ from activeclient import (
     Message,
     MessageConsumer,
     Queue,
+    Session,
     TextMessage,
 )
 from integration.cases import support
 
-SOON = 12.0
+SOON = 30.0
 """Seconds after which what should have come is missing; a busy machine needs some."""
 CLIENT = AcknowledgeMode.CLIENT_ACKNOWLEDGE
 INDIVIDUAL = AcknowledgeMode.INDIVIDUAL_ACKNOWLEDGE
@@ -56,9 +57,32 @@ def texts(consumer: Consumer, count: int) -> list[str | None]:
     return [text_of(consumer.receive(SOON)) for _ in range(count)]
 
 
+def drained(consumer: Consumer, timeout: float = 0.2) -> list[Message]:
+    """All that comes until nothing comes for a while and the broker, asked then, has nothing either."""
+    found: list[Message] = []
+    while True:
+        message = consumer.receive(timeout)
+        if message is None:
+            message = consumer.receive_no_wait()  # a machine that stalls is no empty queue
+        if message is None:
+            return found
+        found.append(message)
+
+
 def rest(consumer: Consumer, timeout: float = 0.2) -> list[str | None]:
-    """The texts of all that comes until nothing comes for a while."""
-    return [text_of(message) for message in consumer.messages(timeout)]
+    """The texts of all that is `drained`."""
+    return [text_of(message) for message in drained(consumer, timeout)]
+
+
+def credited(*sessions: Session) -> None:
+    """The broker has every credit of the consumers of these sessions: its answer comes behind them."""
+    for session in sessions:
+        session.core.query_address("credited")
+
+
+def in_time(attempt: Callable[[float], bool]) -> None:
+    """Make attempts that take so many seconds, until one was told in time: a machine may stall for longer than one."""
+    assert any(attempt(seconds) for seconds in (0.4, 4.0, 15.0)), "no attempt was in time"
 
 
 def count(connection: Connection, queue: Queue | str) -> int:

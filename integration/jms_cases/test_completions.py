@@ -9,7 +9,7 @@ import pytest
 
 from activeclient import ActiveMQConnectionFactory, Connection, JMSContext, Message, Queue, Session
 from activeclient.errors import ActiveClientError, IllegalStateError, ResourceAllocationError
-from integration.jms_cases.support import SOON, TRANSACTED, count, eventually, outcome, rest
+from integration.jms_cases.support import SOON, TRANSACTED, count, drained, eventually, outcome, rest
 
 WINDOWS = ["-1", "0", "1048576"]
 
@@ -57,7 +57,7 @@ def test_a_refusal_is_told_to_the_completion_listener(broker_url: str, window: s
         assert {type(error) for error in listener.failed} == {ResourceAllocationError}
         assert {error.code for error in listener.failed} == {210}
         with session.create_consumer(queue) as consumer:
-            assert len(list(consumer.messages(0.2))) == len(listener.done)
+            assert len(drained(consumer)) == len(listener.done)
         with connection.factory.create_session() as core:
             core.delete_queue(queue.name)
 

@@ -17,6 +17,7 @@ from integration.jms_cases.support import (
     TRANSACTED,
     Inbox,
     fill,
+    in_time,
     left,
     rest,
     text_of,
@@ -39,12 +40,12 @@ def test_a_message_without_time_to_live_does_not_expire(session: Session, queue:
     assert got.jms_expiration == 0
 
 
-@pytest.mark.parametrize("live", [5, 5.0, timedelta(seconds=5)])
+@pytest.mark.parametrize("live", [60, 60.0, timedelta(seconds=60)])
 def test_the_time_to_live_counts_from_the_send(session: Session, queue: Queue, live: float | timedelta) -> None:
     producer = session.create_producer(queue)
     producer.time_to_live = live
     sent = producer.send("x")
-    assert sent.jms_expiration == sent.jms_timestamp + 5000
+    assert sent.jms_expiration == sent.jms_timestamp + 60_000
     got = session.create_consumer(queue).receive(SOON)
     assert got is not None
     assert got.jms_expiration == sent.jms_expiration
@@ -101,12 +102,12 @@ def test_a_timed_receive_keeps_its_time_across_what_expired(session: Session, qu
     time.sleep(0.1)
     began = time.monotonic()
     assert consumer.receive(0.4) is None
-    assert 0.39 <= time.monotonic() - began < 3
+    assert 0.39 <= time.monotonic() - began < SOON
 
 
 def test_a_message_that_expires_during_a_receive_is_not_returned_late(session: Session, queue: Queue) -> None:
     consumer = session.create_consumer(queue)
-    session.create_producer(queue).send("in time", time_to_live=5)
+    session.create_producer(queue).send("in time", time_to_live=60)
     assert texts(consumer, 1) == ["in time"]
 
 
@@ -125,11 +126,22 @@ def test_the_subscribers_of_a_topic_do_not_get_what_expired(session: Session, to
 @pytest.mark.parametrize("persistent", [1, 2])
 def test_delayed_messages_come_in_the_order_of_their_times(session: Session, queue: Queue, persistent: int) -> None:
     producer, consumer = session.create_producer(queue), session.create_consumer(queue)
-    began = time.monotonic()
-    for text, delay in (("third", 0.6), ("second", 0.3), ("first", 0.0)):
-        producer.send(text, delivery_delay=delay, delivery_mode=persistent)
-    assert texts(consumer, 3) == ["first", "second", "third"]
-    assert time.monotonic() - began >= 0.59
+
+    def attempt(seconds: float) -> bool:
+        began = time.monotonic()
+        for text, delay in (("third", 2 * seconds), ("second", seconds), ("first", 0.0)):
+            producer.send(text, delivery_delay=delay, delivery_mode=persistent)
+        found, at = [], []
+        for _ in range(3):
+            found += texts(consumer, 1)
+            at.append(time.monotonic() - began)
+        assert sorted(str(text) for text in found) == ["first", "second", "third"]
+        assert at[2] >= 2 * seconds - 0.01
+        early = at[0] < seconds and at[1] < 2 * seconds
+        assert not early or found == ["first", "second", "third"]
+        return early
+
+    in_time(attempt)
 
 
 def test_a_delay_belongs_to_a_send_and_not_to_the_message(session: Session, queue: Queue) -> None:

@@ -23,7 +23,19 @@ from activeclient.errors import (
     JMSError,
     ResourceAllocationError,
 )
-from integration.jms_cases.support import CLIENT, SOON, Inbox, eventually, fill, outcome, rest, text_of, texts
+from integration.jms_cases.support import (
+    CLIENT,
+    SOON,
+    Inbox,
+    credited,
+    drained,
+    eventually,
+    fill,
+    outcome,
+    rest,
+    text_of,
+    texts,
+)
 
 
 @pytest.fixture
@@ -154,7 +166,9 @@ def test_a_non_destructive_queue_keeps_everything(connection: Connection, sessio
 
 def test_an_exclusive_queue_has_one_consumer_at_a_time(connection: Connection, name: str) -> None:
     queue = Queue(f"{name}?exclusive=true")
-    one, two = (connection.create_session().create_consumer(queue) for _ in range(2))
+    sessions = [connection.create_session() for _ in range(2)]
+    one, two = (session.create_consumer(queue) for session in sessions)
+    credited(*sessions)
     fill(connection, queue, *"abcd")
     assert [rest(one), rest(two)] == [["a", "b", "c", "d"], []]
     one.close()
@@ -171,8 +185,10 @@ def test_the_limit_of_consumers_is_an_error_with_its_code(connection: Connection
 
 
 def test_a_consumer_of_higher_priority_gets_everything(connection: Connection, name: str) -> None:
-    low = connection.create_session().create_consumer(Queue(f"{name}?consumer-priority=1"))
-    high = connection.create_session().create_consumer(Queue(f"{name}?consumer-priority=5"))
+    sessions = [connection.create_session() for _ in range(2)]
+    low = sessions[0].create_consumer(Queue(f"{name}?consumer-priority=1"))
+    high = sessions[1].create_consumer(Queue(f"{name}?consumer-priority=5"))
+    credited(*sessions)
     fill(connection, Queue(name), *"abcd")
     assert [rest(low), rest(high)] == [[], ["a", "b", "c", "d"]]
     high.close()
@@ -217,7 +233,7 @@ def test_messages_of_a_group_go_to_one_consumer(connection: Connection, queue: Q
             producer.send(str(n), properties={"JMSXGroupID": f"g{n % 4}", "JMSXGroupSeq": n // 4 + 1})
     owners: dict[object, set[int]] = {}
     for number, consumer in enumerate(consumers):
-        for message in consumer.messages(0.3):
+        for message in drained(consumer):
             owners.setdefault(message.properties["JMSXGroupID"], set()).add(number)
             assert message.properties["JMSXGroupSeq"] == int(str(message.body)) // 4 + 1
     assert len(owners) == 4
@@ -240,7 +256,7 @@ def test_a_group_can_be_set_for_a_whole_connection(broker_url: str, queue: Queue
         producer = session.create_producer(queue)
         producer.send("a")
         producer.send("b", properties={"n": 1})
-        groups = {message.properties["JMSXGroupID"] for message in session.create_consumer(queue).messages(0.3)}
+        groups = {message.properties["JMSXGroupID"] for message in drained(session.create_consumer(queue))}
     assert len(groups) == 1
     assert groups == {"mine"} or parameter == "autoGroup"
 

@@ -22,6 +22,7 @@ from activeclient.errors import (
 )
 from integration.jms_cases.support import (
     SOON,
+    eventually,
     fill,
     texts,
 )
@@ -45,7 +46,7 @@ def test_receive_honours_its_time(session: Session, queue: Queue) -> None:
     consumer = session.create_consumer(queue)
     before = time.monotonic()
     assert consumer.receive(timedelta(seconds=0.2)) is None
-    assert 0.19 <= time.monotonic() - before < 2
+    assert 0.19 <= time.monotonic() - before < SOON
 
 
 def test_receive_no_wait_never_misses_a_message_that_is_there(connection: Connection, queue: Queue) -> None:
@@ -59,7 +60,7 @@ def test_receive_no_wait_never_misses_a_message_that_is_there(connection: Connec
 def test_iterating_ends_when_nothing_comes(connection: Connection, queue: Queue) -> None:
     fill(connection, queue, "a", "b")
     with connection.create_session() as session, session.create_consumer(queue) as consumer:
-        assert [message.body for message in consumer.messages(timeout=0.2)] == ["a", "b"]
+        assert [message.body for message in consumer.messages(timeout=2)] == ["a", "b"]
 
 
 @pytest.mark.parametrize("what", ["consumer", "session", "connection"])
@@ -77,7 +78,7 @@ def test_closing_ends_a_blocked_receive_with_none(broker_url: str, what: str) ->
 
         thread = threading.Thread(target=receive)
         thread.start()
-        time.sleep(0.1)
+        eventually(lambda: consumer._receiving, "a thread in receive")
         {"consumer": consumer.close, "session": session.close, "connection": connection.close}[what]()
         thread.join(SOON)
         assert got == [None]
@@ -106,4 +107,4 @@ def test_closed_objects_refuse_work_and_close_again(broker_url: str) -> None:
 def test_closing_an_untouched_and_an_unstarted_connection_is_quick(broker_url: str) -> None:
     before = time.monotonic()
     ActiveMQConnectionFactory(broker_url).create_connection().close()
-    assert time.monotonic() - before < 2
+    assert time.monotonic() - before < 8  # shorter than what any part of closing waits for

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 
 import pytest
@@ -19,6 +18,7 @@ from activeclient.errors import (
     TransactionRolledBackError,
 )
 from activeclient.testing.cutter import Cutter
+from integration.cases.support import in_thread
 from integration.jms_cases.support import (
     AUTO,
     CLIENT,
@@ -127,9 +127,15 @@ def test_a_connection_that_is_given_up_tells_its_listener_and_ends_receive_with_
         connection.exception_listener = told.append
         session = connection.create_session()
         consumer = session.create_consumer(session.create_temporary_queue())
-        threading.Timer(0.1, cutter.cut_now).start()
+
+        def cut_a_blocked_receive() -> None:
+            eventually(lambda: consumer._receiving, "a thread in receive")
+            cutter.cut_now()
+
+        cutting = in_thread(cut_a_blocked_receive)
         with pytest.raises(ConnectionLost):
             consumer.receive()
+        cutting.join()
         eventually(lambda: len(told) == 1)
         assert (told[0].error_code, told[0].recovery) == ("DISCONNECT", Recovery.GAVE_UP)
 

@@ -22,6 +22,7 @@ from activeclient.testing.cutter import Cutter
 from integration.jms_cases.support import (
     RECREATING,
     SOON,
+    credited,
     eventually,
     fill,
     left,
@@ -201,6 +202,7 @@ def test_consumers_of_a_shared_subscription_take_turns(
         else session.create_shared_consumer(topic, "sub")
         for session in sessions
     ]
+    credited(*sessions)
     fill(connection, topic, *(str(n) for n in range(10)))
     got = [rest(consumer) for consumer in consumers]
     assert sorted(str(text) for texts in got for text in texts) == [str(n) for n in range(10)]

@@ -16,7 +16,7 @@ from activeclient import (
 )
 from activeclient.broker.embedded import EmbeddedBroker
 
-SOON = 10.0
+SOON = 30.0
 
 
 @pytest.fixture
