@@ -221,6 +221,8 @@ def _connect(
             if cancel.cancelled:
                 raise ConnectionAbortedError(errno.ECONNABORTED, "given up")
             sock.connect(address)
+            if cancel.cancelled:  # before there was a connection that could be shut down
+                raise ConnectionAbortedError(errno.ECONNABORTED, "given up")
         except OSError as exc:
             cancel.on_cancel(None)
             if sock is not None:

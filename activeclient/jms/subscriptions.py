@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MULTICAST = ROUTING["MULTICAST"]
 ANOTHER_SHARED_QUEUE = 118
 """INVALID_TRANSIENT_QUEUE_USE: the server has a shared queue of this name with another topic or filter."""
+NO_SUCH_QUEUE = 100
+"""QUEUE_DOES_NOT_EXIST: a queue that is not durable went with its last consumer since it was asked for."""
 
 
 def subscription_queue(name: str, client_id: str | None, *, durable: bool) -> str:
@@ -76,7 +78,7 @@ def for_durable(core: ClientSession, topic: Topic, queue: str, filter_string: st
         if _same(found, topic, filter_string) or found.configuration_managed:
             return
         _check_replace(replace, queue, found)
-        core.delete_queue(queue)
+        _delete(core, queue)
     try:
         core.request(_queue(topic, queue, filter_string, durable=True))
     except JMSError as error:
@@ -99,7 +101,7 @@ def for_shared(
         if found.consumer_count:
             raise IllegalStateError(f"subscription {queue!r} has consumers, with {_topic_of(found)}")
         _check_replace(replace, queue, found)
-        core.delete_queue(queue)
+        _delete(core, queue)
     packet = CreateSharedQueueV2(address=topic.address, queue_name=queue)
     _complete(packet, topic, filter_string, durable=durable)
     try:
@@ -124,6 +126,14 @@ def unsubscribe(core: ClientSession, queue: str, name: str) -> None:
     if found.consumer_count:
         raise IllegalStateError(f"subscription {name!r} has consumers; close them first")
     core.delete_queue(queue)
+
+
+def _delete(core: ClientSession, queue: str) -> None:
+    try:
+        core.delete_queue(queue)
+    except JMSError as error:
+        if error.code != NO_SUCH_QUEUE:
+            raise
 
 
 def _check_topic(core: ClientSession, topic: Topic) -> None:

@@ -156,6 +156,23 @@ def test_a_silent_address_times_out_and_a_cancelled_attempt_ends_promptly() -> N
                 filler.close()
 
 
+def test_an_attempt_that_is_cancelled_just_before_it_connects_gives_no_transport(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = serve(echo)
+    token = CancelToken()
+
+    class Late(socket.socket):
+        def connect(self, address: tuple[str, int]) -> None:  # type: ignore[override]
+            token.cancel()  # there is no connection yet that could be shut down
+            super().connect(address)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "socket", Late)
+        with pytest.raises(ConnectFailed, match="given up"):
+            open_transport(endpoint, PATIENCE, cancel=token)
+
+
 def test_tls_carries_more_than_one_record_and_more_than_the_buffers(serve: Serve, ca: trustme.CA) -> None:
     cert = ca.issue_cert("127.0.0.1")
     transport = open_transport(serve(tls_server(cert, echo)), PATIENCE, tls=client(ca))

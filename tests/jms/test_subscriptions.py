@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activeclient.destination import TemporaryTopic, Topic
-from activeclient.errors import InvalidDestinationError
-from activeclient.jms.subscriptions import subscribable, subscription_queue
+from activeclient.errors import IllegalStateError, InvalidDestinationError, from_server
+from activeclient.jms.subscriptions import for_durable, for_shared, subscribable, subscription_queue
+from activeclient.wire import packets as p
 
 PARTS = st.text(st.sampled_from("ab.\\"), min_size=1, max_size=5)
 
@@ -44,3 +45,33 @@ def test_a_subscription_needs_a_name(name):
 def test_topics_that_end_or_name_a_queue_have_no_subscriptions(topic):
     with pytest.raises(InvalidDestinationError):
         subscribable(topic, "s")
+
+
+class Core:
+    """A broker's session that has the subscription `s` to another topic, until `refusal` says what became of it."""
+
+    def __init__(self, refusal):
+        self.refusal = refusal
+        self.requests = []
+
+    def query_address(self, address):
+        return p.BindingQueryResponseV5(exists=True)
+
+    def query_queue(self, queue):
+        return p.QueueQueryResponseV3(True, durable=True, name=queue, address="other")
+
+    def delete_queue(self, queue):
+        raise from_server(self.refusal, "no")
+
+    def request(self, packet):
+        self.requests.append(packet)
+
+
+@pytest.mark.parametrize("make", [for_durable, for_shared])
+def test_a_subscription_that_went_by_itself_before_it_was_replaced_is_no_error(make):
+    options = {"durable": False} if make is for_shared else {}
+    core = Core(100)
+    make(core, Topic("t"), "s", None, replace=True, **options)
+    assert [request.address for request in core.requests] == ["t"]
+    with pytest.raises(IllegalStateError):
+        make(Core(104), Topic("t"), "s", None, replace=True, **options)
