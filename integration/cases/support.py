@@ -19,6 +19,7 @@ from activeclient.client.management import Management
 from activeclient.client.producer import ClientProducer
 from activeclient.client.session import ClientSession, SendHandler
 from activeclient.client.session_factory import ClientSessionFactory
+from activeclient.drivers import dispatch
 from activeclient.errors import ActiveClientError
 from activeclient.events import Detached, Event, GaveUp, Reconnected
 from activeclient.testing.cuts import How
@@ -27,6 +28,9 @@ from activeclient.wire.message import CoreMessage
 
 PATIENCE = 30.0
 """Seconds after which what should have come is missing; a busy machine needs some."""
+SLACK = 3.0
+"""Seconds for which a busy machine may stand still: a duration is bounded by what it should be and these. What a wrong
+client would need is longer, and so is every time-out that must not strike."""
 RETRY: dict[str, object] = {"retryInterval": 50, "reconnectAttempts": -1, "callTimeout": 10000}
 WINDOW: dict[str, object] = {**RETRY, "confirmationWindowSize": 1048576}
 """Sessions are reattached; no duplicate ids."""
@@ -52,6 +56,7 @@ class Recorder:
     """Listens in all four ways and keeps everything in order."""
 
     def __init__(self, factory: ClientSessionFactory) -> None:
+        self._listeners = factory.listeners
         self.events: list[Event] = []
         self.times: list[float] = []
         self.before: list[ConnectionFailure] = []
@@ -79,6 +84,10 @@ class Recorder:
         """The *count*-th event of a kind."""
         eventually(lambda: len(self.of(kind)) >= count, f"{count} {kind.__name__}", timeout)
         return self.of(kind)[count - 1]
+
+    def all_told(self) -> None:
+        """Wait until everything that has happened so far is recorded: listeners have a thread of their own."""
+        assert dispatch.current().wait_idle(self._listeners, PATIENCE)
 
     def time_of(self, kind: type[Event]) -> float:
         """When the first event of a kind was told (monotonic)."""
@@ -123,6 +132,12 @@ class Opened:
     def close(self) -> None:
         """Close everything, newest first."""
         self._stack.close()
+
+
+def settled(factory: ClientSessionFactory) -> None:
+    """Nothing more comes by itself on this connection: the broker tells the topology some time after the login (2.57
+    from a thread of its own), and a cut after the next byte would take that for the answer that it waits for."""
+    eventually(lambda: factory.engine.topology._known, "the topology")
 
 
 @contextlib.contextmanager
@@ -201,10 +216,13 @@ def number_of(message: CoreMessage) -> int:
     return int.from_bytes(message.body[:8], "big")
 
 
-def drain(consumer: ClientConsumer, *, acknowledge: bool = True, timeout: float = 0) -> list[int]:
-    """The numbers of everything that is there now, acknowledged one by one."""
-    found = []
-    while (message := consumer.receive(timeout)) is not None:
+def drain(consumer: ClientConsumer, expected: int = 0, *, acknowledge: bool = True, timeout: float = 0) -> list[int]:
+    """The numbers of everything that is there now, acknowledged one by one.
+
+    With a *timeout*, nothing more comes within so many seconds; *expected* messages are waited for with patience first.
+    """
+    found: list[int] = []
+    while (message := consumer.receive(PATIENCE if len(found) < expected else timeout)) is not None:
         found.append(number_of(message))
         if acknowledge:
             message.acknowledge()

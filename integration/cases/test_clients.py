@@ -19,6 +19,7 @@ from integration.artemis import Broker
 from integration.cases.support import (
     PATIENCE,
     RELIABLE,
+    SLACK,
     Inbox,
     Opened,
     Recorder,
@@ -38,7 +39,7 @@ session = ServerLocator(url).create_session_factory().create_session().start()
 session.create_temporary_queue(temporary)
 consumer = session.create_consumer(queue)
 for _ in range(20):
-    consumer.receive(10)
+    consumer.receive(30)
 print(session.name, flush=True)
 sys.stdin.read()
 """
@@ -68,7 +69,9 @@ def test_i_the_messages_of_a_killed_client_come_again(
     producer = session.create_producer(queue)
     for index in range(20):
         producer.send(numbered(session, index))
-    url = f"{artemis.url()}?confirmationWindowSize={window}&connectionTTL=1500&clientFailureCheckPeriod=500"
+    kept = window > 0 and artemis.reattaches
+    ttl = 3000 if kept else 60_000
+    url = f"{artemis.url()}?confirmationWindowSize={window}&connectionTTL={ttl}&clientFailureCheckPeriod=500"
     consumer = session.create_consumer(queue)
     consumer.close()
     with holding(url, queue, f"{queue}.temporary") as (process, name):
@@ -81,10 +84,10 @@ def test_i_the_messages_of_a_killed_client_come_again(
         spent = time.monotonic() - killed
     assert first is not None
     assert first.delivery_count == 2
-    if window > 0 and artemis.reattaches:
-        assert 1.0 < spent < 6.0  # the server looks every 2 s
+    if kept:
+        assert 1.0 < spent < 3.0 + 2 * 2.0 + SLACK  # the server looks every 2 s
     else:
-        assert spent < 1.5  # a session that cannot be reattached is made so that it ends with its socket
+        assert spent < SLACK  # a session that cannot be reattached is made so that it ends with its socket
     first.acknowledge()
     assert [number_of(first), *drain(consumer)] == list(range(20))
     eventually(lambda: management.connection_of(name) is None, "the end of the dead client's session")
@@ -101,7 +104,8 @@ def test_a_clean_end_leaves_nothing(artemis: Broker, opened: Opened, queue: str,
         names.append(session.name)
     factory.close()
     for name in names:
-        assert management.connection_of(name) is None
+        # Closing waits a second for the broker; one that is slower is done with it later, and long before the TTL.
+        eventually(lambda name=name: management.connection_of(name) is None, "the end of the session")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -146,7 +150,7 @@ def test_a_frozen_broker_is_found_out_and_won_back(private_broker: Broker, opene
     if freeze is None or thaw is None:
         pytest.skip("only a local broker can be frozen")
     factory = opened.factory(
-        private_broker.url(), RELIABLE, connectionTTL=1000, clientFailureCheckPeriod=300, handshakeTimeout=1000
+        private_broker.url(), RELIABLE, connectionTTL=3000, clientFailureCheckPeriod=300, handshakeTimeout=1000
     )
     recorder = Recorder(factory)
     session = factory.create_session(ack_batch_size=0).start()
@@ -164,7 +168,7 @@ def test_a_frozen_broker_is_found_out_and_won_back(private_broker: Broker, opene
     began = time.monotonic()
     try:
         eventually(lambda: recorder.before, "the failure")
-        assert time.monotonic() - began < 1.0 + 0.4
+        assert time.monotonic() - began < 3.0 + SLACK
         pause(1.5)
     finally:
         thaw()

@@ -24,6 +24,7 @@ from integration.artemis import Broker
 from integration.cases.support import (
     NO_WINDOW,
     RELIABLE,
+    SLACK,
     WINDOW,
     Opened,
     Recorder,
@@ -44,7 +45,7 @@ def test_unlimited_first_attempts_succeed_once_the_server_is_there(line: Cutter,
     line.up()
     factory = connecting.value()
     assert factory.is_connected
-    assert connecting.seconds < 1.0
+    assert connecting.seconds < 0.5 + SLACK
 
 
 @pytest.mark.parametrize(
@@ -70,18 +71,18 @@ def test_a_pause_follows_each_try_of_three_hosts_in_two_rounds(
     with pytest.raises(ConnectFailed):
         locator.create_session_factory()
     spent = time.monotonic() - began
-    assert sum(pauses) <= spent < sum(pauses) + 0.5
+    assert sum(pauses) <= spent < sum(pauses) + SLACK
 
 
 def test_closing_interrupts_a_first_connect(line: Cutter) -> None:
     line.down()
-    locator = ServerLocator(f"{line.url()}?initialConnectAttempts=-1&retryInterval=2000")
+    locator = ServerLocator(f"{line.url()}?initialConnectAttempts=-1&retryInterval=60000")
     connecting = in_thread(locator.create_session_factory)
     pause(0.2)
     began = time.monotonic()
     locator.close()
-    connecting.join(2)
-    assert time.monotonic() - began < 0.5
+    connecting.join()
+    assert time.monotonic() - began < SLACK
     assert isinstance(connecting.error, (ClosedError, ConnectionLost))
 
 
@@ -91,7 +92,7 @@ def test_wrong_credentials_are_told_at_once_and_not_tried_again(line: Cutter, op
     for _ in range(2):
         with pytest.raises(JMSSecurityError):
             factory.create_session("admin", "wrong")
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 2.0 + SLACK
     assert line.accepted == 1
     assert factory.create_session().query_address("any") is not None
 
@@ -120,7 +121,7 @@ def test_a_server_that_accepts_and_says_nothing(opened: Opened) -> None:
         began = time.monotonic()
         with pytest.raises(HandshakeTimeout):
             opened.factory(f"tcp://127.0.0.1:{port}", handshakeTimeout=300)
-        assert 0.25 < time.monotonic() - began < 1.0
+        assert 0.25 < time.monotonic() - began < 0.3 + SLACK
 
 
 def test_sessions_created_in_an_outage_and_by_many_threads(line: Cutter, opened: Opened) -> None:
@@ -179,8 +180,8 @@ def test_no_busy_loop_when_tcp_opens_and_the_server_throws_it_away(line: Cutter,
     line.plan(Cut(Direction.TO_CLIENT, 0) for _ in range(1000))
     line.cut_now()
     recorder.wait(Detached)
-    before = line.accepted
+    before, began = line.accepted, time.monotonic()
     pause(1.0)
-    assert line.accepted - before <= 12
+    assert line.accepted - before <= (time.monotonic() - began) * 10 + 2
     line.plan([])
     recorder.wait(Reconnected)

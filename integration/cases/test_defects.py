@@ -35,6 +35,7 @@ from integration.cases.support import (
     NO_WINDOW,
     PATIENCE,
     RELIABLE,
+    SLACK,
     WINDOW,
     Inbox,
     Opened,
@@ -109,6 +110,7 @@ def test_2_a_recreation_followed_by_cuts_loses_nothing(
     times = Counter(number for inbox in inboxes for number in inbox.numbers)
     # What was received and unacknowledged at the recreation may come again; nothing after it.
     assert all(number < 200 for number, count in times.items() if count > 1)
+    recorder.all_told()
     assert recorder.recoveries().count(Recovery.RECREATED) == 1
     for inbox in inboxes:
         assert inbox.numbers[-1] >= 0
@@ -126,6 +128,7 @@ def test_3_a_large_message_received_over_cuts_has_its_own_body(
         producer.send(direct.create_message(body=body))
     factory = opened.factory(line.url(), RELIABLE, consumerWindowSize=window)
     session = factory.create_session(ack_batch_size=0).start()
+    line.plan([Cut(TO_CLIENT, 1 << 20)])  # with unlimited credits everything may have come before the body is read
     line.cut_after(TO_CLIENT, 2 << 20)
     consumer = session.create_consumer(queue)
     for body in bodies:
@@ -221,7 +224,7 @@ def test_5_a_connect_that_opens_and_dies_costs_a_retry_interval_only(line: Cutte
     began = time.monotonic()
     line.cut_now()
     recorder.wait(Reconnected)
-    assert 0.4 <= recorder.time_of(Reconnected) - began < 2.0
+    assert 0.4 <= recorder.time_of(Reconnected) - began < 0.5 + SLACK
     assert len(recorder.of(ConnectAttemptFailed)) == 5
     assert line.accepted == 1 + 6
     session.query_address("any")
@@ -235,7 +238,7 @@ def test_5_a_connect_that_stays_silent_costs_the_handshake_timeout_only(line: Cu
     began = time.monotonic()
     line.cut_now()
     recorder.wait(Reconnected)
-    assert 0.8 <= recorder.time_of(Reconnected) - began < 1.8
+    assert 0.8 <= recorder.time_of(Reconnected) - began < 1.0 + SLACK
 
 
 def test_5_sessions_that_cannot_be_handed_over_are_retried_with_pauses(
@@ -410,5 +413,5 @@ def test_10_commands_that_failed_do_not_shift_the_count(line: Cutter, opened: Op
     outcomes.wait(sent)
     inbox.exactly(sent)
     assert line.cuts == 10
-    assert set(recorder.recoveries()) == {Recovery.REATTACHED}
+    recorder.told_once(*[Recovery.REATTACHED] * 10)
     assert len(recorder.of(Detached)) == 10

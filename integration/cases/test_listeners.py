@@ -57,7 +57,7 @@ def test_each_listener_is_told_once_of_each_outage_and_which_it_was(
 
 
 def test_the_cause_of_an_outage_is_told(line: Cutter, opened: Opened) -> None:
-    factory = opened.factory(line.url(), WINDOW, connectionTTL=1000, clientFailureCheckPeriod=300)
+    factory = opened.factory(line.url(), WINDOW, connectionTTL=3000, clientFailureCheckPeriod=300)
     recorder = Recorder(factory)
     factory.create_session()
     line.cut_now(How.RESET)
@@ -129,7 +129,7 @@ def test_a_listener_that_blocks_delays_no_message_and_no_reconnection(line: Cutt
             line.cut_now()
         producer.send(numbered(session, index))
     inbox.exactly(20)
-    assert called.is_set()
+    assert called.wait(PATIENCE)
     assert not release.is_set()
     release.set()
 

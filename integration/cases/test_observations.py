@@ -27,11 +27,13 @@ from integration.cases.support import (
     PATIENCE,
     RELIABLE,
     RETRY,
+    SLACK,
     WINDOW,
     Inbox,
     Opened,
     Outcomes,
     Recorder,
+    ServerManagement,
     drain,
     eventually,
     in_thread,
@@ -40,6 +42,7 @@ from integration.cases.support import (
     outage,
     pause,
     send_numbers,
+    settled,
 )
 from integration.conftest import MakeBroker
 from integration.faults import Link
@@ -75,8 +78,8 @@ def test_a_blocking_sends_with_a_window_go_on_after_an_outage(line: Cutter, open
     assert inbox.redelivered == 0
     assert (session.name, receiving.name) == names
     recorder.told_once(Recovery.REATTACHED)
-    assert recorder.time_of(Detached) - began < 0.5
-    assert recorder.time_of(Reconnected) - up < 2.5  # maxRetryInterval and a little
+    assert recorder.time_of(Detached) - began < SLACK
+    assert recorder.time_of(Reconnected) - up < 2.0 + SLACK  # maxRetryInterval and a little
     assert recorder.ended[0][0].error_code == "FAILOVER"
 
 
@@ -102,6 +105,7 @@ def test_b_without_window_the_send_in_flight_is_in_doubt_and_says_so(line: Cutte
     producer = session.create_producer(queue)
     producer.send(numbered(session, 0))
     name = session.name
+    settled(factory)
     line.cut_after(TO_CLIENT, 1)  # the request arrives, its answer does not
     with pytest.raises(OutcomeUnknown) as caught:
         producer.send(numbered(session, 1))
@@ -201,7 +205,7 @@ def test_c_broker_killed_and_restarted_loses_and_repeats_nothing(private_broker_
         broker.start()
         ready = time.monotonic()
         recorder.wait(Reconnected)
-        assert recorder.time_of(Reconnected) - ready < 2.5
+        assert recorder.time_of(Reconnected) - ready < 1.0 + SLACK
         rest.value()
         outcomes.wait(2000)
         assert not outcomes.failed
@@ -215,8 +219,10 @@ def test_c_broker_killed_and_restarted_loses_and_repeats_nothing(private_broker_
 # --- d: the outage lasts longer than the server keeps the session -----------------------------------------------------
 
 
-def test_d_outage_beyond_the_ttl_recreates_and_sends_again(line: Cutter, opened: Opened, queue: str) -> None:
-    factory = opened.factory(line.url(), RELIABLE, connectionTTL=1000, clientFailureCheckPeriod=300)
+def test_d_outage_beyond_the_ttl_recreates_and_sends_again(
+    line: Cutter, opened: Opened, queue: str, management: ServerManagement
+) -> None:
+    factory = opened.factory(line.url(), RELIABLE, connectionTTL=3000, clientFailureCheckPeriod=300)
     recorder = Recorder(factory)
     session = factory.create_session().start()
     producer = session.create_producer(queue)
@@ -227,7 +233,7 @@ def test_d_outage_beyond_the_ttl_recreates_and_sends_again(line: Cutter, opened:
     with outage(line):
         for index in range(100, 500):
             producer.send(numbered(session, index), outcomes)
-        pause(4.5)  # the server looks every 2 s
+        eventually(lambda: management.connection_of(name) is None, "the end of the session on the server")
     blocking = in_thread(lambda: producer.send(numbered(session, 500)))
     blocking.value()
     outcomes.wait(500)
@@ -242,14 +248,16 @@ def test_d_outage_beyond_the_ttl_recreates_and_sends_again(line: Cutter, opened:
 
 @pytest.mark.reattach
 def test_e_a_silent_line_is_found_within_one_ttl(line: Cutter, opened: Opened) -> None:
-    factory = opened.factory(line.url(), WINDOW, connectionTTL=1500, clientFailureCheckPeriod=500)
+    factory = opened.factory(line.url(), WINDOW, connectionTTL=4000, clientFailureCheckPeriod=1000)
     recorder = Recorder(factory)
     session = factory.create_session().start()
+    asked = time.monotonic()
     session.query_address("any")
     line.cut_now(How.BLACK_HOLE)
     began = time.monotonic()
     recorder.wait(Reconnected)
-    assert 0.9 < recorder.time_of(Detached) - began < 1.5 + 0.3
+    assert recorder.time_of(Detached) - asked >= 4.0
+    assert recorder.time_of(Detached) - began < 4.0 + SLACK
     session.query_address("any")
     recorder.told_once(Recovery.REATTACHED)
 
@@ -258,7 +266,7 @@ def test_e_after_the_silence_the_connection_is_back_soon_whatever_call_timeout_i
     proxied: Link, opened: Opened, queue: str
 ) -> None:
     factory = opened.factory(
-        proxied.url(), WINDOW, connectionTTL=1000, clientFailureCheckPeriod=300, handshakeTimeout=500, callTimeout=30000
+        proxied.url(), WINDOW, connectionTTL=3000, clientFailureCheckPeriod=300, handshakeTimeout=500, callTimeout=30000
     )
     recorder = Recorder(factory)
     session = factory.create_session().start()
@@ -269,17 +277,18 @@ def test_e_after_the_silence_the_connection_is_back_soon_whatever_call_timeout_i
         pause(1.0)
     healthy = time.monotonic()
     recorder.wait(Reconnected)
-    assert recorder.time_of(Reconnected) - healthy < 3.0
+    assert recorder.time_of(Reconnected) - healthy < 2.0 + SLACK
     waiting.value()
     assert drain(session.create_consumer(queue)) == [0]
 
 
 def test_e4_a_check_period_longer_than_the_ttl_does_not_kill_an_idle_connection(line: Cutter, opened: Opened) -> None:
-    factory = opened.factory(line.url(), WINDOW, connectionTTL=1000, clientFailureCheckPeriod=6000)
+    factory = opened.factory(line.url(), WINDOW, connectionTTL=3000, clientFailureCheckPeriod=18000)
     recorder = Recorder(factory)
     session = factory.create_session().start()
-    pause(4.5)
+    pause(7.5)  # the server looks every 2 s
     session.query_address("any")
+    recorder.all_told()
     assert not recorder.of(Detached)
     assert line.accepted == 1
 
@@ -288,7 +297,7 @@ def test_e4_a_check_period_longer_than_the_ttl_does_not_kill_an_idle_connection(
 def test_e5_a_call_without_answer_ends_at_call_timeout_with_an_unknown_outcome(
     line: Cutter, opened: Opened, queue: str, parameters: dict[str, object]
 ) -> None:
-    factory = opened.factory(line.url(), parameters, callTimeout=500, duplicateDetection="true")
+    factory = opened.factory(line.url(), parameters, callTimeout=3000, duplicateDetection="true")
     session = factory.create_session().start()
     producer = session.create_producer(queue)
     producer.send(numbered(session, 0))
@@ -296,7 +305,7 @@ def test_e5_a_call_without_answer_ends_at_call_timeout_with_an_unknown_outcome(
     began = time.monotonic()
     with pytest.raises(OutcomeUnknown) as caught:
         producer.send(numbered(session, 1))
-    assert 0.4 < time.monotonic() - began < 1.0
+    assert 2.9 < time.monotonic() - began < 3.0 + SLACK
     assert caught.value.duplicate_id is not None
     line.release()
     repeated = numbered(session, 1)
@@ -312,6 +321,7 @@ def test_e5_a_call_without_answer_ends_at_call_timeout_with_an_unknown_outcome(
 @pytest.mark.parametrize("lost", [False, True], ids=["reattached", "recreated"])
 def test_f_a_transaction_over_a_cut(line: Cutter, opened: Opened, queue: str, lost: bool) -> None:
     factory = opened.factory(line.url(), NO_WINDOW if lost else WINDOW)
+    recorder = Recorder(factory)
     preparing = factory.create_session()
     preparing.create_queue(f"{queue}.out")
     feed = preparing.create_producer(queue)
@@ -331,6 +341,7 @@ def test_f_a_transaction_over_a_cut(line: Cutter, opened: Opened, queue: str, lo
     for index in range(10):
         producer.send(numbered(session, index))
     with outage(line):
+        recorder.wait(Detached)
         pause(0.3)
     for index in range(10, 20):
         producer.send(numbered(session, index))
@@ -366,6 +377,7 @@ def test_f_a_commit_in_flight(line: Cutter, opened: Opened, queue: str, directio
     for index in range(5):
         producer.send(numbered(session, index))
     session.query_queue(queue)  # everything is on the server
+    settled(factory)
     line.cut_after(direction, 1)
     if kind == "neither":
         with pytest.raises(TransactionOutcomeUnknownError) as caught:
@@ -396,6 +408,7 @@ def test_g_attempts_used_up_end_every_call(line: Cutter, opened: Opened, queue: 
     began = time.monotonic()
     line.down()
     line.cut_now()
+    recorder.wait(Detached)  # what is sent before may have been written
     if attempts:
         sending = in_thread(lambda: producer.send(numbered(session, 0)))
         sending.join()
@@ -404,7 +417,7 @@ def test_g_attempts_used_up_end_every_call(line: Cutter, opened: Opened, queue: 
     waiting.join()
     assert isinstance(waiting.error, (ReconnectGaveUp, ConnectionLost)), waiting.error
     spent = time.monotonic() - began
-    assert (0.4 if attempts else 0.0) <= spent < 2.0
+    assert (0.4 if attempts else 0.0) <= spent < 0.6 + SLACK
     recorder.told_once(Recovery.GAVE_UP)
     assert recorder.ended[0][0].error_code == "DISCONNECT"
     assert recorder.ended[0][1] is False
@@ -433,7 +446,7 @@ def test_h_another_broker_takes_over_and_back(private_broker_of: MakeBroker, ope
     with Cutter(first.host, first.port) as one, Cutter(second.host, second.port) as two:
         more = {"reconnectAttempts": -1} if way == "list" else {"reconnectAttempts": 1, "failoverAttempts": -1}
         # A lost session keeps its consumer on its broker, and messages with it, until the TTL is over.
-        ttl = {"connectionTTL": 1000, "clientFailureCheckPeriod": 300}
+        ttl = {"connectionTTL": 3000, "clientFailureCheckPeriod": 300}
         factory = opened.factory(f"({one.url()},{two.url()})", {**RELIABLE, **more, **ttl})
         recorder = Recorder(factory)
         session = factory.create_session(ack_batch_size=0).start()
@@ -467,7 +480,7 @@ def test_j_a_receive_goes_on_over_a_cut(
 ) -> None:
     consumer = opened.session(line.url(), parameters).create_consumer(queue)
     direct = opened.session(artemis.url())
-    receiving = in_thread(lambda: consumer.receive(6))
+    receiving = in_thread(lambda: consumer.receive(PATIENCE))
     with outage(line):
         pause(0.5)
         assert receiving.running
@@ -478,7 +491,7 @@ def test_j_a_receive_goes_on_over_a_cut(
     message.acknowledge()
     began = time.monotonic()
     assert consumer.receive(0.3) is None
-    assert 0.25 < time.monotonic() - began < 1.0
+    assert 0.25 < time.monotonic() - began < 0.3 + SLACK
     assert consumer.receive(0) is None
 
 
@@ -492,7 +505,7 @@ def test_k_a_dead_address_is_an_error_that_names_it(opened: Opened) -> None:
         with pytest.raises(ConnectFailed, match=str(port)):
             opened.factory(f"tcp://127.0.0.1:{port}", RETRY, initialConnectAttempts=attempts, retryInterval=100)
         spent = time.monotonic() - began
-        assert (tries - 1) * 0.1 <= spent < (tries - 1) * 0.1 + 1.0
+        assert (tries - 1) * 0.1 <= spent < (tries - 1) * 0.1 + SLACK
 
 
 def test_k_of_a_dead_and_a_living_address_the_second_is_used(line: Cutter, opened: Opened, queue: str) -> None:

@@ -53,7 +53,7 @@ def test_a_temporary_queue_is_kept_by_a_reattachment_with_its_messages(
     session.create_producer(name).send(numbered(session, 1))
     line.cut_now()
     session.start()
-    assert drain(consumer or session.create_consumer(name), timeout=0.3) == [1]
+    assert drain(consumer or session.create_consumer(name), 1, timeout=0.3) == [1]
 
 
 @pytest.mark.parametrize("consumed", [True, False], ids=["with-consumer", "without-consumer"])
@@ -71,7 +71,7 @@ def test_a_temporary_queue_is_usable_after_the_server_failed_the_connection(
     producer = session.create_producer(name)
     for index in range(5):
         producer.send(numbered(session, index))
-    assert drain(consumer or session.create_consumer(name), timeout=0.3) == [0, 1, 2, 3, 4]
+    assert drain(consumer or session.create_consumer(name), 5, timeout=0.3) == [0, 1, 2, 3, 4]
 
 
 def test_a_deleted_temporary_queue_does_not_come_back(
@@ -134,7 +134,7 @@ def test_subscriptions_over_an_outage(
     session.query_queue(name)
     producer.send(numbered(publishing, 11))
     expected = [11] if lost and not durable else list(range(1, 12))
-    assert [number_of(message) for message in consumer.messages(0.5)] == expected
+    assert drain(consumer, len(expected), acknowledge=False, timeout=0.5) == expected
     consumer.close()
     session.delete_queue(name)
 
@@ -153,13 +153,17 @@ def test_shared_subscriptions_go_on_for_every_consumer(
         if index % 10 == 5:
             line.cut_now()
         producer.send(numbered(sessions[0], index))
-    found: set[int] = set()
+    found: list[int] = []
+
+    def complete() -> bool:
+        for consumer in consumers:
+            found.extend(drain(consumer))
+        return len(found) >= 40
+
+    eventually(complete, "forty messages")
     for consumer in consumers:
-        for message in consumer.messages(0.5):
-            assert number_of(message) not in found
-            found.add(number_of(message))
-            message.acknowledge()
-    assert found == set(range(40))
+        found += drain(consumer, timeout=0.5)
+    assert sorted(found) == list(range(40))
     for consumer in consumers:
         consumer.close()
     sessions[0].delete_queue(name)
@@ -182,8 +186,9 @@ def test_queues_that_a_restarted_broker_forgot_are_created_again(private_broker_
     recorder.wait(Reconnected, timeout=30)
     for name in names:
         session.create_producer(name).send(numbered(session, 1))
-    found = [[number_of(message) for message in consumer.messages(0.5)] for consumer in consumers]
-    assert found == [[0, 1], [1], [1], [1]]
+    expected = [[0, 1], [1], [1], [1]]
+    for consumer, numbers in zip(consumers, expected, strict=True):
+        assert drain(consumer, len(numbers), acknowledge=False, timeout=0.5) == numbers
     assert not recorder.of(ConsumerLost)
     factory.close()
 
@@ -199,7 +204,12 @@ def test_a_browser_goes_on_over_cuts(line: Cutter, opened: Opened, queue: str) -
             first = browser.receive(PATIENCE)
             assert first is not None
             line.cut_now()
-            seen = {number_of(first)} | {number_of(message) for message in browser.messages(0.5)}
+            seen = {number_of(first)}
+            while not seen >= set(range(50)):
+                message = browser.receive(PATIENCE)
+                assert message is not None, f"only {sorted(seen)}"
+                seen.add(number_of(message))
+            seen |= {number_of(message) for message in browser.messages(0.5)}
         assert seen == set(range(50))
     assert session.query_queue(queue).message_count == 50
 
@@ -265,7 +275,7 @@ def test_an_address_that_is_full_and_fails_says_so_to_each_sender(
 
 def test_an_address_that_is_full_and_blocks_lets_the_sender_wait_over_a_cut(line: Cutter, opened: Opened) -> None:
     address = f"full.block.{time.monotonic_ns()}"
-    factory = opened.factory(line.url(), WINDOW, producerWindowSize=20_000, callTimeout=1500)
+    factory = opened.factory(line.url(), WINDOW, producerWindowSize=20_000, callTimeout=5000)
     recorder = Recorder(factory)
     sending, receiving = factory.create_session(), factory.create_session(ack_batch_size=0).start()
     sending.create_queue(address)
@@ -273,6 +283,7 @@ def test_an_address_that_is_full_and_blocks_lets_the_sender_wait_over_a_cut(line
     sent, error = _fill(producer)
     assert isinstance(error, CallTimeout)
     assert error.outcome is Outcome.NOT_SENT
+    recorder.wait(AddressBlocked)
     assert len(recorder.of(AddressBlocked)) == 1
     waiting = in_thread(lambda: producer.send(numbered(sending, sent, 2000)))
     line.cut_now()
@@ -281,8 +292,9 @@ def test_an_address_that_is_full_and_blocks_lets_the_sender_wait_over_a_cut(line
     consumer = receiving.create_consumer(address)
     found = [number_of(message) for message in _taken(consumer, sent)]
     waiting.value()
-    found += drain(consumer, timeout=0.5)
+    found += drain(consumer, 1, timeout=0.5)
     assert found == list(range(sent + 1))
+    recorder.wait(AddressUnblocked)
     assert len(recorder.of(AddressUnblocked)) == 1
     consumer.close()
     receiving.delete_queue(address)

@@ -26,6 +26,7 @@ from integration.cases.support import (
     NO_WINDOW,
     PATIENCE,
     RELIABLE,
+    SLACK,
     WINDOW,
     Inbox,
     Opened,
@@ -45,16 +46,21 @@ TO_BROKER, TO_CLIENT = Direction.TO_BROKER, Direction.TO_CLIENT
 
 
 class Cutting:
-    """Cuts the line again and again, at random moments, until the block ends."""
+    """Cuts the line again and again, at random moments, until the block ends.
 
-    def __init__(self, line: Cutter, seed: int, pauses: tuple[float, float] = (0.01, 0.08)) -> None:
-        self._line, self._pauses = line, pauses
+    *most* times: a machine so busy that winning the connection back takes longer than the pauses would never get on.
+    """
+
+    def __init__(self, line: Cutter, seed: int, pauses: tuple[float, float] = (0.01, 0.08), *, most: int = 200) -> None:
+        self._line, self._pauses, self._most = line, pauses, most
         self._random = random.Random(seed)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
-        while not self._stop.wait(self._random.uniform(*self._pauses)):
+        for _ in range(self._most):
+            if self._stop.wait(self._random.uniform(*self._pauses)):
+                return
             self._line.cut_now(self._random.choice([How.RESET, How.FIN]))
 
     def __enter__(self) -> Cutting:
@@ -87,7 +93,7 @@ def test_immediate_reattach(line: Cutter, opened: Opened, queue: str) -> None:
         session.stop()
         consumer.close()
         recorder.wait(Reconnected, round_ + 1)
-    assert set(recorder.recoveries()) == {Recovery.REATTACHED}
+    recorder.told_once(*[Recovery.REATTACHED] * 10)
 
 
 def drain_one(consumer: ClientConsumer) -> int:
@@ -157,6 +163,7 @@ def test_a_second_loss_while_sessions_are_handed_over_is_one_outage(line: Cutter
     assert [drain_one(consumer) for _ in range(100)] == list(range(100))
     for session in sessions:
         assert session.query_queue(queue).exists
+    recorder.all_told()
     assert set(recorder.recoveries()) == {Recovery.REATTACHED}
     assert len(recorder.before) == len(recorder.ended)
 
@@ -179,13 +186,15 @@ def test_attempts_that_are_used_up_close_everything_with_one_kind_of_error(
 
 
 def test_back_within_the_attempts_the_session_is_usable(line: Cutter, opened: Opened, queue: str) -> None:
-    factory = opened.factory(line.url(), WINDOW, reconnectAttempts=10, retryInterval=50)
+    factory = opened.factory(line.url(), WINDOW, reconnectAttempts=45, retryInterval=100)
     recorder = Recorder(factory)
     session = factory.create_session().start()
-    for _ in range(3):  # each outage has all its attempts
+    for round_ in range(1, 4):  # each outage has all its attempts
+        failed = len(recorder.of(ConnectAttemptFailed))
         with outage(line):
-            recorder.wait(ConnectAttemptFailed, len(recorder.of(ConnectAttemptFailed)) + 6)
+            recorder.wait(ConnectAttemptFailed, failed + 16)
         session.create_producer(queue).send(numbered(session, 0))
+        recorder.wait(Reconnected, round_)
 
 
 @pytest.mark.parametrize("direction", [TO_BROKER, TO_CLIENT], ids=["before-it-is-sent", "after-it-is-sent"])
@@ -219,8 +228,12 @@ def test_create_queue_right_after_a_failure(line: Cutter, opened: Opened, queue:
 
 
 @pytest.mark.parametrize(
-    ("interval", "multiplier", "maximum", "failures", "sum_of_pauses"),
-    [(150, 1.0, 2000, 4, 0.6), (50, 2.0, 2000, 4, 0.05 + 0.1 + 0.2 + 0.4), (50, 2.0, 120, 5, 0.05 + 0.1 + 3 * 0.12)],
+    ("interval", "multiplier", "maximum", "pauses"),
+    [
+        (150, 1.0, 2000, [0.15] * 4),
+        (50, 2.0, 2000, [0.05, 0.1, 0.2, 0.4]),
+        (50, 2.0, 120, [0.05, 0.1, 0.12, 0.12, 0.12]),
+    ],
     ids=["constant", "growing", "capped"],
 )
 def test_pauses_between_attempts(
@@ -229,8 +242,7 @@ def test_pauses_between_attempts(
     interval: int,
     multiplier: float,
     maximum: int,
-    failures: int,
-    sum_of_pauses: float,
+    pauses: list[float],
 ) -> None:
     factory = opened.factory(
         line.url(), WINDOW, retryInterval=interval, retryIntervalMultiplier=multiplier, maxRetryInterval=maximum
@@ -238,22 +250,30 @@ def test_pauses_between_attempts(
     recorder = Recorder(factory)
     factory.create_session()
     with outage(line):
-        recorder.wait(ConnectAttemptFailed, failures)
+        recorder.wait(ConnectAttemptFailed, len(pauses))
     seconds = recorder.wait(Reconnected).seconds
-    assert sum_of_pauses <= seconds < sum_of_pauses + 0.5
+    failed = recorder.of(ConnectAttemptFailed)
+    assert [event.retry_in for event in failed[: len(pauses)]] == pytest.approx(pauses)
+    # A busy machine may be late to end the outage: then there were more attempts.
+    assert sum(pauses) <= seconds < sum(event.retry_in for event in failed) + SLACK
 
 
 @pytest.mark.reattach
 def test_the_answer_to_a_reattachment_is_withheld(line: Cutter, opened: Opened, queue: str) -> None:
     """Given up after the attempts, not half alive; and with attempts left it comes back."""
-    factory = opened.factory(line.url(), WINDOW, handshakeTimeout=300, reconnectAttempts=3, retryInterval=50)
+    limits = {**WINDOW, "handshakeTimeout": 300, "initialConnectAttempts": -1}
+    factory = opened.factory(line.url(), limits, reconnectAttempts=20)
     recorder = Recorder(factory)
     session = factory.create_session()
-    producer = session.create_producer(queue)
     line.plan([Cut(TO_CLIENT, 0, How.BLACK_HOLE)] * 2)
     line.cut_now()
-    producer.send(numbered(session, 0))
-    assert recorder.recoveries() == [Recovery.REATTACHED] or not recorder.ended
+    session.create_producer(queue).send(numbered(session, 0))
+    recorder.told_once(Recovery.REATTACHED)
+    assert len(recorder.of(ConnectAttemptFailed)) >= 2
+    factory.close()
+    factory = opened.factory(line.url(), limits, reconnectAttempts=3)
+    session = factory.create_session()
+    producer = session.create_producer(queue)
     line.plan([Cut(TO_CLIENT, 0, How.BLACK_HOLE)] * 3)
     line.cut_now()
     with pytest.raises((ConnectionLost, OutcomeUnknown)):  # it may have been written before the cut was noticed
@@ -303,7 +323,7 @@ def test_nothing_is_written_between_the_attempts(line: Cutter, opened: Opened, q
     line.plan([Cut(TO_CLIENT, 0, How.BLACK_HOLE)])
     line.cut_now()
     recorder.wait(Detached)
-    eventually(lambda: line.accepted == 2, "the second connection")
+    eventually(lambda: len(line.happened) >= 2, "the second connection")
     for index in range(1, 200):
         producer.send(numbered(session, index))
     producer.flush()
@@ -456,7 +476,7 @@ def test_random_reattachment_with_threads(line: Cutter, opened: Opened, queue: s
     assert callable(program)
     factory = opened.factory(line.url(), WINDOW)
     running = Program(factory, queue)
-    with Cutting(line, 5, (0.002, 0.02)):
+    with Cutting(line, 5, (0.002, 0.02), most=800):
         threads = [in_thread(functools.partial(program, running, number)) for number in range(5)]
         for thread in threads:
             thread.join(40)
@@ -475,7 +495,7 @@ def test_producer_and_consumer_run_while_the_connection_fails_without_window(
     inbox = Inbox(receiving.create_consumer(queue))
     producer = sending.create_producer(queue)
     outcomes = Outcomes()
-    with Cutting(line, 2, (0.02, 0.1)):
+    with Cutting(line, 2, (0.02, 0.1), most=100):
         for index in range(1500):
             producer.send(numbered(sending, index), outcomes)
         outcomes.wait(1500)
@@ -491,11 +511,12 @@ def test_producer_and_consumer_run_while_the_connection_fails_without_window(
 
 
 def test_pings_keep_an_idle_connection(line: Cutter, opened: Opened) -> None:
-    factory = opened.factory(line.url(), WINDOW, connectionTTL=600, clientFailureCheckPeriod=150)
+    factory = opened.factory(line.url(), WINDOW, connectionTTL=3000, clientFailureCheckPeriod=500)
     recorder = Recorder(factory)
     session = factory.create_session()
-    pause(3.0)
+    pause(7.5)  # the server looks every 2 s
     session.query_address("any")
+    recorder.all_told()
     assert not recorder.of(Detached)
 
 
@@ -503,13 +524,14 @@ def test_pings_that_are_lost_make_the_server_close_and_the_client_return(
     line: Cutter, opened: Opened, queue: str
 ) -> None:
     """Only the way to the broker is dead: the server gives up after the TTL, the client is told and comes back."""
-    factory = opened.factory(line.url(), RELIABLE, connectionTTL=1000, clientFailureCheckPeriod=300)
+    factory = opened.factory(line.url(), RELIABLE, connectionTTL=3000, clientFailureCheckPeriod=300)
     recorder = Recorder(factory)
     session = factory.create_session().start()
     line.cut_now(How.HALF_OPEN, TO_BROKER)
     session.create_producer(queue).send(numbered(session, 0))
     recorder.wait(Reconnected)
     assert drain(session.create_consumer(queue)) == [0]
+    recorder.all_told()
     assert len(recorder.before) == 1
 
 
@@ -528,7 +550,7 @@ def test_a_session_that_a_late_request_takes_away_comes_back(
     artemis: Broker, line: Cutter, opened: Opened, queue: str
 ) -> None:
     """What a frozen broker reads last may be an abandoned connection's: nothing tells that the session has moved."""
-    factory = opened.factory(line.url(), RELIABLE, callTimeout=1500)
+    factory = opened.factory(line.url(), RELIABLE, callTimeout=4000)
     recorder = Recorder(factory)
     session = factory.create_session(ack_batch_size=0).start()
     inbox = Inbox(session.create_consumer(queue))
@@ -545,5 +567,5 @@ def test_a_session_that_a_late_request_takes_away_comes_back(
         for index in range(1, 20):
             producer.send(numbered(session, index))
         inbox.exactly(20)
-    assert isinstance(recorder.of(Detached)[1].reason, SessionUnanswered)
     recorder.told_once(Recovery.REATTACHED, Recovery.REATTACHED)
+    assert isinstance(recorder.of(Detached)[1].reason, SessionUnanswered)
