@@ -44,7 +44,6 @@ class Chopper:
         self._high, self._hows, self._directions = high, hows, directions
         self._inside, self._inside_bytes = inside, inside_bytes
         self._first_within = first or high
-        self._planned = 0
         self._early: set[int] = set()
         self._first = cutter.cuts
         self.done = threading.Event()
@@ -58,11 +57,11 @@ class Chopper:
     @property
     def further(self) -> int:
         """Cuts in the first bytes of a connection."""
-        return sum(1 for one in self._cutter.happened if one.connection in self._early)
+        happened = list(self._cutter.happened)  # at once: the cutter goes on
+        return sum(1 for one in happened if one.connection in self._early)
 
     def _cut(self) -> Cut:
         source = self._random
-        self._planned += 1
         return Cut(source.choice(self._directions), source.randrange(1, self._high), source.choice(self._hows))
 
     def _plan(self) -> Iterator[Cut]:
@@ -72,7 +71,7 @@ class Chopper:
                 self._early.add(self._cutter.accepted - 1)
                 position = source.randint(0, self._inside_bytes)
                 yield Cut(source.choice(self._directions), position, source.choice(self._hows))
-            elif self._planned >= self._wanted:
+            elif self.main >= self._wanted:  # a connection may have ended otherwise, before its cut
                 self.done.set()
                 return
             else:

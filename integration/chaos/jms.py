@@ -56,6 +56,7 @@ class Stage:
     cutter: Cutter
     amount: Amount
     _destinations: list[str] = field(default_factory=list)
+    _losses: list[str] = field(default_factory=list)
 
     @property
     def reattached(self) -> bool:
@@ -64,13 +65,33 @@ class Stage:
 
     @property
     def must_survive(self) -> bool:
-        """Would the loss of a session be a fault? Not if the broker dropped one itself (`CUTS_PER_DROP`)."""
+        """Would the loss of a session be a fault? Not if the broker dropped one itself (`CUTS_PER_DROP`). Ask it when
+        the cuts are over: the event of a loss comes after the errors that tell of it."""
+        self.watch.all_told()
         return self.reattached and not self.watch.counts["SessionRecreated"]
 
     @property
     def watch(self) -> Watch:
         """Of the shaken connection."""
         return self.report.watches[0]
+
+    def loss(self, error: Exception) -> None:
+        """The application was told that a session was lost: an error, unless the broker dropped one."""
+        self._losses.append(repr(error))
+
+    def judge_losses(self) -> None:
+        """To be called in the end."""
+        if self._losses and self.must_survive:
+            for text in self._losses:
+                self.ledger.error(text)
+
+    def is_empty(self, queue: str) -> bool:
+        """Has nobody anything to get from a queue any more?"""
+        with self.steady.factory.create_session() as core:
+            left = core.query_queue(queue).message_count
+        if left and not self.reattached:
+            left -= stuck_in(self.steady.factory, queue)
+        return left <= 0
 
     def queue(self, what: str = "jms") -> Queue:
         """A queue that stays until the case ends."""
@@ -109,7 +130,7 @@ class Stage:
 
     def check_left(self, queue: str, expected: int = 0) -> None:
         """So many messages are left in a queue, in the end."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 15
         with self.steady.factory.create_session() as core:
             while (left := core.query_queue(queue).message_count) != expected and time.monotonic() < deadline:
                 time.sleep(0.02)
@@ -141,6 +162,7 @@ def staged(
         stage = Stage(broker, steady, shaken, report, ledger, cutter, amount)
         try:
             yield stage
+            stage.judge_losses()
         finally:
             stage.clean()
 

@@ -56,6 +56,8 @@ class Ledger:
     """Messages that the broker keeps from everybody until it is restarted (see `stuck_in`): not lost, not to be had."""
     corrupted: list[int] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
+    """What user code saw that only the loss of a session excuses."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     # -- telling it -------------------------------------------------------------------------------------------------
@@ -92,6 +94,11 @@ class Ledger:
         """User code saw something that it must not see."""
         with self.lock:
             self.errors.append(f"{self.name}: {text}" if self.name else text)
+
+    def loss(self, error: Exception) -> None:
+        """User code saw that a session was lost; its event comes later, so whether one was is judged in the end."""
+        with self.lock:
+            self.losses.append(repr(error))
 
     # -- the verdict ------------------------------------------------------------------------------------------------
 

@@ -58,8 +58,7 @@ class Batches:
         try:
             by.acknowledge()
         except (TransactionRolledBackError, TransactionOutcomeUnknownError) as error:
-            if self._stage.must_survive:
-                self._ledger.error(repr(error))
+            self._stage.loss(error)
             if isinstance(error, TransactionOutcomeUnknownError):
                 self._ledger.unsure.update(map(number_in, batch))
         else:

@@ -13,6 +13,7 @@ from integration.chaos.conftest import Amount
 from integration.chaos.ledger import Ledger
 from integration.chaos.report import Report, Watch
 from integration.chaos.traffic import (
+    STALL,
     Traffic,
     check_buffers,
     exact,
@@ -61,7 +62,7 @@ def test_large_bodies_arrive_whole(artemis: Broker, cutter: Cutter, amount: Amou
             traffic.join()
         report.cuts, report.inside = chopper.main, chopper.further
         wait_settled(ledger)
-        factory.wait_until_connected(10)
+        factory.wait_until_connected(STALL)
         check_buffers(ledger, sending, receiving)
         consumer.close()
     # A body damaged by the broker's replay is delivered anew, so a large message may come flagged as redelivered.

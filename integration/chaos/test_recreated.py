@@ -19,10 +19,11 @@ from integration.artemis import Broker
 from integration.cases.support import ServerManagement, eventually
 from integration.chaos.chopper import ALL, Chopper
 from integration.chaos.conftest import Amount
-from integration.chaos.ledger import Ledger, body_of, number_of
-from integration.chaos.report import Report, Watch
+from integration.chaos.ledger import Ledger, body_of
+from integration.chaos.report import Report, Watch, drops
 from integration.chaos.test_resets import NOTICED
 from integration.chaos.traffic import (
+    STALL,
     Traffic,
     check_buffers,
     check_empty,
@@ -81,6 +82,8 @@ def test_a_recreation_followed_by_cuts_with_eight_consumers(artemis: Broker, cut
             traffic.run(ledger, receive)
         management.fail_connection_of(receiving.name)
         eventually(lambda: watch.counts["SessionRecreated"] >= 2, "both sessions are recreated")
+        factory.wait_until_connected(STALL)
+        watch.all_told()
         recreated = watch.counts["SessionRecreated"]
         with Chopper(cutter, amount.seed + 11, amount.share(2), hows=hows) as chopper:
             chopper.done.wait(240)
@@ -89,7 +92,7 @@ def test_a_recreation_followed_by_cuts_with_eight_consumers(artemis: Broker, cut
         report.cuts, report.inside = chopper.main, chopper.further
         for ledger in ledgers:
             wait_settled(ledger)
-        factory.wait_until_connected(10)
+        factory.wait_until_connected(STALL)
         for consumer in consumers:
             consumer.flush_acknowledgements()
         check_buffers(ledgers[0], sending, receiving)
@@ -98,7 +101,8 @@ def test_a_recreation_followed_by_cuts_with_eight_consumers(artemis: Broker, cut
         for consumer, queue in zip(consumers, queues, strict=True):
             consumer.close()
             plain.delete_queue(queue)
-        if artemis.reattaches and watch.counts["SessionRecreated"] != recreated:
+        watch.all_told()
+        if artemis.reattaches and watch.counts["SessionRecreated"] - recreated > drops(chopper.main + chopper.further):
             report.notes.append(f"{watch.counts['SessionRecreated'] - recreated} sessions were recreated by the cuts")
     report.check(reattached=False)
 
@@ -144,11 +148,11 @@ def _rounds(factory: ClientSessionFactory, ledger: Ledger, enough: threading.Eve
                 _send(session, queue, five)
             except TransactionRolledBackError as error:
                 if reattached:
-                    ledger.error(repr(error))
+                    ledger.loss(error)
                 ledger.withdrawn.update(five)
             except TransactionOutcomeUnknownError as error:
                 if reattached:
-                    ledger.error(repr(error))
+                    ledger.loss(error)
                 ledger.in_doubt.update(five)
             else:
                 _empty(session, queue, five, ledger, reattached=reattached)
@@ -169,11 +173,13 @@ def _empty(session: ClientSession, queue: str, numbers: list[int], ledger: Ledge
     """Receive and commit; what a recreation undoes comes again and is counted when its commit returned."""
     session.start()
     deadline = time.monotonic() + PATIENCE
+    committed: list[CoreMessage] = []
     while True:
         with session.create_consumer(queue) as consumer:
             taken: list[CoreMessage] = []
             while (
-                len(taken) < len(numbers) and (message := consumer.receive(PATIENCE if reattached else 2)) is not None
+                len(committed) + len(taken) < len(numbers)
+                and (message := consumer.receive(PATIENCE if reattached else 2)) is not None
             ):
                 taken.append(message)
                 message.acknowledge()
@@ -181,20 +187,21 @@ def _empty(session: ClientSession, queue: str, numbers: list[int], ledger: Ledge
                 session.commit()
             except (TransactionRolledBackError, TransactionOutcomeUnknownError) as error:
                 if reattached:
-                    ledger.error(repr(error))
+                    ledger.loss(error)
                 if isinstance(error, TransactionOutcomeUnknownError):
                     ledger.in_doubt.update(numbers)
                     return
                 taken.clear()
-        if [number_of(message.body) for message in taken] == numbers:
-            for message in taken:
+        committed += taken
+        if len(committed) == len(numbers):
+            for message in committed:
                 ledger.took(message)
             return
         if time.monotonic() > deadline:
-            missing = len(numbers) - len(taken)
+            missing = len(numbers) - len(committed)
             if reattached or stuck_in(session.factory, queue) != missing:
                 ledger.error(f"{missing} of {len(numbers)} committed messages did not come")
             ledger.stuck += missing
-            for message in taken:
+            for message in committed:
                 ledger.took(message)
             return

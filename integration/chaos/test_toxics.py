@@ -17,6 +17,7 @@ from integration.chaos.conftest import Amount
 from integration.chaos.ledger import Ledger
 from integration.chaos.report import Report, Watch
 from integration.chaos.traffic import (
+    STALL,
     Traffic,
     check_buffers,
     exact,
@@ -48,6 +49,8 @@ def test_toxics_lose_and_repeat_nothing(artemis: Broker, proxied: Link, amount: 
     url = proxied.url() + exact(artemis)
     if artemis.reattaches:
         url += "&connectionTTL=20000&clientFailureCheckPeriod=500"
+    else:
+        url = url.replace("connectionTTL=3000", "connectionTTL=6000")  # silence of 1.6 s must not end a connection
     with (
         ServerLocator(url) as locator,
         locator.create_session_factory() as factory,
@@ -74,7 +77,7 @@ def test_toxics_lose_and_repeat_nothing(artemis: Broker, proxied: Link, amount: 
         done = True
         traffic.join()
         wait_settled(ledger)
-        factory.wait_until_connected(20)
+        factory.wait_until_connected(STALL)
         check_buffers(ledger, sending, receiving)
         consumer.close()
     report.check(reattached=artemis.reattaches)

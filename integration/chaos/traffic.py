@@ -162,14 +162,14 @@ def receive_numbers(
             ledger.acknowledged.add(number)
 
 
-def wait_settled(ledger: Ledger, timeout: float = 15.0) -> None:
+def wait_settled(ledger: Ledger) -> None:
     """Wait until each send has its completion."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + STALL
     while sum(ledger.settled.values()) < len(ledger.sent) and time.monotonic() < deadline:
         time.sleep(0.005)
 
 
-def check_buffers(ledger: Ledger, *sessions: ClientSession, timeout: float = 5.0) -> None:
+def check_buffers(ledger: Ledger, *sessions: ClientSession, timeout: float = 15.0) -> None:
     """The command buffers must get empty by themselves."""
     deadline = time.monotonic() + timeout
     for session in sessions:
@@ -187,7 +187,7 @@ def stuck_in(factory: ClientSessionFactory, queue: str) -> int:
         return int(str(management.attribute(f"queue.{queue}", "deliveringCount")))
 
 
-def check_empty(ledger: Ledger, session: ClientSession, queue: str, timeout: float = 5.0) -> None:
+def check_empty(ledger: Ledger, session: ClientSession, queue: str, timeout: float = 15.0) -> None:
     """The queue must be empty: everything was acknowledged, and the broker knows."""
     deadline = time.monotonic() + timeout
     while (left := session.query_queue(queue).message_count) and time.monotonic() < deadline:
