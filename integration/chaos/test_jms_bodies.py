@@ -24,6 +24,7 @@ from integration.artemis import Broker
 from integration.cases.support import eventually
 from integration.chaos.conftest import Amount
 from integration.chaos.jms import number_in, receive_all, send_numbers, staged, took
+from integration.chaos.report import Watch
 from integration.chaos.traffic import STALL, Traffic, exact, wait_settled
 
 LARGE = 150_000
@@ -151,6 +152,7 @@ def test_contexts_send_and_receive_through_cuts(artemis: Broker, cutter: Cutter,
             ActiveMQConnectionFactory(cutter.url() + exact(artemis)).create_context() as sending,
             sending.create_context(AcknowledgeMode.AUTO_ACKNOWLEDGE) as receiving,
         ):
+            stage.report.watches.append(Watch.of(sending.connection.factory))
             producer = sending.create_producer()
             consumer = receiving.create_consumer(queue)
 
