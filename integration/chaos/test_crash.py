@@ -5,6 +5,7 @@ Law: the clock of "back" starts when the broker accepts connections again.
 
 from __future__ import annotations
 
+import statistics
 import time
 
 import pytest
@@ -86,7 +87,8 @@ def test_a_broker_that_is_killed_loses_and_repeats_nothing(private_broker: Broke
     pairs = [FailoverEventType.FAILURE_DETECTED, FailoverEventType.FAILOVER_COMPLETED] * kills
     if listener.kinds != pairs:
         report.notes.append(f"failover events: {listener.kinds}")
-    if max(back) > 1.0 + SLACK:  # the longest pause between attempts is 1 s
+    # The longest pause between attempts is 1 s; a machine may stand still once, but not each time.
+    if statistics.median(back) > 2.0 or max(back) > 1.0 + SLACK:
         report.notes.append(f"back {max(back):.1f} s after the broker")
     # Acknowledgements are waited for, and the outcome of one that the crash met is unknown: its message may come again.
     report.check(reattached=False, once=False)

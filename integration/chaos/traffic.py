@@ -174,7 +174,8 @@ def check_buffers(ledger: Ledger, *sessions: ClientSession, timeout: float = 15.
     deadline = time.monotonic() + timeout
     for session in sessions:
         buffer = session.engine.buffer
-        while len(buffer) and time.monotonic() < deadline:
+        # Both: a confirmation that is being taken has freed the commands, and not counted their bytes yet.
+        while (len(buffer) or buffer.used) and time.monotonic() < deadline:
             time.sleep(0.005)
         if len(buffer) or buffer.used:
             ledger.error(f"{len(buffer)} commands of {buffer.used} bytes stay in the buffer: {session!r}")
