@@ -91,6 +91,8 @@ class Consumer:
         "queue_info",
         "queue_packet",
         "refreshing",
+        "resume_by",
+        "resuming",
         "session",
         "taken",
         "taken_large",
@@ -154,9 +156,14 @@ class Consumer:
         """Message ids that the application holds unacknowledged; the message itself only when its body streams."""
         self.taken_large: CoreMessage | None = None
         """The streaming message that the application took last."""
-        self.absorbing: dict[int, tuple[CoreMessage | None, bool]] = {}
-        """Held messages that a renewed consumer will get again: id -> (streaming message, acknowledged meanwhile)."""
+        self.absorbing: dict[int, tuple[int, CoreMessage | None, bool]] = {}
+        """Held messages that a renewed consumer will get again: id -> (fingerprint, streaming message, acknowledged
+        meanwhile)."""
         self.refreshing = False
+        self.resuming: CoreMessage | None = None
+        """The message whose body streamed in when the session was lost, until it is delivered anew."""
+        self.resume_by = 0
+        """The forced delivery whose marker says that it is not."""
         self.ignoring = False
         self.owner: object = None
         """What users know this consumer by; messages reach it through their origin."""
@@ -172,6 +179,8 @@ class Consumer:
             sequence = forced_delivery_sequence(message)
             if sequence is not None:
                 self.forced_seen = max(self.forced_seen, sequence)
+                if self.resuming is not None and sequence >= self.resume_by:
+                    self.fail_stream(_lost_amid())  # somebody else has it
                 return
         held = self.held
         if held > self.limit:
@@ -203,6 +212,8 @@ class Consumer:
         if self.absorbing and self._absorb(message, body):
             return
         message.body_follows(body)
+        if self.resuming is not None and self._resume(self.resuming, message, body):
+            return
         if self.acknowledged is not None and self.acknowledged.comes_again(message):
             body.discard()
             self.large = message
@@ -271,7 +282,7 @@ class Consumer:
         held = self.absorbing.pop(message.message_id, None)
         if held is None:
             return False
-        streaming, acknowledged = held
+        fingerprint, streaming, acknowledged = held
         if body is not None:
             if streaming is not None and streaming.stream is not None and not streaming.stream.discarded:
                 streaming.stream.resume()
@@ -284,7 +295,26 @@ class Consumer:
         if acknowledged:
             self.session.command(self._ack_frame(KIND_INDIVIDUAL, message.message_id))
         else:
-            self.taken.append((message.message_id, message.fingerprint, streaming))
+            self.taken.append((message.message_id, fingerprint, streaming))
+        return True
+
+    def _resume(self, resuming: CoreMessage, message: ReceivedMessage, body: InboundBody) -> bool:
+        """A new session delivers the message amid whose body the application is: it goes on behind what is here.
+
+        Only as the first delivery: what came before it would be acknowledged with it.
+        """
+        if message.message_id != resuming.message_id:
+            return False
+        stream = resuming.stream
+        if stream is None or message.fingerprint != resuming.fingerprint or self.buffer or self.taken:
+            self.fail_stream(_lost_amid())
+            return False
+        self.resuming = None
+        stream.resume()
+        self.large = resuming
+        resuming.origin = self.origin
+        self.taken.append((message.message_id, message.fingerprint, resuming))
+        self.consumed(body.header_size)
         return True
 
     # --- taking ---------------------------------------------------------------------------------------------------
@@ -295,7 +325,7 @@ class Consumer:
             return None
         message = self.buffer.popleft()
         if self.taken_large is not None:
-            self.go_on()
+            self._leave_large()
         stream = message.stream
         if stream is None:
             size = message.frame_size
@@ -320,6 +350,8 @@ class Consumer:
         What an earlier generation delivered comes again by itself.
         """
         message_id = message.message_id
+        if message is self.resuming:
+            self._leave_large()
         if self.absorbing.pop(message_id, None) is not None:
             return
         held = [entry for entry in self.taken if entry[0] == message_id]
@@ -336,11 +368,22 @@ class Consumer:
         self.buffer.appendleft(message)
 
     def go_on(self) -> None:
-        """The application wants the next message: a body that still streams in is dropped, one that is here may be
-        read later, and neither takes up the window any more.
+        """The application asks for the next message, which cannot come while an unread body fills the window.
 
-        Also if there is no next message yet: it could not come while that body fills the window.
+        So a body that fits into the window comes in all the same and may be read later, and any other one is dropped.
         """
+        message = self.taken_large
+        if message is None or message.stream is None:
+            return
+        stream = message.stream
+        if self.window < 0 or stream.size <= self.window:
+            self.consumed(stream.release())
+        else:
+            self._leave_large()
+
+    def _leave_large(self) -> None:
+        """The application went on: what is here of the last streaming body stays with it if it is whole."""
+        self.resuming = None
         message, self.taken_large = self.taken_large, None
         if message is not None and message.stream is not None:
             self.consumed(message.stream.release() if message.stream.complete else message.stream.discard())
@@ -351,7 +394,7 @@ class Consumer:
             self.credits += size
             if self.credits >= self._granting:
                 self.grant()
-        elif self.window == 0 and (self.large is not None or self.asking or self.absorbing):
+        elif self.window == 0 and (self.large is not None or self._wants_one):
             self._top_up()  # for the next piece, or what is delivered anew; else somebody has to ask
 
     def grant(self) -> None:
@@ -369,6 +412,11 @@ class Consumer:
         if self.window == 0:
             self.asking = True
             self._top_up()
+
+    @property
+    def _wants_one(self) -> bool:
+        """Without prefetch: does anybody wait for a delivery?"""
+        return self.asking or bool(self.absorbing) or self.resuming is not None
 
     def _top_up(self) -> None:
         need = SLOW_CONSUMER_CREDIT - self.balance
@@ -441,11 +489,13 @@ class Consumer:
         if not self.session.tracks_taken:
             # The server has acknowledged it already, and would take this for an error.
             if message is self.taken_large:
-                self.go_on()
+                self._leave_large()
             return False
         origin = message.origin
         if origin is not self.origin:
             if not isinstance(origin, Origin) or origin.consumer is not self or origin.epoch != self.session.epoch:
+                if message is self.resuming:
+                    self._leave_large()  # nobody reads on
                 self.session.emit(StaleAcknowledgement(self.session.channel_id, self.id))
                 if (
                     self.acknowledged is not None
@@ -463,7 +513,7 @@ class Consumer:
         if not self.browse_only and not self._settle(message.message_id, cumulative=cumulative, told=told):
             return False
         if message is self.taken_large:
-            self.go_on()
+            self._leave_large()
         return True
 
     def _settle(self, message_id: int, *, cumulative: bool, told: bool) -> bool:
@@ -495,9 +545,9 @@ class Consumer:
         now: list[int] = []
         if wanted in self.absorbing:
             # Delivered again in order: what is back already is older than what is still to come.
-            for held, (streaming, _) in list(self.absorbing.items()):
+            for held, (fingerprint, streaming, _) in list(self.absorbing.items()):
                 if cumulative or held == wanted:
-                    self.absorbing[held] = (streaming, True)
+                    self.absorbing[held] = (fingerprint, streaming, True)
                 if held == wanted:
                     break
             if cumulative:
@@ -534,22 +584,46 @@ class Consumer:
         self.balance = 0
         if self.window != 0:
             self.session.command(self.session.encode(FlowToken(self.id, self.window)))
-        elif self.asking or self.absorbing:
+        elif self._wants_one:
             self._top_up()
 
     def new_generation(self) -> None:
-        """The server session is another: nothing that was delivered, granted or acknowledged counts any more."""
+        """The server session is another: nothing that was delivered, granted or acknowledged counts any more.
+
+        But a body that the application is reading goes on when its message comes again: see `_resume`.
+        """
         self._drop_buffer()
-        self.fail_stream(LargeMessageError("its session was lost while it came in"))
+        resuming = self._alone_and_streaming()
+        if resuming is None:
+            self.fail_stream(_lost_amid())
+        else:
+            resuming.stream.interrupt()
+        self.resuming = resuming
         self.origin = Origin(self, self.session.epoch)
+        if self.acknowledged is not None:
+            for message_id, (fingerprint, _, done) in self.absorbing.items():
+                if done:
+                    self.acknowledged.late(message_id, fingerprint)
+            self.acknowledged.session_lost()
         self.taken.clear()
         self.absorbing.clear()
-        if self.acknowledged is not None:
-            self.acknowledged.session_lost()
         self.refreshing = False
         self.ignoring = False
         self.ack_message_id = -1
         self.ack_bytes = 0
+
+    def _alone_and_streaming(self) -> CoreMessage | None:
+        """The message amid whose body the application is, if it holds no other: those come again in front of it.
+
+        Not in a transaction, which is lost anyway, nor where nothing tells that a message is the same.
+        """
+        message = self.taken_large
+        if message is None or self.acknowledged is None or message.stream is None or message.stream.ended:
+            return None
+        held = {entry[0] for entry in self.taken} | self.absorbing.keys()
+        if held - {message.message_id} or any(done for _, _, done in self.absorbing.values()):
+            return None
+        return message
 
     def _drop_buffer(self) -> None:
         self.buffer.clear()
@@ -560,7 +634,7 @@ class Consumer:
     def rolled_back(self) -> None:
         """The application undoes what it received: the server delivers it again, and what lies here too."""
         large = self.taken_large
-        self.go_on()
+        self._leave_large()
         if large is not None and large.stream is not None and large.stream.discarded:
             large.stream.error = LargeMessageError("its transaction was rolled back")
         self.flush_credits_of_buffer()
@@ -583,6 +657,7 @@ class Consumer:
 
     def fail_stream(self, error: ActiveClientError) -> None:
         """The body that the application is reading will not go on."""
+        self.resuming = None
         if self.taken_large is not None and self.taken_large.stream is not None:
             if not self.taken_large.stream.complete:
                 self.taken_large.stream.error = error
@@ -600,8 +675,8 @@ class Consumer:
         session.submit_behind_acknowledgements(close, self.id)
         self.ignoring = True
         self._drop_buffer()
-        for message_id, _, streaming in self.taken:
-            self.absorbing[message_id] = (streaming, False)
+        for message_id, fingerprint, streaming in self.taken:
+            self.absorbing[message_id] = (fingerprint, streaming, False)
         self.taken.clear()
         self.origin = Origin(self, session.epoch)
 
@@ -622,13 +697,20 @@ class Consumer:
             return
         self.refreshing = False
         self.grant_window()
-        if self.forced_asked > self.forced_seen:
-            self.force_again()
+        self.force_again()
 
     def forget_refresh(self) -> None:
         """The session is being recreated, and this consumer with it: the steps of its renewal are not repeated."""
         self.refreshing = False
 
     def force_again(self) -> None:
-        """A forced delivery was asked for and its marker is lost: ask again."""
-        self.session.command(self.session.encode(ForceDelivery(self.id, self.forced_asked)))
+        """The consumer exists anew: ask again for a marker that is lost, or for one that comes behind what resumes."""
+        if self.resuming is not None:
+            self.forced_asked += 1
+            self.resume_by = self.forced_asked
+        if self.forced_asked > self.forced_seen:
+            self.session.command(self.session.encode(ForceDelivery(self.id, self.forced_asked)))
+
+
+def _lost_amid() -> LargeMessageError:
+    return LargeMessageError("its session was lost while it came in")

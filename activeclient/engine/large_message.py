@@ -28,6 +28,7 @@ class InboundBody:
         "header_size",
         "held",
         "received",
+        "released",
         "size",
         "skip",
         "suspended",
@@ -38,7 +39,9 @@ class InboundBody:
         self.header_size = header_size
         self.received = 0
         self.held = 0
-        """Bytes of frames that wait here."""
+        """Bytes of frames that wait here and count against the window."""
+        self.released = False
+        """Does it stay here without taking up the window?"""
         self.skip = 0
         """Bytes of a renewed delivery that are here already."""
         self.complete = False
@@ -49,9 +52,19 @@ class InboundBody:
         self._chunks: deque[tuple[bytes, int]] = deque()
 
     @property
+    def ended(self) -> bool:
+        """Will no more pieces come?"""
+        return self.complete or self.discarded or self.error is not None
+
+    @property
     def ready(self) -> bool:
         """Would `take` give something, or has the body ended one way or the other?"""
-        return bool(self._chunks) or self.complete or self.discarded or self.error is not None
+        return bool(self._chunks) or self.ended
+
+    @property
+    def read(self) -> bool:
+        """Was it taken to its end?"""
+        return self.complete and not self._chunks and self.error is None and not self.discarded
 
     def add(self, chunk: bytes, frame_size: int, last: bool) -> int:
         """A piece came; returns credits to return at once (bytes that nobody will take)."""
@@ -71,6 +84,9 @@ class InboundBody:
             if self.received < self.size and self.error is None and not self.discarded:
                 self.error = LargeMessageError(f"the body ended after {self.received} of {self.size} bytes")
         if not chunk or self.discarded:
+            return frame_size
+        if self.released:
+            self._chunks.append((chunk, 0))
             return frame_size
         self._chunks.append((chunk, frame_size))
         self.held += frame_size
@@ -93,6 +109,13 @@ class InboundBody:
         """A repeated piece came: the rest of this delivery cannot be trusted."""
         self.suspended = True
 
+    def interrupt(self) -> None:
+        """The session is lost, and what was granted to it: what the application has not taken comes anew."""
+        self.received -= sum(len(chunk) for chunk, _ in self._chunks)
+        self._chunks.clear()
+        self.held = 0
+        self.suspended = True
+
     def resume(self) -> None:
         """The message is delivered anew: its pieces begin at byte 0."""
         self.suspended = False
@@ -100,7 +123,10 @@ class InboundBody:
         self.skip = self.received
 
     def release(self) -> int:
-        """What is here may wait for as long as the application keeps the message; returns its credits."""
+        """It may wait for as long as the application keeps the message; returns the credits of what is here."""
+        self.released = True
+        if not self.held:
+            return 0
         credits, self.held = self.held, 0
         self._chunks = deque((chunk, 0) for chunk, _ in self._chunks)
         return credits

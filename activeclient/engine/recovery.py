@@ -285,8 +285,6 @@ class Recovery:
                 session.consumer_lost(consumer, answer.error)
                 continue
             consumer.grant_window()
-            if consumer.forced_asked > consumer.forced_seen:
-                consumer.force_again()
         if session.branch is not None:
             # The branch outlives its session on the server, perhaps without its last sends: it must never be prepared,
             # and what is still sent in it must not be visible either.
@@ -295,6 +293,8 @@ class Recovery:
             session.command(session.encode(CreateProducer(producer_id, address)))
         if session.started:
             session.command(session.encode(SessionStart()))
+        for consumer in session.consumers.values():
+            consumer.force_again()  # only now: the marker would come before what a stopped session holds back
         if self._unsettled is not None:
             yield from self._settle_commit(self._unsettled)
 

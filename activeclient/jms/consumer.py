@@ -241,7 +241,7 @@ class MessageConsumer:
     def settle(self) -> None:
         """Acknowledge the streamed message that is still open, if any (called when the application goes on)."""
         core, self._unsettled = self._unsettled, None
-        if core is not None and self._core.holds(core):
+        if core is not None and (self._core.holds(core) or core.stream.read):
             self._acknowledge(core)
 
     def unsettle(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import random
 import uuid
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from activeclient import (
     AcknowledgeMode,
     ActiveMQConnectionFactory,
+    BytesMessage,
     Recovery,
     connect,
 )
@@ -153,3 +156,35 @@ def test_every_mode_works_with_waiting_acknowledgements(broker_url: str, mode: A
             message.acknowledge()
         session.recover()
         assert consumer.receive(0) is None
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["amid the body", "behind the body"])
+def test_a_body_that_is_read_piece_by_piece_is_received_once_though_its_session_is_lost(
+    cutter: Cutter, whole: bool
+) -> None:
+    """Such a message is acknowledged when the application goes on."""
+    piece = random.Random(5).randbytes(1 << 20)
+    name = f"jms-{uuid.uuid4()}?auto-delete=true"
+    told: list[ConnectionFailure] = []
+    with ActiveMQConnectionFactory(cutter.url() + RECREATING).create_connection() as connection:
+        connection.exception_listener = told.append
+        session = connection.create_session(AUTO)
+        queue = session.create_queue(name)
+        consumer, producer = session.create_consumer(queue), session.create_producer(queue)
+        producer.send(io.BytesIO(piece * 6))
+        producer.send("next")
+        message = consumer.receive(SOON)
+        assert isinstance(message, BytesMessage)
+        with message.open_body() as body:
+            for number in range(6):
+                if number == 3 and not whole:
+                    cutter.cut_now()
+                    eventually(lambda: told)
+                assert body.read(len(piece)) == piece
+            assert body.read() == b""
+        if whole:
+            cutter.cut_now()
+            eventually(lambda: told)
+        assert texts(consumer, 1) == ["next"]
+        assert consumer.receive_no_wait() is None
+        assert [failure.recovery for failure in told] == [Recovery.RECREATED]

@@ -178,6 +178,16 @@ def test_the_marker_of_a_forced_delivery_is_no_message():
     assert consumer.forced_seen == 1
 
 
+def test_a_new_session_is_asked_for_its_marker_when_it_delivers_not_before():
+    """Else the marker would say that there is nothing."""
+    peer, consumer = consuming()
+    peer.session.started = True
+    consumer.force_delivery()
+    peer.recreate()
+    out = [type(packet) for packet in peer.say(peer.confirm(), DEFINED)]
+    assert out.index(p.SessionStart) < out.index(p.ForceDelivery)
+
+
 def test_a_delivery_for_a_consumer_that_is_gone_is_ignored_and_counted():
     peer, _ = consuming()
     before = peer.session.received
@@ -329,25 +339,29 @@ def test_a_rollback_ends_the_body_that_streams_in_and_grants_what_lay_there():
     assert sum(granted + credits(wrote(peer))) + consumer.credits == cost(peer, came)
 
 
+@pytest.mark.parametrize("window", [1000, 90, -1])
 @pytest.mark.parametrize("pieces", [None, 4], ids=["whole", "streaming"])
 @pytest.mark.parametrize("by", ["asking", "taking", "acknowledging"])
-def test_a_body_that_is_not_read_keeps_no_part_of_the_window(by, pieces):
-    peer, consumer = consuming(window=1000)
-    came = list(large(peer, consumer, 1, bytes(95), pieces=pieces))
-    granted = credits(peer.say(*came))
+def test_a_body_that_is_not_read_keeps_no_part_of_the_window(by, pieces, window):
+    peer, consumer = consuming(window=window)
+    deliveries = list(large(peer, consumer, 1, bytes(95)))
+    first, rest = (deliveries, []) if pieces is None else (deliveries[: pieces + 1], deliveries[pieces + 1 :])
+    granted = credits(peer.say(*first))
     message = consumer.take()
     if by == "asking":
         consumer.go_on()
     elif by == "taking":
-        behind = peer.delivery(2)
-        granted += credits(peer.say(behind))
+        granted += credits(peer.say(*rest, peer.delivery(2)))
+        rest = []
         assert consumer.take().message_id == 2
     else:
         consumer.acknowledge(message)
-    taken = cost(peer, came) + (len(behind) if by == "taking" else 0)
-    assert sum(granted + credits(wrote(peer))) + consumer.credits == taken
+    granted += credits(wrote(peer)) + credits(peer.say(*rest))
+    taken = cost(peer, deliveries) + (len(peer.delivery(2)) if by == "taking" else 0)
+    assert window < 0 or sum(granted) + consumer.credits == taken
     later = list(iter(message.stream.take, None))
-    assert b"".join(piece for piece, _ in later) == (bytes(95) if pieces is None else b"")
+    kept = pieces is None or by == "taking" or (by == "asking" and window != 90)
+    assert b"".join(piece for piece, _ in later) == (bytes(95) if kept else b"")
     assert sum(size for _, size in later) == 0, "it was granted before"
 
 
@@ -522,17 +536,177 @@ def test_the_first_answer_after_a_reattachment_needs_no_renewal_without_a_damage
     assert not peer.told(LargeMessageDamaged)
 
 
-def test_who_reads_a_body_when_its_session_is_made_anew_hears_of_it_at_once():
-    peer, consumer = consuming(window=1000)
-    peer.say(*large(peer, consumer, 1, bytes(95), pieces=4))
+# --- a body that streams when its session is lost --------------------------------------------------------------------
+
+LOST_BODY = bytes(range(95))
+
+
+def interrupted(*, window=1000, before=0, **options):
+    """The application has read 20 bytes of message 10, 40 have come; its session is lost, and another one is there.
+
+    Args:
+        before: So many small messages came first; the application holds them too.
+    """
+    peer, consumer = consuming(before, window=window, session=options)
+    for _ in range(before):
+        consumer.take()
+    peer.say(*large(peer, consumer, 10, LOST_BODY, pieces=4))
     message = consumer.take()
+    assert b"".join(message.stream.take()[0] for _ in range(2)) == LOST_BODY[:20]
     peer.recreate()
-    assert message.stream.error is not None
+    out = peer.say(peer.confirm(), DEFINED)
+    return peer, consumer, message, out
+
+
+def marker(peer, sequence=1):
+    """All that the server could deliver has been delivered."""
+    return peer.delivery(0, count=0, properties={FORCED_DELIVERY: sequence})
+
+
+@pytest.mark.parametrize("window", [1000, -1, 0])
+def test_a_body_goes_on_when_a_new_session_delivers_it_again(window):
+    peer, consumer, message, out = interrupted(window=window)
+    assert not message.stream.ready
+    granted = credits(out)
+    assert granted == [window or 1]
+    assert [packet.sequence for packet in out if isinstance(packet, p.ForceDelivery)] == [1]
+    again = list(large(peer, consumer, 10, LOST_BODY))
+    granted += credits(peer.say(*again, marker(peer)))
+    rest = b""
+    while (taken := message.stream.take()) is not None:
+        rest += taken[0]
+        consumer.consumed(taken[1])
+    assert LOST_BODY[:20] + rest == LOST_BODY
+    assert message.stream.read
+    granted += credits(wrote(peer))
+    if window > 0:
+        assert sum(granted) + consumer.credits == window + cost(peer, again), "nothing of the old session is granted"
+    assert consumer.take() is None
+    assert consumer.acknowledge(message)
+    assert acks(wrote(peer)) == [("up to", 10)]
+
+
+def test_a_body_goes_on_over_any_number_of_recreations():
+    peer, consumer, message, _ = interrupted()
+    for pieces in (None, 0, 3, 5):
+        if pieces is not None:
+            peer.say(*large(peer, consumer, 10, LOST_BODY, pieces=pieces))
+        peer.recreate()
+        peer.say(peer.confirm(), DEFINED)
+        assert len(consumer.taken) == 0
+    peer.say(*large(peer, consumer, 10, LOST_BODY))
+    assert read(message) == LOST_BODY[20:]
+    assert not peer.told(StaleAcknowledgement)
+
+
+def test_a_body_that_nobody_delivers_again_ends_with_an_error():
+    peer, consumer, message, _ = interrupted()
+    peer.say(marker(peer))
+    assert "its session was lost" in str(message.stream.error)
     assert message.stream.ready
-    granted = credits(peer.say(peer.confirm(), DEFINED))
-    consumer.take()  # the application goes on: nothing of the old body is granted to the new server
-    assert granted + credits(wrote(peer)) == [1000]
-    assert consumer.credits == 0
+    peer.say(*large(peer, consumer, 10, LOST_BODY))  # later: a message like any other
+    assert ids(consumer.buffer) == [10]
+    assert consumer.take() is not message
+
+
+def test_an_older_marker_says_nothing_of_what_resumes():
+    peer, consumer = consuming()
+    peer.say(*large(peer, consumer, 10, LOST_BODY, pieces=4))
+    message = consumer.take()
+    asked = consumer.force_delivery()
+    peer.recreate()
+    out = peer.say(peer.confirm(), DEFINED)
+    assert [packet.sequence for packet in out if isinstance(packet, p.ForceDelivery)] == [asked + 1]
+    peer.say(marker(peer, asked), *large(peer, consumer, 10, LOST_BODY), marker(peer, asked + 1))
+    assert read(message) == LOST_BODY
+    assert consumer.forced_seen == asked + 1
+
+
+def test_a_body_does_not_go_on_behind_another_message():
+    """Its acknowledgement would cover that one as well."""
+    peer, consumer, message, _ = interrupted()
+    peer.say(peer.delivery(5), *large(peer, consumer, 10, LOST_BODY))
+    assert message.stream.error is not None
+    assert ids(consumer.buffer) == [5, 10]
+
+
+def test_a_body_does_not_go_on_with_that_of_another_message():
+    peer, consumer, message, _ = interrupted()
+    peer.say(*large(peer, consumer, 10, LOST_BODY[:-1]))
+    assert message.stream.error is not None
+    assert ids(consumer.buffer) == [10]
+
+
+@pytest.mark.parametrize("options", [{"before": 1}, {"auto_commit_acks": False}], ids=["holds another", "transacted"])
+def test_a_body_whose_message_has_to_come_again_as_one_ends_at_once(options):
+    peer, consumer, message, _ = interrupted(**options)
+    assert message.stream.error is not None
+    peer.say(*large(peer, consumer, 10, LOST_BODY))
+    assert ids(consumer.buffer) == [10]
+
+
+@pytest.mark.parametrize("way", ["put back", "taken another"])
+def test_a_body_that_nobody_waits_for_comes_again_as_a_message(way):
+    peer, consumer, message, _ = interrupted()
+    if way == "put back":
+        consumer.put_back(message)
+    else:
+        peer.say(peer.delivery(5))
+        assert consumer.take().message_id == 5
+    assert message.stream.discarded
+    peer.say(*large(peer, consumer, 10, LOST_BODY), marker(peer))
+    assert read(consumer.take()) == LOST_BODY
+
+
+@pytest.mark.parametrize("window", [1000, 90])
+def test_who_asks_for_the_next_message_meanwhile_keeps_a_body_that_fits(window):
+    peer, consumer, message, _ = interrupted(window=window)
+    consumer.go_on()
+    peer.say(*large(peer, consumer, 10, LOST_BODY), peer.delivery(11))
+    if window == 90:
+        assert read(consumer.take()) == LOST_BODY
+    assert consumer.take().message_id == 11
+    assert read(message) == (LOST_BODY[20:] if window == 1000 else b"")
+
+
+def test_a_message_that_is_acknowledged_before_its_body_goes_on_is_not_seen_again():
+    peer, consumer, message, _ = interrupted()
+    assert not consumer.acknowledge(message)
+    assert acks(wrote(peer)) == []
+    assert len(peer.told(StaleAcknowledgement)) == 1
+    out = peer.say(*large(peer, consumer, 10, LOST_BODY), marker(peer))
+    assert acks(out) == [("one", 10)]
+    assert consumer.take() is None
+    assert message.stream.discarded
+
+
+def test_a_closed_consumer_ends_the_body_that_would_go_on():
+    _, consumer, message, _ = interrupted()
+    consumer.fail_stream(ConnectionLost("gone"))
+    assert str(message.stream.error) == "gone"
+    assert consumer.resuming is None
+
+
+def test_a_body_that_a_replay_damaged_goes_on_in_a_new_session_too():
+    peer, consumer = consuming(window=-1)
+    peer.say(*large(peer, consumer, 10, LOST_BODY, pieces=2))
+    message = consumer.take()
+    consumer.refresh()
+    peer.recreate()
+    peer.say(peer.confirm(), DEFINED)
+    peer.say(*large(peer, consumer, 10, LOST_BODY))
+    assert read(message) == LOST_BODY
+
+
+def test_what_was_acknowledged_amid_a_renewal_is_not_seen_again_in_a_new_session():
+    peer, consumer, first, second, body = cut_while_streaming()
+    consumer.acknowledge(second)
+    peer.recreate()
+    peer.say(peer.confirm(), DEFINED)
+    out = peer.say(peer.delivery(1, count=2), *large(peer, consumer, 2, body), peer.delivery(3))
+    assert acks(out) == [("one", 1), ("one", 2)]
+    assert ids(consumer.buffer) == [3]
+    assert first.message_id == 1
 
 
 # --- what comes again although it was acknowledged -------------------------------------------------------------------

@@ -466,7 +466,7 @@ class Receiver(Actor):
             origin = message.origin
             if origin is not None and origin.epoch == self.session.epoch:
                 origin.consumer.consumed(taken[1])
-        if stream.error is not None or (message.origin.epoch != self.session.epoch and not stream.complete):
+        if stream.error is not None:
             self.held = None  # it comes again
             return True
         return bool(stream.complete)

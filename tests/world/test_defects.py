@@ -16,6 +16,7 @@ from activeclient.engine import (
     command_buffer,
     consumer,
     inbox,
+    large_message,
     producer,
     recovery,
     session,
@@ -44,6 +45,9 @@ FOCUS: dict[str, tuple[tuple[str, ...] | None, bool | None]] = {
     "damaged_pieces_are_taken": (("large",), True),
     "nothing_is_delivered_anew_after_damage": (("large",), True),
     "what_the_application_holds_is_delivered_again": (("large",), True),
+    "bodies_go_on_from_their_beginning": (("large",), False),
+    "what_goes_on_is_delivered_as_well": (("large",), False),
+    "bodies_that_do_not_come_again_are_waited_for": (("large",), False),
     "refused_repetitions_are_certain": (("same",), False),
     "a_stale_acknowledgement_leaves_the_transaction_whole": (("mover",), False),
     "temporary_queues_are_not_made_again": (("temporary",), False),
@@ -293,6 +297,35 @@ def nothing_is_delivered_anew_after_damage(patch: Patch) -> None:
 @defect
 def what_the_application_holds_is_delivered_again(patch: Patch) -> None:
     patch.setattr(consumer.Consumer, "_absorb", lambda self, message, body: False)
+
+
+@defect
+def bodies_go_on_from_their_beginning(patch: Patch) -> None:
+    def resume(self: large_message.InboundBody) -> None:
+        self.suspended = self.complete = False
+        self.received = 0
+
+    patch.setattr(large_message.InboundBody, "resume", resume)
+
+
+@defect
+def what_goes_on_is_delivered_as_well(patch: Patch) -> None:
+    real = consumer.Consumer._resume
+
+    def both(self: consumer.Consumer, resuming: Any, message: Any, body: Any) -> bool:
+        if real(self, resuming, message, body):
+            message.origin = self.origin
+            self.buffer.append(message)
+            return True
+        return False
+
+    patch.setattr(consumer.Consumer, "_resume", both)
+
+
+@defect
+def bodies_that_do_not_come_again_are_waited_for(patch: Patch) -> None:
+    patch.setattr(consumer.Consumer, "_resume", lambda self, resuming, message, body: False)
+    patch.setattr(consumer.Consumer, "resume_by", property(lambda self: 1 << 62, lambda self, value: None))
 
 
 @defect
