@@ -128,7 +128,7 @@ class ClientConsumer:
         session = engine.session
         deadline = None if timeout is None else time.monotonic() + timeout
         self._check()
-        engine.go_on()
+        engine.reading.go_on()
         if engine.window == 0:
             engine.ask_for_one()
         if timeout == 0 or (engine.window == 0 and timeout is not None):
@@ -225,8 +225,8 @@ class ClientConsumer:
         engine = self.engine
         if handler is None:
             return None
-        if engine.taken_large is not None:  # the last call has returned
-            engine.go_on()
+        if engine.reading.message is not None:  # the last call has returned
+            engine.reading.go_on()
             self._pump.after_submit()
         message = engine.take()
         if message is None:
@@ -375,7 +375,7 @@ class ClientConsumer:
             engine.buffer.clear()  # what waits there is not ours any more
             session.let_go(engine)
             self.session.forget_consumer(engine.id)
-            engine.fail_stream(ClosedError("the consumer is closed"))
+            engine.reading.fail(ClosedError("the consumer is closed"))
             try:
                 if session.state.value != "closed" and not self._pump.closed:
                     request = session.close_consumer(engine)

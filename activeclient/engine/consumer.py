@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from activeclient.engine.acknowledged import Acknowledged
 from activeclient.engine.large_message import InboundBody
-from activeclient.errors import ActiveClientError, LargeMessageError, RemoteProtocolError
+from activeclient.engine.reading import Reading
+from activeclient.errors import ActiveClientError, RemoteProtocolError
 from activeclient.events import LargeMessageDamaged, StaleAcknowledgement
 from activeclient.wire.message import CoreMessage, ReceivedMessage, forced_delivery_sequence, received
 from activeclient.wire.packets import (
@@ -90,12 +91,10 @@ class Consumer:
         "queue",
         "queue_info",
         "queue_packet",
+        "reading",
         "refreshing",
-        "resume_by",
-        "resuming",
         "session",
         "taken",
-        "taken_large",
         "window",
     )
 
@@ -154,16 +153,11 @@ class Consumer:
         """What may come again although the application is done with it; None where that is not kept."""
         self.taken: deque[tuple[int, int, CoreMessage | None]] = deque()
         """Message ids that the application holds unacknowledged; the message itself only when its body streams."""
-        self.taken_large: CoreMessage | None = None
-        """The streaming message that the application took last."""
+        self.reading = Reading(self)
         self.absorbing: dict[int, tuple[int, CoreMessage | None, bool]] = {}
         """Held messages that a renewed consumer will get again: id -> (fingerprint, streaming message, acknowledged
         meanwhile)."""
         self.refreshing = False
-        self.resuming: CoreMessage | None = None
-        """The message whose body streamed in when the session was lost, until it is delivered anew."""
-        self.resume_by = 0
-        """The forced delivery whose marker says that it is not."""
         self.ignoring = False
         self.owner: object = None
         """What users know this consumer by; messages reach it through their origin."""
@@ -179,8 +173,7 @@ class Consumer:
             sequence = forced_delivery_sequence(message)
             if sequence is not None:
                 self.forced_seen = max(self.forced_seen, sequence)
-                if self.resuming is not None and sequence >= self.resume_by:
-                    self.fail_stream(_lost_amid())  # somebody else has it
+                self.reading.marked(sequence)
                 return
         held = self.held
         if held > self.limit:
@@ -212,7 +205,7 @@ class Consumer:
         if self.absorbing and self._absorb(message, body):
             return
         message.body_follows(body)
-        if self.resuming is not None and self._resume(self.resuming, message, body):
+        if self.reading.resume(message, body):
             return
         if self.acknowledged is not None and self.acknowledged.comes_again(message):
             body.discard()
@@ -298,25 +291,6 @@ class Consumer:
             self.taken.append((message.message_id, fingerprint, streaming))
         return True
 
-    def _resume(self, resuming: CoreMessage, message: ReceivedMessage, body: InboundBody) -> bool:
-        """A new session delivers the message amid whose body the application is: it goes on behind what is here.
-
-        Only as the first delivery: what came before it would be acknowledged with it.
-        """
-        if message.message_id != resuming.message_id:
-            return False
-        stream = resuming.stream
-        if stream is None or message.fingerprint != resuming.fingerprint or self.buffer or self.taken:
-            self.fail_stream(_lost_amid())
-            return False
-        self.resuming = None
-        stream.resume()
-        self.large = resuming
-        resuming.origin = self.origin
-        self.taken.append((message.message_id, message.fingerprint, resuming))
-        self.consumed(body.header_size)
-        return True
-
     # --- taking ---------------------------------------------------------------------------------------------------
 
     def take(self) -> CoreMessage | None:
@@ -324,8 +298,8 @@ class Consumer:
         if not self.buffer:
             return None
         message = self.buffer.popleft()
-        if self.taken_large is not None:
-            self._leave_large()
+        if self.reading.message is not None:
+            self.reading.leave()
         stream = message.stream
         if stream is None:
             size = message.frame_size
@@ -336,7 +310,7 @@ class Consumer:
             else:
                 self.credits = credits
         else:
-            self.taken_large = message
+            self.reading.message = message
             self.held -= stream.header_size
             self.consumed(stream.header_size)
         if self._tracks:
@@ -350,8 +324,8 @@ class Consumer:
         What an earlier generation delivered comes again by itself.
         """
         message_id = message.message_id
-        if message is self.resuming:
-            self._leave_large()
+        if self.reading.resuming and message is self.reading.message:
+            self.reading.leave()
         if self.absorbing.pop(message_id, None) is not None:
             return
         held = [entry for entry in self.taken if entry[0] == message_id]
@@ -363,30 +337,9 @@ class Consumer:
         self.held += size
         if self.window > 0:
             self.credits -= size  # it will be consumed a second time
-        if message is self.taken_large:
-            self.taken_large = None
+        if message is self.reading.message:
+            self.reading.message = None
         self.buffer.appendleft(message)
-
-    def go_on(self) -> None:
-        """The application asks for the next message, which cannot come while an unread body fills the window.
-
-        So a body that fits into the window comes in all the same and may be read later, and any other one is dropped.
-        """
-        message = self.taken_large
-        if message is None or message.stream is None:
-            return
-        stream = message.stream
-        if self.window < 0 or stream.size <= self.window:
-            self.consumed(stream.release())
-        else:
-            self._leave_large()
-
-    def _leave_large(self) -> None:
-        """The application went on: what is here of the last streaming body stays with it if it is whole."""
-        self.resuming = None
-        message, self.taken_large = self.taken_large, None
-        if message is not None and message.stream is not None:
-            self.consumed(message.stream.release() if message.stream.complete else message.stream.discard())
 
     def consumed(self, size: int) -> None:
         """`size` bytes of deliveries were consumed: grant them again when half a window has come together."""
@@ -416,7 +369,7 @@ class Consumer:
     @property
     def _wants_one(self) -> bool:
         """Without prefetch: does anybody wait for a delivery?"""
-        return self.asking or bool(self.absorbing) or self.resuming is not None
+        return self.asking or bool(self.absorbing) or self.reading.resuming
 
     def _top_up(self) -> None:
         need = SLOW_CONSUMER_CREDIT - self.balance
@@ -488,14 +441,14 @@ class Consumer:
         """
         if not self.session.tracks_taken:
             # The server has acknowledged it already, and would take this for an error.
-            if message is self.taken_large:
-                self._leave_large()
+            if message is self.reading.message:
+                self.reading.leave()
             return False
         origin = message.origin
         if origin is not self.origin:
             if not isinstance(origin, Origin) or origin.consumer is not self or origin.epoch != self.session.epoch:
-                if message is self.resuming:
-                    self._leave_large()  # nobody reads on
+                if message is self.reading.message:
+                    self.reading.leave()  # nobody reads on
                 self.session.emit(StaleAcknowledgement(self.session.channel_id, self.id))
                 if (
                     self.acknowledged is not None
@@ -512,8 +465,8 @@ class Consumer:
             return False
         if not self.browse_only and not self._settle(message.message_id, cumulative=cumulative, told=told):
             return False
-        if message is self.taken_large:
-            self._leave_large()
+        if message is self.reading.message:
+            self.reading.leave()
         return True
 
     def _settle(self, message_id: int, *, cumulative: bool, told: bool) -> bool:
@@ -590,15 +543,10 @@ class Consumer:
     def new_generation(self) -> None:
         """The server session is another: nothing that was delivered, granted or acknowledged counts any more.
 
-        But a body that the application is reading goes on when its message comes again: see `_resume`.
+        But a body that the application reads may go on when its message comes again.
         """
         self._drop_buffer()
-        resuming = self._alone_and_streaming()
-        if resuming is None:
-            self.fail_stream(_lost_amid())
-        else:
-            resuming.stream.interrupt()
-        self.resuming = resuming
+        self.reading.session_lost()
         self.origin = Origin(self, self.session.epoch)
         if self.acknowledged is not None:
             for message_id, (fingerprint, _, done) in self.absorbing.items():
@@ -612,19 +560,6 @@ class Consumer:
         self.ack_message_id = -1
         self.ack_bytes = 0
 
-    def _alone_and_streaming(self) -> CoreMessage | None:
-        """The message amid whose body the application is, if it holds no other: those come again in front of it.
-
-        Not in a transaction, which is lost anyway, nor where nothing tells that a message is the same.
-        """
-        message = self.taken_large
-        if message is None or self.acknowledged is None or message.stream is None or message.stream.ended:
-            return None
-        held = {entry[0] for entry in self.taken} | self.absorbing.keys()
-        if held - {message.message_id} or any(done for _, _, done in self.absorbing.values()):
-            return None
-        return message
-
     def _drop_buffer(self) -> None:
         self.buffer.clear()
         self.held = 0
@@ -633,10 +568,7 @@ class Consumer:
 
     def rolled_back(self) -> None:
         """The application undoes what it received: the server delivers it again, and what lies here too."""
-        large = self.taken_large
-        self._leave_large()
-        if large is not None and large.stream is not None and large.stream.discarded:
-            large.stream.error = LargeMessageError("its transaction was rolled back")
+        self.reading.rolled_back()
         self.flush_credits_of_buffer()
         self.ack_message_id = -1
         self.ack_bytes = 0
@@ -654,14 +586,6 @@ class Consumer:
         self.large = None
         if dropped:
             self.consumed(dropped)
-
-    def fail_stream(self, error: ActiveClientError) -> None:
-        """The body that the application is reading will not go on."""
-        self.resuming = None
-        if self.taken_large is not None and self.taken_large.stream is not None:
-            if not self.taken_large.stream.complete:
-                self.taken_large.stream.error = error
-            self.taken_large = None
 
     def refresh(self) -> None:
         """Have the server deliver again what was not taken: a replay damaged a body that was streaming in."""
@@ -705,12 +629,6 @@ class Consumer:
 
     def force_again(self) -> None:
         """The consumer exists anew: ask again for a marker that is lost, or for one that comes behind what resumes."""
-        if self.resuming is not None:
-            self.forced_asked += 1
-            self.resume_by = self.forced_asked
+        self.reading.expect()
         if self.forced_asked > self.forced_seen:
             self.session.command(self.session.encode(ForceDelivery(self.id, self.forced_asked)))
-
-
-def _lost_amid() -> LargeMessageError:
-    return LargeMessageError("its session was lost while it came in")

@@ -246,7 +246,7 @@ class Session:
         self.closing = True
         for consumer in list(self.consumers.values()):
             consumer.closed = True
-            consumer.fail_stream(ClosedError("the session is closed"))
+            consumer.reading.fail(ClosedError("the session is closed"))
             self.let_go(consumer)
         return self.submit(self.request_of(SessionClose(), on_done))
 
@@ -500,7 +500,7 @@ class Session:
         if not consumer.closed:
             consumer.closed = True
             consumer.error = error
-            consumer.fail_stream(error)
+            consumer.reading.fail(error)
             self.consumers.pop(consumer.id, None)
             self.emit(ConsumerLost(self.channel_id, consumer.id, error))
 

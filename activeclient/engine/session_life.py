@@ -481,7 +481,7 @@ class SessionLife:
         for consumer in list(session.consumers.values()):
             consumer.closed = True
             consumer.error = error
-            consumer.fail_stream(error)
+            consumer.reading.fail(error)
         session.consumers.clear()
         session.client.forget(session)
         return tuple(in_doubt)

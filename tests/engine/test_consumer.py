@@ -349,7 +349,7 @@ def test_a_body_that_is_not_read_keeps_no_part_of_the_window(by, pieces, window)
     granted = credits(peer.say(*first))
     message = consumer.take()
     if by == "asking":
-        consumer.go_on()
+        consumer.reading.go_on()
     elif by == "taking":
         granted += credits(peer.say(*rest, peer.delivery(2)))
         rest = []
@@ -518,9 +518,9 @@ def test_a_body_that_streams_when_its_session_is_lost_ends_with_an_error():
     peer, consumer = consuming(window=-1)
     peer.say(*large(peer, consumer, 1, bytes(95), pieces=4))
     message = consumer.take()
-    consumer.fail_stream(ConnectionLost("gone"))
+    consumer.reading.fail(ConnectionLost("gone"))
     assert str(message.stream.error) == "gone"
-    assert consumer.taken_large is None
+    assert consumer.reading.message is None
 
 
 def test_the_first_answer_after_a_reattachment_needs_no_renewal_without_a_damaged_body():
@@ -661,7 +661,7 @@ def test_a_body_that_nobody_waits_for_comes_again_as_a_message(way):
 @pytest.mark.parametrize("window", [1000, 90])
 def test_who_asks_for_the_next_message_meanwhile_keeps_a_body_that_fits(window):
     peer, consumer, message, _ = interrupted(window=window)
-    consumer.go_on()
+    consumer.reading.go_on()
     peer.say(*large(peer, consumer, 10, LOST_BODY), peer.delivery(11))
     if window == 90:
         assert read(consumer.take()) == LOST_BODY
@@ -682,9 +682,9 @@ def test_a_message_that_is_acknowledged_before_its_body_goes_on_is_not_seen_agai
 
 def test_a_closed_consumer_ends_the_body_that_would_go_on():
     _, consumer, message, _ = interrupted()
-    consumer.fail_stream(ConnectionLost("gone"))
+    consumer.reading.fail(ConnectionLost("gone"))
     assert str(message.stream.error) == "gone"
-    assert consumer.resuming is None
+    assert not consumer.reading.resuming
 
 
 def test_a_body_that_a_replay_damaged_goes_on_in_a_new_session_too():

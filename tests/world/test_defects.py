@@ -18,6 +18,7 @@ from activeclient.engine import (
     inbox,
     large_message,
     producer,
+    reading,
     recovery,
     session,
     session_check,
@@ -310,22 +311,22 @@ def bodies_go_on_from_their_beginning(patch: Patch) -> None:
 
 @defect
 def what_goes_on_is_delivered_as_well(patch: Patch) -> None:
-    real = consumer.Consumer._resume
+    real = reading.Reading.resume
 
-    def both(self: consumer.Consumer, resuming: Any, message: Any, body: Any) -> bool:
-        if real(self, resuming, message, body):
-            message.origin = self.origin
-            self.buffer.append(message)
+    def both(self: reading.Reading, delivered: Any, body: Any) -> bool:
+        if real(self, delivered, body):
+            delivered.origin = self._consumer.origin
+            self._consumer.buffer.append(delivered)
             return True
         return False
 
-    patch.setattr(consumer.Consumer, "_resume", both)
+    patch.setattr(reading.Reading, "resume", both)
 
 
 @defect
 def bodies_that_do_not_come_again_are_waited_for(patch: Patch) -> None:
-    patch.setattr(consumer.Consumer, "_resume", lambda self, resuming, message, body: False)
-    patch.setattr(consumer.Consumer, "resume_by", property(lambda self: 1 << 62, lambda self, value: None))
+    patch.setattr(reading.Reading, "resume", lambda self, delivered, body: False)
+    patch.setattr(reading.Reading, "marked", lambda self, sequence: None)
 
 
 @defect
