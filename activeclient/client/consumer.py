@@ -131,12 +131,11 @@ class ClientConsumer:
         engine.reading.go_on()
         if engine.window == 0:
             engine.ask_for_one()
-        if timeout == 0 or (engine.window == 0 and timeout is not None):
-            sequence = engine.force_delivery() if timeout == 0 else 0
-            self._calls.wait_for(
-                lambda: bool(engine.buffer) or engine.closed or (timeout == 0 and engine.forced_seen >= sequence),
-                None if timeout == 0 else timeout,
-            )
+        if timeout == 0:
+            self._wait_for_marker()
+            message = engine.take() if self._delivers else None
+        elif engine.window == 0 and timeout is not None:
+            self._calls.wait_for(lambda: bool(engine.buffer) or engine.closed, timeout)
             message = engine.take() if self._delivers else None
         else:
             message = None
@@ -159,6 +158,29 @@ class ClientConsumer:
         elif session.client.pending_bytes:
             self._pump.after_submit()
         return message
+
+    def _wait_for_marker(self) -> None:
+        """Wait until a message is here, or the broker says that it has none."""
+        engine = self.engine
+        while True:
+            early = engine.large is not None  # a body is coming in: what is behind it may be delivered after the marker
+            sequence = engine.force_delivery()
+            error = self._calls.wait_for(
+                lambda asked=sequence: bool(engine.buffer) or engine.closed or engine.forced_seen >= asked  # type: ignore[misc]
+            )
+            if error is not None or engine.buffer or engine.closed or not early or not self._wait_for_body():
+                return
+
+    def _wait_for_body(self) -> bool:
+        """Wait until the body that is coming in is here, however long it takes while it comes; False when it stops."""
+        engine = self.engine
+        while engine.large is not None and not engine.buffer and not engine.closed:
+            stream = engine.large.stream
+            came = stream.received
+            error = self._calls.wait_for(lambda: bool(engine.buffer) or engine.closed or engine.large is None)
+            if error is not None and stream.received == came:
+                return False
+        return True
 
     @property
     def _delivers(self) -> bool:

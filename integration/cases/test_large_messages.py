@@ -79,6 +79,20 @@ def test_a_body_that_fits_into_the_window_may_be_read_later(artemis: Broker, ope
     assert [message.body for message in messages] == [BODY] * 10
 
 
+@pytest.mark.parametrize("acknowledged", [True, False])
+def test_who_asks_only_once_gets_what_is_behind_a_body(
+    artemis: Broker, opened: Opened, queue: str, acknowledged: bool
+) -> None:
+    bodies = [BODY, LONG_BODY, b"small"] * 5
+    consumer = consuming(artemis, opened, queue, *bodies)
+    for _ in bodies:
+        message = consumer.receive(0)
+        assert message is not None
+        if acknowledged:
+            message.acknowledge()
+    assert consumer.receive(0) is None
+
+
 def test_a_body_amid_which_the_transaction_is_rolled_back_ends_at_once_and_comes_again(
     artemis: Broker, opened: Opened, queue: str
 ) -> None:

@@ -126,6 +126,15 @@ def test_large_messages_can_be_browsed(session: Session, queue: Queue) -> None:
         assert [message.body for message in browser] == [data]
 
 
+def test_a_look_does_not_end_behind_a_body_that_nobody_reads(
+    connection: Connection, broker_url: str, queue: Queue
+) -> None:
+    fill(connection, queue, *[bytes(60_000), bytes(300_000), "text"] * 5)
+    small_window = ActiveMQConnectionFactory(f"{broker_url}?consumerWindowSize=65536&minLargeMessageSize=10240")
+    with small_window.create_context() as context:
+        assert len(list(context.create_browser(queue))) == 15
+
+
 def test_what_is_browsed_has_nothing_to_acknowledge(connection: Connection, queue: Queue) -> None:
     fill(connection, queue, "a")
     with connection.create_session(2) as session, session.create_browser(queue) as browser:
