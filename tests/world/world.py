@@ -701,7 +701,12 @@ class World:
         if isinstance(sender, (Producer, LargeSender)) and (
             sender.strict or sender.duplicate_ids or getattr(sender, "mode", "") != "nothing"
         ):
-            order = [n for n in self.broker.ledger.order.get(sender.name, []) if sender.told.get(n) != UNKNOWN]
+            # One that the broker refused, and whose refusal was lost, is repeated, and may be taken then.
+            order = [
+                number
+                for number in self.broker.ledger.order.get(sender.name, [])
+                if sender.told.get(number) != UNKNOWN and (sender.name, number) not in self.broker.ledger.refused
+            ]
             if order != sorted(order):
                 problems.append(f"the messages of {sender.name} are stored in the order {order}")
 
