@@ -65,6 +65,9 @@ TTL_NEVER = -1
 DIVERGENCES = 3
 """Impossible confirmations on one link that are answered by a new session; after that the link itself is given up."""
 
+SETTLED = frozenset({State.ATTACHED, State.NEW})
+"""States of sessions that a new connection owes nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig:
@@ -447,7 +450,8 @@ class ClientEngine:
         return sum(session.received + session.buffer.first + session.epoch for session in self.sessions.values())
 
     def _received(self) -> int:
-        return sum(session.received for session in self.sessions.values())
+        """Packets of the sessions that the handshake waits for: what the others do says nothing of these."""
+        return sum(session.received for session in self.sessions.values() if session.state not in SETTLED)
 
     def _tell_progress(self, now: float) -> None:
         """Has the server replayed anything on a connection whose sessions are not settled?"""
@@ -485,7 +489,7 @@ class ClientEngine:
             return
         if not self._ponged and not any(session.usable for session in self.sessions.values()):
             return
-        if any(session.state not in (State.ATTACHED, State.NEW) for session in self.sessions.values()):
+        if any(session.state not in SETTLED for session in self.sessions.values()):
             return
         attempts = self.link.attempts
         self.link.established(now)

@@ -592,6 +592,27 @@ def test_a_long_replay_is_not_a_handshake_that_hangs():
     assert len(peer.aborts) == 1, "nothing more comes: now it hangs"
 
 
+def test_what_other_sessions_do_does_not_hide_one_that_hangs():
+    """The answer to its fence may have gone to a connection that is lost."""
+    peer = Peer().begin()
+    stuck = peer.session
+    peer.create(window=100_000)
+    peer.consume(window=-1)
+    peer.lose()
+    peer.connect()
+    peer.say(p.ReattachSessionResponse(stuck.buffer.next_id - 1, True), channel=1)
+    peer.say(p.ReattachSessionResponse(peer.session.buffer.next_id - 1, True), channel=1)
+    peer.say(p.NullResponse())
+    assert (stuck.state, peer.session.state) == (State.SETTLING, State.ATTACHED)
+    for index in range(20):
+        peer.pass_time(1)
+        if peer.aborts:
+            break
+        peer.bytes(peer.delivery(index))
+    (end,) = peer.aborts
+    assert isinstance(end, HandshakeTimeout)
+
+
 def test_a_replay_that_is_cut_does_not_make_the_pauses_longer():
     peer = Peer().begin()
     peer.engine.link._reconnect = artemis_policy(1000, 2.0, 60_000, -1)
