@@ -273,6 +273,8 @@ class Recovery:
         session = self.session
         if session.gate is not None:
             yield from self._gate(session.gate)
+        elif (claim := claim_gate(session)) is not None:
+            yield claim  # this server does not reattach, and the one before did: the next loss will need it
         for metadata in session.metadata_packets():
             yield session.request_of(metadata)
         for temporary in session.temporary_queues.values():
@@ -361,6 +363,14 @@ class Recovery:
             )
         )
         session.life.rebuilt(tuple(self.in_doubt))
+
+
+def claim_gate(session: Session) -> Request | None:
+    """Claim what tells the session's successor that it is gone; None for one that is reattached and needs none."""
+    if not session.config.gate or (session.reattachable and session.client.reattaches):
+        return None
+    session.gate = session.name
+    return session.request_of(UniqueAddMetadata(GATE_KEY, session.gate, True))
 
 
 def _needs_queue(consumer: Consumer, session: Session) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
-from activeclient.engine.recovery import GATE_KEY, Recovery
+from activeclient.engine.recovery import Recovery, claim_gate
 from activeclient.engine.requests import REPEATABLE, Pending, Request, UnheardFailures
 from activeclient.engine.session_check import SessionCheck
 from activeclient.engine.settling import FENCE_KEY, MAX_FENCES, Fence, NullCounter
@@ -39,7 +39,6 @@ from activeclient.wire.packets import (
     ReattachSession,
     ReattachSessionResponse,
     SessionClose,
-    UniqueAddMetadata,
 )
 
 if TYPE_CHECKING:
@@ -229,9 +228,9 @@ class SessionLife:
         self._enter(State.ATTACHED, now)
         if session.creation is not None:
             session.creation.settled(session)
-        if session.config.gate and not (session.reattachable and session.client.reattaches):
-            session.gate = session.name
-            session.submit_first(session.request_of(UniqueAddMetadata(GATE_KEY, session.gate, True)))
+        claim = claim_gate(session)
+        if claim is not None:
+            session.submit_first(claim)
         session.launch()
         session.client.session_ready(now)
 

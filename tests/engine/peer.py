@@ -268,7 +268,8 @@ class Peer:
 
     def recreate(self):
         """The server does not have the session any more and makes a new one; the first thing that is written in it."""
-        out = self.back(reattached=False) if self.session.reattachable else self._renew()
+        reattachable = self.session.reattachable and self.engine.reattaches is not False
+        out = self.back(reattached=False) if reattachable else self._renew()
         assert p.CreateSessionV2 in map(type, out)
         return self.created()
 

@@ -599,6 +599,17 @@ def test_a_session_that_can_be_reattached_claims_nothing():
     assert not claims(peer.created())
 
 
+def test_a_session_that_comes_to_a_server_which_does_not_reattach_claims_its_name_there():
+    """After an upgrade, for example: the next loss needs it."""
+    peer = Peer().begin(gate=True)
+    peer.engine.learned_reattach(False)
+    (claim,) = claims(peer.recreate())
+    peer.say(peer.confirm(), p.NullResponse(-1))
+    assert peer.session.state is State.ATTACHED
+    assert claims(peer.recreate()) == [claim]
+    assert peer.say(peer.confirm(), p.ExceptionResponse(DUPLICATE_METADATA, "taken")) == []
+
+
 def test_a_new_session_waits_until_the_one_before_has_let_go_of_its_name():
     peer = gated()
     consumer = peer.consume()
