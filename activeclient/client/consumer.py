@@ -163,24 +163,29 @@ class ClientConsumer:
         """Wait until a message is here, or the broker says that it has none."""
         engine = self.engine
         while True:
-            early = engine.large is not None  # a body is coming in: what is behind it may be delivered after the marker
+            early = engine.body_came
             sequence = engine.force_delivery()
             error = self._calls.wait_for(
                 lambda asked=sequence: bool(engine.buffer) or engine.closed or engine.forced_seen >= asked  # type: ignore[misc]
             )
-            if error is not None or engine.buffer or engine.closed or not early or not self._wait_for_body():
+            if error is not None or not early or not self._wait_for_body():
                 return
 
     def _wait_for_body(self) -> bool:
-        """Wait until the body that is coming in is here, however long it takes while it comes; False when it stops."""
+        """Wait until the body that is coming in is here, however long it takes while it comes; False when there is no
+        need to ask again: it stops, a message came, or nothing is delivered any more."""
         engine = self.engine
-        while engine.large is not None and not engine.buffer and not engine.closed:
+
+        def settled() -> bool:
+            return engine.large is None or bool(engine.buffer) or engine.closed or not self._delivers
+
+        while engine.large is not None and not settled():
             stream = engine.large.stream
             came = stream.received
-            error = self._calls.wait_for(lambda: bool(engine.buffer) or engine.closed or engine.large is None)
+            error = self._calls.wait_for(settled)
             if error is not None and stream.received == came:
                 return False
-        return True
+        return not engine.buffer and not engine.closed and self._delivers
 
     @property
     def _delivers(self) -> bool:

@@ -71,6 +71,7 @@ class Consumer:
         "acknowledged",
         "asking",
         "balance",
+        "body_came",
         "browse_only",
         "buffer",
         "closed",
@@ -143,6 +144,9 @@ class Consumer:
         self.has_listener = False
         self.forced_asked = 0
         self.forced_seen = 0
+        self.body_came = False
+        """Did a large body come in, or begin to, since a marker was last asked for? The server goes on behind a body a
+        moment after its last piece, so the next marker may come before what is there."""
         self.large: CoreMessage | None = None
         """The large message whose pieces are arriving."""
         self.acknowledged = (
@@ -202,6 +206,7 @@ class Consumer:
         if self.held > self.limit:
             raise self._flooded()
         self.balance -= body.header_size
+        self.body_came = True
         if self.absorbing and self._absorb(message, body):
             return
         message.body_follows(body)
@@ -379,6 +384,7 @@ class Consumer:
 
     def force_delivery(self) -> int:
         """Ask the server to say when it has delivered all it can now; returns the sequence to wait for."""
+        self.body_came = self.large is not None
         self.forced_asked += 1
         if self.session.may_command:
             self.session.command(self.session.encode(ForceDelivery(self.id, self.forced_asked)))

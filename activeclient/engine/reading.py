@@ -41,7 +41,7 @@ class Reading:
             return
         window = self._consumer.window
         stream = self.message.stream
-        if window < 0 or stream.size <= window:
+        if window < 0 or 0 <= stream.size <= window:
             self._consumer.consumed(stream.release())
         else:
             self.leave()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import time
 
 import pytest
 
@@ -17,7 +18,7 @@ from activeclient.events import Reconnected
 from activeclient.testing.cutter import Cutter
 from activeclient.wire.message import CoreMessage
 from integration.artemis import Broker
-from integration.cases.support import NO_WINDOW, PATIENCE, RELIABLE, Opened, Recorder, eventually, outage
+from integration.cases.support import NO_WINDOW, PATIENCE, RELIABLE, SLACK, Opened, Recorder, eventually, outage
 
 SMALL_WINDOW: dict[str, object] = {"consumerWindowSize": 65536, "minLargeMessageSize": 10240}
 BODY = bytes(range(250)) * 120
@@ -91,6 +92,17 @@ def test_who_asks_only_once_gets_what_is_behind_a_body(
         if acknowledged:
             message.acknowledge()
     assert consumer.receive(0) is None
+
+
+def test_a_stopped_session_answers_who_asks_once_though_a_body_is_coming_in(
+    artemis: Broker, opened: Opened, queue: str
+) -> None:
+    consumer = consuming(artemis, opened, queue, LONG_BODY)
+    take(consumer)
+    consumer.session.stop()
+    began = time.monotonic()
+    assert consumer.receive(0) is None
+    assert time.monotonic() - began < consumer.session.settings.call_timeout / 1000 - SLACK
 
 
 def test_a_body_amid_which_the_transaction_is_rolled_back_ends_at_once_and_comes_again(

@@ -188,6 +188,18 @@ def test_a_new_session_is_asked_for_its_marker_when_it_delivers_not_before():
     assert out.index(p.SessionStart) < out.index(p.ForceDelivery)
 
 
+def test_behind_a_body_it_is_known_that_the_next_marker_may_come_too_early():
+    peer, consumer = consuming(1)
+    assert not consumer.body_came
+    came = list(large(peer, consumer, 2, bytes(95)))
+    peer.say(*came[:3])
+    consumer.force_delivery()
+    assert consumer.body_came, "it is still coming in"
+    peer.say(*came[3:])
+    consumer.force_delivery()
+    assert not consumer.body_came
+
+
 def test_a_delivery_for_a_consumer_that_is_gone_is_ignored_and_counted():
     peer, _ = consuming()
     before = peer.session.received
@@ -667,6 +679,14 @@ def test_who_asks_for_the_next_message_meanwhile_keeps_a_body_that_fits(window):
         assert read(consumer.take()) == LOST_BODY
     assert consumer.take().message_id == 11
     assert read(message) == (LOST_BODY[20:] if window == 1000 else b"")
+
+
+def test_a_body_of_unknown_size_does_not_fit_into_a_window():
+    peer, consumer = consuming(window=1000)
+    peer.say(*large(peer, consumer, 1, LOST_BODY, pieces=4, size=-1))
+    message = consumer.take()
+    consumer.reading.go_on()
+    assert message.stream.discarded
 
 
 def test_a_message_that_is_acknowledged_before_its_body_goes_on_is_not_seen_again():
