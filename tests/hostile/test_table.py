@@ -83,8 +83,15 @@ def _use(case: Case, session: ClientSession) -> None:
 
 def check(case: Case, url: str) -> ActiveClientError | None:
     """The row holds: always what comes, and if not at the first try, then at a later one, how soon."""
-    for _ in range(TRIES):
-        error = check_what_comes(case, url)
+    for left in reversed(range(TRIES)):
+        try:
+            error = check_what_comes(case, url)
+        except AssertionError:
+            # The thread that opens connections has a tenth of this limit to say what it knows before the engine, which
+            # knows less, gives up: too little for a machine that pauses.
+            if case.limit != "connect-timeout-millis" or not left:
+                raise
+            continue
         seconds, closing = SECONDS[-1]
         if seconds < case.limit_seconds + case.seconds and closing < CLOSING:
             return error
