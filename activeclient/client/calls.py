@@ -103,6 +103,14 @@ class Calls:
             )
         return None
 
+    def wait_while_it_comes(self, ready: Callable[[], bool], came: Callable[[], int]) -> ActiveClientError | None:
+        """As `wait_for`, but the limits begin anew as long as `came()` has changed when they are reached."""
+        while True:
+            before = came()
+            error = self.wait_for(ready)
+            if error is None or came() == before:
+                return error
+
     def outcome(self, token: Pending, timeout: float | None = None) -> None:
         """Wait until `token` ended, with the lock held.
 

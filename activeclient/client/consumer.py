@@ -131,11 +131,11 @@ class ClientConsumer:
         engine.reading.go_on()
         if engine.window == 0:
             engine.ask_for_one()
-        if timeout == 0:
-            self._wait_for_marker()
-            message = engine.take() if self._delivers else None
-        elif engine.window == 0 and timeout is not None:
-            self._calls.wait_for(lambda: bool(engine.buffer) or engine.closed, timeout)
+        if timeout == 0 or (engine.window == 0 and timeout is not None):
+            if timeout == 0:
+                self._wait_for_marker()
+            else:
+                self._calls.wait_for(lambda: bool(engine.buffer) or engine.closed, timeout)
             message = engine.take() if self._delivers else None
         else:
             message = None
@@ -175,17 +175,11 @@ class ClientConsumer:
         """Wait until the body that is coming in is here, however long it takes while it comes; False when there is no
         need to ask again: it stops, a message came, or nothing is delivered any more."""
         engine = self.engine
-
-        def settled() -> bool:
-            return engine.large is None or bool(engine.buffer) or engine.closed or not self._delivers
-
-        while engine.large is not None and not settled():
-            stream = engine.large.stream
-            came = stream.received
-            error = self._calls.wait_for(settled)
-            if error is not None and stream.received == came:
-                return False
-        return not engine.buffer and not engine.closed and self._delivers
+        error = self._calls.wait_while_it_comes(
+            lambda: engine.large is None or bool(engine.buffer) or engine.closed or not self._delivers,
+            lambda: 0 if engine.large is None else engine.large.stream.received,
+        )
+        return error is None and not engine.buffer and not engine.closed and self._delivers
 
     @property
     def _delivers(self) -> bool:

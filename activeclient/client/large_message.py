@@ -208,11 +208,10 @@ def read_piece(pump: Pump, calls: Calls, message: CoreMessage) -> bytes:
     if not isinstance(stream, InboundBody):
         raise IllegalStateError("the message has no streaming body")
     with pump.lock:
-        while not stream.ready:
-            skip = stream.skip
-            error = calls.wait_for(lambda: stream.ready)
-            if error is not None and stream.skip == skip:  # else it is delivered anew, and catches up
-                raise error
+        # What is delivered anew has to catch up with what is here.
+        error = calls.wait_while_it_comes(lambda: stream.ready, lambda: stream.skip)
+        if error is not None:
+            raise error
         taken = stream.take()
         if taken is not None:
             piece, credits = taken

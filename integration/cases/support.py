@@ -52,11 +52,16 @@ def eventually(seen: Callable[[], T], what: str, timeout: float = PATIENCE) -> T
     return value
 
 
+def all_told(factory: ClientSessionFactory) -> bool:
+    """Wait until everything that has happened so far is told: listeners have a thread of their own."""
+    return dispatch.current().wait_idle(factory.listeners, PATIENCE)
+
+
 class Recorder:
     """Listens in all four ways and keeps everything in order."""
 
     def __init__(self, factory: ClientSessionFactory) -> None:
-        self._listeners = factory.listeners
+        self._factory = factory
         self.events: list[Event] = []
         self.times: list[float] = []
         self.before: list[ConnectionFailure] = []
@@ -86,8 +91,8 @@ class Recorder:
         return self.of(kind)[count - 1]
 
     def all_told(self) -> None:
-        """Wait until everything that has happened so far is recorded: listeners have a thread of their own."""
-        assert dispatch.current().wait_idle(self._listeners, PATIENCE)
+        """Wait until everything that has happened so far is recorded."""
+        assert all_told(self._factory)
 
     def time_of(self, kind: type[Event]) -> float:
         """When the first event of a kind was told (monotonic)."""

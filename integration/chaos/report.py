@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from activeclient.client.session_factory import ClientSessionFactory
-from activeclient.drivers import dispatch
 from activeclient.events import Detached, Event, GaveUp, Reconnected, SendFailed, SessionReattached, SessionRecreated
+from integration.cases.support import all_told
 from integration.chaos.ledger import Ledger
 
 CUTS_PER_DROP = 500
@@ -46,7 +46,7 @@ class Watch:
     replayed: int = 0
     notes: list[str] = field(default_factory=list)
     all_told: Callable[[], object] = lambda: None
-    """Waits until everything that has happened so far is counted: listeners have a thread of their own."""
+    """Waits until everything that has happened so far is counted."""
 
     def __call__(self, event: Event) -> None:
         self.counts[type(event).__name__] += 1
@@ -60,7 +60,7 @@ class Watch:
 
     @classmethod
     def of(cls, factory: ClientSessionFactory) -> Watch:
-        watch = cls(all_told=lambda: dispatch.current().wait_idle(factory.listeners, 30.0))
+        watch = cls(all_told=lambda: all_told(factory))
         factory.add_event_listener(watch)
         return watch
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import random
 import uuid
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,6 +14,7 @@ from activeclient import (
     AcknowledgeMode,
     ActiveMQConnectionFactory,
     BytesMessage,
+    Connection,
     Recovery,
     connect,
 )
@@ -36,14 +39,21 @@ from integration.jms_cases.support import (
 )
 
 
+@contextlib.contextmanager
+def recreating(cutter: Cutter) -> Iterator[tuple[Connection, list[ConnectionFailure]]]:
+    """A connection whose sessions are made anew when it is cut, and what its exception listener was told."""
+    told: list[ConnectionFailure] = []
+    with ActiveMQConnectionFactory(cutter.url() + RECREATING).create_connection() as connection:
+        connection.exception_listener = told.append
+        yield connection, told
+
+
 @pytest.mark.parametrize("mode", [CLIENT, INDIVIDUAL])
 def test_acknowledging_what_a_lost_session_delivered_fails_and_it_comes_again(
     cutter: Cutter, mode: AcknowledgeMode
 ) -> None:
     name = f"jms-{uuid.uuid4()}?auto-delete=true"
-    told: list[ConnectionFailure] = []
-    with ActiveMQConnectionFactory(cutter.url() + RECREATING).create_connection() as connection:
-        connection.exception_listener = told.append
+    with recreating(cutter) as (connection, told):
         session = connection.create_session(mode)
         queue = session.create_queue(name)
         consumer, producer = session.create_consumer(queue), session.create_producer(queue)
@@ -86,9 +96,7 @@ def test_a_send_in_client_mode_outlives_the_session(cutter: Cutter) -> None:
 
 
 def test_a_transaction_of_a_lost_session_rolls_back_and_the_next_one_commits(cutter: Cutter) -> None:
-    told: list[ConnectionFailure] = []
-    with ActiveMQConnectionFactory(cutter.url() + RECREATING).create_connection() as connection:
-        connection.exception_listener = told.append
+    with recreating(cutter) as (connection, told):
         session = connection.create_session(TRANSACTED)
         queue = session.create_queue(f"jms-{uuid.uuid4()}?auto-delete=true")
         fill(connection, queue, "a", "b", "c")
@@ -105,9 +113,7 @@ def test_a_transaction_of_a_lost_session_rolls_back_and_the_next_one_commits(cut
 
 
 def test_temporary_destinations_and_subscriptions_outlive_the_session(cutter: Cutter) -> None:
-    told: list[ConnectionFailure] = []
-    with ActiveMQConnectionFactory(cutter.url() + RECREATING).create_connection() as connection:
-        connection.exception_listener = told.append
+    with recreating(cutter) as (connection, told):
         session = connection.create_session()
         queue, topic = session.create_temporary_queue(), session.create_topic(f"jms-topic-{uuid.uuid4()}")
         one, two = session.create_consumer(queue), session.create_consumer(topic, "n = 1")
@@ -165,9 +171,7 @@ def test_a_body_that_is_read_piece_by_piece_is_received_once_though_its_session_
     """Such a message is acknowledged when the application goes on."""
     piece = random.Random(5).randbytes(1 << 20)
     name = f"jms-{uuid.uuid4()}?auto-delete=true"
-    told: list[ConnectionFailure] = []
-    with ActiveMQConnectionFactory(cutter.url() + RECREATING).create_connection() as connection:
-        connection.exception_listener = told.append
+    with recreating(cutter) as (connection, told):
         session = connection.create_session(AUTO)
         queue = session.create_queue(name)
         consumer, producer = session.create_consumer(queue), session.create_producer(queue)
