@@ -399,10 +399,12 @@ PROFILES: Final[Mapping[str, Mapping[str, Value]]] = {
         "max_retry_interval": 1000,
         "duplicate_detection": True,
         "producer_window_size": 1048576,
+        "call_failover_timeout": 300_000,
     },
 }
 """Profile to the settings that it changes. `artemis` is the manual's defaults. `reliable`: sessions are reattached,
-attempts never end, messages carry duplicate ids; a first connect that fails still fails at once."""
+attempts never end, calls wait five minutes for the connection (longer than a broker takes to restart or a backup to
+take over), messages carry duplicate ids; a first connect that fails still fails at once."""
 
 
 class Conflict(NamedTuple):

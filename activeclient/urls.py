@@ -248,13 +248,22 @@ def _address(text: str, scheme: str, error: Error) -> tuple[str, int]:
     return host, int(port)
 
 
-def default_url(environ: Mapping[str, str] | None = None) -> str:
-    """The URL of a factory that was given none: `tcp://localhost:61616`, changed by AMQ_HOST and AMQ_PORT.
+URL_VARIABLE = "ACTIVECLIENT_URL"
+"""Environment variable with the connection URL of factories and commands that are given none."""
 
-    `BROKER_BIND_URL` replaces the whole of it. The names are those of Artemis' DefaultConnectionProperties, which reads
-    them as Java system properties; here they are environment variables, also with `org.apache.activemq.` before.
+
+def default_url(environ: Mapping[str, str] | None = None) -> str:
+    """The URL of a factory that was given none: ACTIVECLIENT_URL of the environment, else `tcp://localhost:61616`,
+    changed by AMQ_HOST and AMQ_PORT.
+
+    `BROKER_BIND_URL` replaces the whole of the latter. The names are those of Artemis' DefaultConnectionProperties,
+    which reads them as Java system properties; here they are environment variables, also with `org.apache.activemq.`
+    before.
     """
     environ = os.environ if environ is None else environ
+    own = environ.get(URL_VARIABLE)
+    if own:
+        return own
     host = _variable(environ, "AMQ_HOST") or "localhost"
     if ":" in host and not host.startswith("["):
         host = f"[{host}]"
@@ -262,8 +271,13 @@ def default_url(environ: Mapping[str, str] | None = None) -> str:
 
 
 def default_parameters(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """User and password of a factory that was given no URL: AMQ_USER and AMQ_PASSWORD, as `default_url` finds them."""
+    """User and password of a factory that was given no URL: AMQ_USER and AMQ_PASSWORD, as `default_url` finds them.
+
+    None where ACTIVECLIENT_URL names the user itself.
+    """
     environ = os.environ if environ is None else environ
+    if "user" in parse_url(default_url(environ)).parameters:
+        return {}
     found = (("user", _variable(environ, "AMQ_USER")), ("password", _variable(environ, "AMQ_PASSWORD")))
     return {key: value for key, value in found if value is not None}
 

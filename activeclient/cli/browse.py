@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from activeclient.cli.existing import require
 from activeclient.cli.exits import Exit
 from activeclient.cli.messages import show
 from activeclient.cli.options import (
@@ -40,15 +41,19 @@ def browse(
     headers: Annotated[bool, typer.Option("--headers", "-H", help="Print headers and properties too.")] = False,
     as_json: JsonOption = False,
 ) -> Exit:
-    """Print the messages of a queue, and leave them there."""
+    """Print the messages of a queue, and leave them there.
+
+    Ends with exit code 1 when the queue does not exist.
+    """
     output = Output(as_json)
     where = queue(source)
     named = target(url, user, password_file)
     with (
         connect(named.url, **named.settings) as connection,
         connection.create_session() as session,
-        session.create_browser(where, selector) as browser,
     ):
-        for message in itertools.islice(browser, count):
-            show(output, message, headers=headers, raw=False)
+        require(session, where)
+        with session.create_browser(where, selector) as browser:
+            for message in itertools.islice(browser, count):
+                show(output, message, headers=headers, raw=False)
     return Exit.OK

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from activeclient.cli.exits import Exit
 from activeclient.cli.options import CONNECTION, JsonOption, PasswordFileOption, UserOption, target
 from activeclient.cli.outages import Outages
 from activeclient.cli.output import Output
-from activeclient.cli.running import command
+from activeclient.cli.running import command, first_interrupt_asks
 from activeclient.cli.sabotage import SHORT_TTL, Breaker, FaultBreaker, ProxyBreaker, Saboteur
 from activeclient.cli.traffic import HEAD, Traffic
 from activeclient.errors import ActiveClientError, ConfigError
@@ -67,7 +68,8 @@ def demo(
 ) -> Exit:
     """Send and receive while the connection is cut, and say whether anything was lost, doubled or out of order.
 
-    Exit code 0: nothing was; 1: something was.
+    Exit code 0: nothing was; 1: something was. Ctrl-C ends it early, with a verdict on what was sent until then and
+    exit code 130, or 1; a second one ends it without.
     """
     output = Output(as_json)
     if tcp and url is not None:
@@ -88,6 +90,8 @@ def demo(
     else:
         for line in summary(run):
             output.line(line)
+    if run.interrupted and not run.wrong:
+        return Exit.INTERRUPTED
     return Exit.OK if run.passed else Exit.NO
 
 
@@ -164,25 +168,33 @@ def _under_cuts(connection: Connection, traffic: Traffic, stage: Stage, view: Vi
     )
     how = "reattaches sessions" if reattaches else "does not reattach sessions: each cut makes them anew"
     run = Run(f"{stage.name}, {how}", plan.seed, plan.cuts, traffic.tally, outages, stage.breaker)
-    with view:
+    with view, first_interrupt_asks() as interrupted:
         try:
             traffic.start()
             saboteur.start()
-            _watch(run, traffic, saboteur, view)
+            _watch(run, traffic, saboteur, view, interrupted)
         finally:
             saboteur.join()
             if not traffic.join(GRACE):
+                errors = len(run.tally.errors)
                 connection.close()  # wakes who waits for a connection that does not come
                 traffic.join(GRACE)
+                if interrupted.is_set():
+                    del run.tally.errors[errors:]  # these are of the closing, not of an outage
+        run.interrupted = interrupted.is_set()
     return run
 
 
-def _watch(run: Run, traffic: Traffic, saboteur: Saboteur, view: View) -> None:
+def _watch(run: Run, traffic: Traffic, saboteur: Saboteur, view: View, interrupted: threading.Event) -> None:
     """Until everything was cut, sent, confirmed and received, or there is no hope of it."""
-    while not (saboteur.done.wait(LOOK) or traffic.ended.is_set()):
+    while not (saboteur.done.wait(LOOK) or traffic.ended.is_set() or interrupted.is_set()):
         view.refresh(run)
+    if interrupted.is_set():
+        view.say("interrupted: nothing more is sent or cut; what is under way is waited for")
     saboteur.join()
     traffic.stop()
-    while not traffic.settled and not run.tally.errors and traffic.quiet < PATIENCE:
+    while not traffic.settled and not run.tally.errors:
+        if traffic.quiet >= (GRACE if interrupted.is_set() else PATIENCE):
+            return
         view.refresh(run)
         time.sleep(LOOK)

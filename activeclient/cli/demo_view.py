@@ -27,7 +27,7 @@ EVERY = 1.0
 """Seconds between two lines of counters in a pipe."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Run:
     """What a demo is about, and where it stands."""
 
@@ -39,6 +39,8 @@ class Run:
     tally: Tally
     outages: Outages
     breaker: Breaker
+    interrupted: bool = False
+    """Ended by Ctrl-C, before all was cut and sent."""
 
     @property
     def cuts(self) -> int:
@@ -48,16 +50,27 @@ class Run:
     @property
     def passed(self) -> bool:
         """Nothing lost, nothing twice, order kept, everything confirmed, every cut made."""
+        enough = self.interrupted or (self.tally.sent > 0 and self.cuts >= self.planned)
+        return self.complete and not self.wrong and enough
+
+    @property
+    def complete(self) -> bool:
+        """Everything that was sent was confirmed and received."""
+        return self.tally.missing == 0 and self.tally.confirmed == self.tally.sent
+
+    @property
+    def wrong(self) -> bool:
+        """Something was duplicated, out of order, or failed: no time could mend it."""
         tally = self.tally
-        given_back = self.outages.recreated > 0 or tally.again == 0
-        exact = tally.missing == 0 and tally.duplicates == 0 and tally.in_order and given_back
-        return exact and tally.confirmed == tally.sent > 0 and not tally.errors and self.cuts >= self.planned
+        unasked = tally.again > 0 and self.outages.recreated == 0
+        return tally.duplicates > 0 or not tally.in_order or unasked or bool(tally.errors)
 
     def record(self) -> dict[str, object]:
         """The result for programs; durations in milliseconds."""
         tally, outages = self.tally, self.outages
         return {
             "passed": self.passed,
+            "interrupted": self.interrupted,
             "broker": self.broker,
             "seed": self.seed,
             "cuts": self.cuts,
@@ -225,9 +238,18 @@ def summary(run: Run) -> Iterator[str]:
     if outages.recreated:
         yield f"made anew   {outages.recreated} sessions: this broker does not reattach, or did not have them any more"
     yield from (f"error       {error}" for error in tally.errors)
-    yield "verdict     " + (
-        "PASSED: nothing was lost, nothing was duplicated, the order was kept" if run.passed else "FAILED"
-    )
+    yield f"verdict     {verdict(run)}"
+
+
+def verdict(run: Run) -> str:
+    """The verdict in words."""
+    exact = "nothing was lost, nothing was duplicated, the order was kept"
+    if not run.interrupted or run.wrong:
+        return f"PASSED: {exact}" if run.passed else "FAILED"
+    early = f"INTERRUPTED after {run.cuts} of {run.planned} cuts"
+    if run.complete:
+        return f"{early}: {exact} until then"
+    return f"{early}: {run.tally.missing} messages were under way, of the others none was duplicated or out of order"
 
 
 def _times(outages: Outages) -> list[tuple[str, Durations]]:

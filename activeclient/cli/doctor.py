@@ -45,8 +45,8 @@ def doctor(
 ) -> Exit:
     """Say what a URL reaches, which settings count there and why, what a cut will do, and what to change.
 
-    Connects to every host of the URL, changes nothing, and ends with exit code 1 when there is a problem; 3 when no
-    host can be reached, 4 when the login is refused.
+    Connects to every host of the URL, changes nothing, and ends with exit code 1 when there is a problem or a warning;
+    3 when no host can be reached, 4 when the login is refused.
     """
     output = Output(as_json)
     named = target(url, user, password_file)
@@ -78,7 +78,7 @@ def verdict(hosts: Sequence[Host], findings: Sequence[Finding]) -> Exit:
     """The exit code."""
     if not any(host.broker is not None for host in hosts):
         return Exit.DENIED if any(host.denied is not None for host in hosts) else Exit.UNREACHABLE
-    return Exit.NO if any(finding.level is Level.PROBLEM for finding in findings) else Exit.OK
+    return Exit.NO if any(finding.level is not Level.NOTE for finding in findings) else Exit.OK
 
 
 def on_a_cut(settings: Settings, hosts: Sequence[Host]) -> str:

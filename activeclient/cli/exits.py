@@ -27,7 +27,8 @@ class Exit(enum.IntEnum):
 
 MEANING: dict[Exit, str] = {
     Exit.OK: "done",
-    Exit.NO: "done, and the answer is no: fewer messages than asked for, a finding of doctor, a demo that failed",
+    Exit.NO: "done, and the answer is no: fewer messages than asked for, no such queue, a finding of doctor, a demo"
+    " that failed",
     Exit.USAGE: "a wrong argument, URL or setting; nothing was connected",
     Exit.UNREACHABLE: "no broker could be reached, or the connection was given up; nothing is in doubt",
     Exit.DENIED: "wrong credentials, or no permission",

@@ -212,7 +212,7 @@ class _Finder:
             )
             shorter = settings.connection_ttl < 0 or settings.connection_ttl > SHORT_TTL["connection_ttl"]
             yield Finding(
-                Level.WARNING,
+                Level.WARNING if shorter else Level.NOTE,
                 f"{host.name}: this broker does not reattach sessions: every cut recreates them, and while it has not"
                 f" noticed a cut it keeps what was fetched ahead, for connectionTTL at most{limit}",
                 self._fixed(**SHORT_TTL) if shorter else None,

@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -32,6 +32,8 @@ SAMPLES = 1_000_000
 """Latencies that are kept; of longer runs the first ones."""
 REST = 10.0
 """Seconds without a message after which the rest is not waited for."""
+EVERY = 1.0
+"""Seconds between two lines of progress."""
 BACKLOG = 20_000
 """Messages that the producer may be ahead of the consumer."""
 
@@ -102,7 +104,9 @@ def perf(
     ):
         producing.create_queue(queue, durable=not non_persistent)
         try:
-            _Run(measured, connection, producing, consuming, queue, durable=not non_persistent).go(seconds, rate)
+            _Run(measured, connection, producing, consuming, queue, output, durable=not non_persistent).go(
+                seconds, rate
+            )
         finally:
             with contextlib.suppress(ActiveClientError):
                 if connection.is_connected:  # else it would be waited for
@@ -131,6 +135,31 @@ def lines(result: dict[str, object]) -> list[str]:
     ]
 
 
+@contextlib.contextmanager
+def _progress(measured: Measured, output: Output) -> Iterator[None]:
+    """While the block runs, say every second what was counted."""
+    over = threading.Event()
+
+    def tell() -> None:
+        began = time.monotonic()
+        confirmed = received = 0
+        while not over.wait(EVERY):
+            output.note(
+                f"{time.monotonic() - began:6.0f} s  sent {measured.sent:,}, confirmed {measured.confirmed:,}"
+                f" (+{measured.confirmed - confirmed:,}), received {measured.received:,}"
+                f" (+{measured.received - received:,})"
+            )
+            confirmed, received = measured.confirmed, measured.received
+
+    thread = threading.Thread(target=tell, name="perf-progress")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 class _Run:
     def __init__(
         self,
@@ -139,10 +168,12 @@ class _Run:
         producing: ClientSession,
         consuming: ClientSession,
         queue: str,
+        output: Output,
         *,
         durable: bool,
     ) -> None:
         self._measured = measured
+        self._output = output
         self._connection = connection
         self._producing, self._consuming = producing, consuming
         self._queue = queue
@@ -153,7 +184,11 @@ class _Run:
         self._answered = threading.Condition()
 
     def go(self, seconds: float, rate: float | None) -> None:
-        """Send for so long, then wait for the rest."""
+        """Send for so long, then wait for the rest; a line each second on stderr says how far it is."""
+        with _progress(self._measured, self._output):
+            self._go(seconds, rate)
+
+    def _go(self, seconds: float, rate: float | None) -> None:
         consumer = threading.Thread(target=self._guarded, args=(self._consume,), name="perf-consumer")
         consumer.start()
         try:

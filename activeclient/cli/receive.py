@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from cachetools import LRUCache
 
+from activeclient.cli.existing import CreateOption, require
 from activeclient.cli.exits import Exit
 from activeclient.cli.messages import show
 from activeclient.cli.options import (
@@ -59,11 +60,12 @@ def receive(
     selector: SelectorOption = None,
     headers: Annotated[bool, typer.Option("--headers", "-H", help="Print headers and properties too.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="Bodies byte for byte, with nothing between them.")] = False,
+    create: CreateOption = False,
     as_json: JsonOption = False,
 ) -> Exit:
     """Receive messages, print their bodies, and acknowledge what was printed.
 
-    Ends with exit code 1 when fewer came than were asked for.
+    Ends with exit code 1 when fewer came than were asked for, and when the destination does not exist.
     """
     output = Output(as_json)
     where = destination(source)
@@ -77,6 +79,8 @@ def receive(
     # Only the connection is closed, which takes no time: a consumer's closing would wait for a broker that is away.
     with connect(named.url, **named.settings) as connection:
         session = connection.create_session(AcknowledgeMode.CLIENT_ACKNOWLEDGE)
+        if not create:
+            require(session, where)
         consumer = session.create_consumer(where, selector, window_size=ahead)
         printing = Printing(output, headers=headers, raw=raw, batch=1 if ahead == 0 else BATCH)
         limit = None if follow else seconds_of(timeout)

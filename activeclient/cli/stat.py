@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 COLUMNS = ("messages", "delivering", "scheduled", "consumers", "added", "acknowledged", "expired", "killed")
 RARE = ("scheduled", "expired", "killed")
 """Columns that a terminal shows only when there is something in them."""
+LESS_NEEDED = ("killed", "expired", "scheduled", "acknowledged", "added", "kind", "delivering", "consumers")
+"""Columns that a narrow terminal does without, the first of them first: names are never cut for them."""
+NAME_WIDTH = 30
+"""Characters of a line that names get at least; longer ones go on in the next line."""
+GAP = 2
+"""Blanks between two columns."""
 
 
 @command
@@ -74,37 +80,59 @@ def _watch(output: Output, look: object, seconds: float) -> None:
             time.sleep(seconds)
     from rich.live import Live
 
-    with Live(table(look()), console=output.console(), screen=False, auto_refresh=False) as live:
+    console = output.console()
+    with Live(table(look(), console.width), console=console, screen=False, auto_refresh=False) as live:
         while True:
             time.sleep(seconds)
-            live.update(table(look()), refresh=True)
+            live.update(table(look(), console.width), refresh=True)
 
 
 def _print(output: Output, queues: Sequence[QueueStatus]) -> None:
     if output.as_json:
         output.record({"queues": [dataclasses.asdict(queue) for queue in queues]})
     elif output.on_terminal:
-        output.console().print(table(queues))
+        console = output.console()
+        console.print(table(queues, console.width))
     else:
         for line in columns(queues):
             output.line(line)
 
 
-def table(queues: Sequence[QueueStatus]) -> Table:
-    """For a terminal."""
+def table(queues: Sequence[QueueStatus], width: int) -> Table:
+    """For a terminal of `width` characters a line."""
     from rich.table import Table
     from rich.text import Text
 
-    shown = [column for column in COLUMNS if column not in RARE or any(getattr(queue, column) for queue in queues)]
-    made = Table(box=None, pad_edge=False)
+    shown = fitting(queues, width)
+    made = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
     made.add_column("queue", overflow="fold")
-    made.add_column("kind", no_wrap=True)
     for column in shown:
-        made.add_column(column, justify="right", no_wrap=True)
+        made.add_column(column, justify="left" if column == "kind" else "right", no_wrap=True)
     for queue in queues:
         # Text: names are no markup.
-        made.add_row(Text(full_name(queue)), kind(queue), *(str(getattr(queue, column)) for column in shown))
+        made.add_row(Text(full_name(queue)), *(_cell(queue, column) for column in shown))
     return made
+
+
+def fitting(queues: Sequence[QueueStatus], width: int) -> list[str]:
+    """The columns beside the names that have room in `width` characters."""
+    shown = ["kind", *COLUMNS]
+    shown = [column for column in shown if column not in RARE or any(getattr(queue, column) for queue in queues)]
+    names = min(max((len(full_name(queue)) for queue in queues), default=0), NAME_WIDTH)
+
+    def needed(column: str) -> int:
+        return GAP + max(len(column), *(len(_cell(queue, column)) for queue in queues)) if queues else 0
+
+    for column in LESS_NEEDED:
+        if names + sum(map(needed, shown)) <= width:
+            break
+        if column in shown:
+            shown.remove(column)
+    return shown
+
+
+def _cell(queue: QueueStatus, column: str) -> str:
+    return kind(queue) if column == "kind" else str(getattr(queue, column))
 
 
 def columns(queues: Sequence[QueueStatus]) -> list[str]:

@@ -111,6 +111,23 @@ class Calls:
             if error is None or came() == before:
                 return error
 
+    def usable_seconds(self) -> float:
+        """Seconds in which the session was usable so far: the clock of idle limits, which an outage stops."""
+        return self.session.usable_time(time.monotonic())
+
+    def until_usable(self) -> None:
+        """Wait until the session is usable, or is being closed.
+
+        Raises:
+            OutageTimeout: It was not within callFailoverTimeout.
+            ReconnectGaveUp: No attempts are left.
+        """
+        session = self.session
+        with self.pump.lock:
+            error = self.wait_for(lambda: session.lost_at is None or _closed(session))
+        if error is not None and not _closed(session):
+            raise error
+
     def outcome(self, token: Pending, timeout: float | None = None) -> None:
         """Wait until `token` ended, with the lock held.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
 
 from activeclient.client.large_message import BodyReader, inflate, inflated, read_whole
 from activeclient.client.rate import RateLimit
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MessageHandler = Callable[[CoreMessage], object]
 ATTACHED = State.ATTACHED
+M = TypeVar("M")
 STREAM_MESSAGES = 8
 """As many in one read are a stream; whoever takes them faster than they come would be woken for a few each time."""
 STREAM_PATIENCE = 0.0003
@@ -168,6 +169,8 @@ class ClientConsumer:
             error = self._calls.wait_for(
                 lambda asked=sequence: bool(engine.buffer) or engine.closed or engine.forced_seen >= asked  # type: ignore[misc]
             )
+            if error is not None and not engine.buffer and not engine.closed:
+                raise error  # "nothing there" and "nobody to ask" must not look alike
             if error is not None or not early or not self._wait_for_body():
                 return
 
@@ -203,15 +206,43 @@ class ClientConsumer:
             raise ClosedError("the connection is closed")
 
     def messages(self, timeout: float | None = None) -> Iterator[CoreMessage]:
-        """Iterate over messages until none comes within `timeout` seconds, or the consumer is closed."""
+        """Iterate over messages until none came for `timeout` seconds, or the consumer is closed.
+
+        Only time with a connection counts: an outage is no empty queue, so it does not end the iteration.
+
+        Raises:
+            OutageTimeout: The connection was not back within callFailoverTimeout.
+            ReconnectGaveUp: No attempts are left.
+        """
         while True:
             try:
-                message = self.receive(timeout)
+                message = self.next_within(timeout, self.receive)
             except ClosedError:
                 return
             if message is None:
                 return
             yield message
+
+    def next_within(self, limit: float | None, receive: Callable[[float | None], M | None]) -> M | None:
+        """Call `receive(seconds)` until it returns a message, or the session was usable for `limit` seconds meanwhile.
+
+        Raises:
+            OutageTimeout: The connection was not back within callFailoverTimeout.
+            ReconnectGaveUp: No attempts are left.
+        """
+        if limit is None or limit == 0:
+            return receive(limit)
+        calls = self._calls
+        begun = calls.usable_seconds()
+        left = limit
+        while True:
+            message = receive(left)
+            if message is not None or self.is_closed:
+                return message
+            left = limit - (calls.usable_seconds() - begun)
+            if left <= 0:
+                return None
+            calls.until_usable()
 
     def __iter__(self) -> Iterator[CoreMessage]:
         return self.messages()

@@ -82,8 +82,11 @@ class ServerLocator:
             raise ClosedError("the locator is closed")
         self.__dict__["_settings"] = self._settings.replace(**{name: value})
 
-    def create_session_factory(self) -> ClientSessionFactory:
+    def create_session_factory(self, *, wait: float | None = None) -> ClientSessionFactory:
         """Connect.
+
+        Args:
+            wait: Seconds to go on trying until a broker answers, instead of `initialConnectAttempts`.
 
         Raises:
             ConnectionLost: No endpoint could be reached within `initialConnectAttempts`; the text says why.
@@ -91,7 +94,7 @@ class ServerLocator:
         """
         endpoints = begin_with(self._settings.load_balancing_policy, self._endpoints, self._turn, self._rng)
         self.__dict__["_turn"] += 1
-        factory = ClientSessionFactory(self._settings, endpoints, self._scheme, self._rng)
+        factory = ClientSessionFactory(self._settings, endpoints, self._scheme, self._rng, wait=wait)
         for ended in [known for known in self._factories if known.is_closed]:
             with contextlib.suppress(ValueError):  # another thread was quicker
                 self._factories.remove(ended)

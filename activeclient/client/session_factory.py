@@ -25,7 +25,7 @@ from activeclient.engine.link import State as LinkState
 from activeclient.engine.requests import Pending
 from activeclient.engine.retry import artemis_policy, initial_policy
 from activeclient.engine.session import Session, SessionConfig
-from activeclient.errors import ActiveClientError, ClosedError, OutageTimeout
+from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, OutageTimeout
 from activeclient.events import Endpoint, Event, Work
 from activeclient.observe.log import link as link_log
 from activeclient.observe.log import log_event
@@ -59,8 +59,17 @@ class ClientSessionFactory:
     Made by `ServerLocator.create_session_factory`.
     """
 
-    def __init__(self, settings: Settings, endpoints: Sequence[Endpoint], scheme: str, rng: random.Random) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        endpoints: Sequence[Endpoint],
+        scheme: str,
+        rng: random.Random,
+        *,
+        wait: float | None = None,
+    ) -> None:
         settings = self.settings = settings.effective
+        self._wait = wait
         self.listeners = Listeners()
         self._sessions: dict[Session, ClientSession] = {}
         self._dispatcher = dispatch.current()
@@ -80,6 +89,7 @@ class ClientSessionFactory:
             settings.initial_connect_attempts,
             settings.retry_jitter,
             rng.random,
+            wait,
         )
         ttl = settings.connection_ttl
         period = settings.client_failure_check_period
@@ -127,6 +137,8 @@ class ClientSessionFactory:
         if engine.gave_up is not None:
             error = engine.gave_up
             self.close()
+            if self._wait is not None and error.retriable:
+                raise ConnectFailed(f"no connection within {self._wait:g} s: {error}") from error
             raise error.again()
 
     # --- sessions -------------------------------------------------------------------------------------------------

@@ -170,14 +170,18 @@ def initial_policy(
     attempts: int = 1,
     jitter: float = 0.0,
     rng: Callable[[], float] | None = None,
+    seconds: float | None = None,
 ) -> RetryPolicy:
     """Artemis' first connect: `attempts` is `initialConnectAttempts`, rounds over all endpoints.
 
     0 means 1, every negative number for ever. A wait comes after every single try; within a round it is the one that
-    the end of the round will have.
+    the end of the round will have. With `seconds` the series ends after that time instead, whatever is going on then.
     """
+    wait = wait_artemis(retry_interval_ms, multiplier, max_retry_interval_ms, jitter, rng)
+    if seconds is not None:
+        return RetryPolicy(wait=wait, stop=stop_after_delay(seconds), every_try=True, give_up_after=seconds)
     return RetryPolicy(
-        wait=wait_artemis(retry_interval_ms, multiplier, max_retry_interval_ms, jitter, rng),
+        wait=wait,
         stop=stop_never if attempts < 0 else stop_after_attempt(max(attempts, 1)),
         every_try=True,
     )

@@ -25,7 +25,7 @@ from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.serializers import SerializersAttribute
 from activeclient.jms.session import Session
 from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
-from activeclient.jms.times import Duration, in_seconds
+from activeclient.jms.times import Duration, timeout_seconds
 
 if TYPE_CHECKING:
     from activeclient.client.session import ClientSession
@@ -169,6 +169,28 @@ class Connection:
         """Closed by its user, or given up."""
         return self._closed or self.factory.is_closed
 
+    @property
+    def is_connected(self) -> bool:
+        """Is there a connection to the broker now? False in an outage, while calls wait for its end, and when closed.
+
+        For health checks and displays. A call does not need to ask: it waits for the connection by itself.
+        """
+        return not self.is_closed and self.factory.is_connected
+
+    def wait_until_connected(self, timeout: Duration | None = None) -> None:
+        """Wait until the connection is back, with every session usable; return at once if it is.
+
+        Args:
+            timeout: Seconds or a timedelta; None waits for the end of the outage, or until the connection is given up.
+
+        Raises:
+            OutageTimeout: It was not back within `timeout`.
+            ReconnectGaveUp: No attempts are left.
+            ClosedError: The connection is closed.
+        """
+        self._check_open()
+        self.factory.wait_until_connected(None if timeout is None else timeout_seconds("timeout", timeout))
+
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError("the connection is closed")
@@ -243,7 +265,7 @@ class Connection:
             JMSSecurityError: No permission to make a temporary queue for the answers.
         """
         self._check_open()
-        limit = in_seconds("timeout", timeout)
+        limit = timeout_seconds("timeout", timeout)
         return Management(self.factory, self._user, self._password, timeout=limit)
 
     def forget_session(self, session: Session) -> None:

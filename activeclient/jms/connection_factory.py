@@ -13,6 +13,7 @@ from activeclient.jms.connection import Connection, acknowledge_mode
 from activeclient.jms.context import JMSContext
 from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.serializers import JSON_ONLY, Serializer, Serializers
+from activeclient.jms.times import Duration, timeout_seconds
 from activeclient.settings import Settings
 from activeclient.urls import default_parameters, default_url
 
@@ -23,8 +24,8 @@ class ActiveMQConnectionFactory:
     """Makes connections.
 
     Args:
-        url: A connection URL as Artemis knows it; without one `tcp://localhost:61616`, as AMQ_HOST, AMQ_PORT, AMQ_USER
-            and AMQ_PASSWORD of the environment change it.
+        url: A connection URL as Artemis knows it; without one that of the environment variable ACTIVECLIENT_URL, else
+            `tcp://localhost:61616`, as AMQ_HOST, AMQ_PORT, AMQ_USER and AMQ_PASSWORD of the environment change it.
         serializers: Those of object messages, besides JSON; the first one serializes new messages.
         settings: Values by attribute name (`retry_interval=100`); they win over those of the URL.
 
@@ -75,7 +76,12 @@ class ActiveMQConnectionFactory:
             setattr(self._locator, name, value)
 
     def create_connection(
-        self, user: str | None = None, password: str | None = None, *, client_id: str | None = None
+        self,
+        user: str | None = None,
+        password: str | None = None,
+        *,
+        client_id: str | None = None,
+        wait: Duration | None = None,
     ) -> Connection:
         """Connect. The connection delivers nothing before it is started.
 
@@ -83,13 +89,14 @@ class ActiveMQConnectionFactory:
             user: Instead of the settings' user.
             password: Instead of the settings' password.
             client_id: Instead of the settings' client id.
+            wait: Seconds or a timedelta to go on trying, for brokers that come later; None: `initialConnectAttempts`.
 
         Raises:
-            JMSSecurityError: Wrong credentials.
+            JMSSecurityError: Wrong credentials; never tried again.
             InvalidClientIDError: Another connection has the client id.
-            ConnectionLost: No endpoint could be reached within `initialConnectAttempts`; the text says why.
+            ConnectionLost: No endpoint could be reached within `wait`, or `initialConnectAttempts`; the text says why.
         """
-        return self._connect(Connection, user, password, client_id)
+        return self._connect(Connection, user, password, client_id, wait)
 
     def create_context(
         self,
@@ -98,12 +105,13 @@ class ActiveMQConnectionFactory:
         user: str | None = None,
         password: str | None = None,
         client_id: str | None = None,
+        wait: Duration | None = None,
     ) -> JMSContext:
         """Connect, for the simplified API: a connection and a session in one object, which closes both.
 
         Args:
             mode: An `AcknowledgeMode`, or its number.
-            user: This and the next two: as for `create_connection`.
+            user: This and the next three: as for `create_connection`.
 
         Raises:
             JMSError: No such mode.
@@ -112,10 +120,18 @@ class ActiveMQConnectionFactory:
             ConnectionLost: No endpoint could be reached within `initialConnectAttempts`; the text says why.
         """
         kind = acknowledge_mode(mode)
-        return JMSContext.of(self._connect(Connection, user, password, client_id), kind)
+        return JMSContext.of(self._connect(Connection, user, password, client_id, wait), kind)
 
-    def _connect(self, kind: type[C], user: str | None, password: str | None, client_id: str | None) -> C:
-        factory = self._locator.create_session_factory()
+    def _connect(
+        self,
+        kind: type[C],
+        user: str | None,
+        password: str | None,
+        client_id: str | None,
+        wait: Duration | None = None,
+    ) -> C:
+        limit = None if wait is None else timeout_seconds("wait", wait)
+        factory = self._locator.create_session_factory(wait=limit)
         try:
             connection = kind(factory, user, password, client_id)
             connection.serializers = self.serializers
@@ -129,8 +145,9 @@ class ActiveMQConnectionFactory:
 
 
 def connect(
-    url: str = "tcp://localhost:61616",
+    url: str | None = None,
     *,
+    wait: Duration | None = None,
     client_id: str | None = None,
     serializers: Serializers | Iterable[Serializer] = JSON_ONLY,
     **settings: Any,
@@ -138,17 +155,23 @@ def connect(
     """A started connection that outlives cuts: the profile `reliable`, unless the URL says otherwise.
 
     Args:
-        url: A connection URL as Artemis knows it; its parameters win over the profile's.
+        url: A connection URL as Artemis knows it; its parameters win over the profile's. Without one: as for
+            `ActiveMQConnectionFactory`.
+        wait: Seconds or a timedelta to go on trying, for a broker that comes later; None fails at once when no broker
+            answers (unless `initialConnectAttempts` says otherwise).
         serializers: Those of object messages, besides JSON; the first one serializes new messages.
         settings: Values by attribute name (`user="me", password="..."`); they win over those of the URL.
 
     Raises:
         ConfigError: The URL or a setting is wrong.
         JMSSecurityError: Wrong credentials.
-        ConnectionLost: No endpoint could be reached.
+        ConnectionLost: No endpoint could be reached, within `wait` if given.
     """
+    if url is None:
+        url = default_url()
+        settings = {**default_parameters(), **settings}
     factory = ActiveMQConnectionFactory.of(ServerLocator.reliable(url, **settings), serializers=serializers)
-    connection = factory.create_connection(client_id=client_id)
+    connection = factory.create_connection(client_id=client_id, wait=wait)
     try:
         return connection.start()
     except BaseException:

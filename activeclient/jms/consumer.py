@@ -26,7 +26,7 @@ from activeclient.errors import (
 from activeclient.jms.kinds import received_message
 from activeclient.jms.message import Message
 from activeclient.jms.modes import AcknowledgeMode
-from activeclient.jms.times import Duration, in_seconds
+from activeclient.jms.times import Duration, timeout_seconds
 from activeclient.wire.message import DEFAULT, STREAM
 from activeclient.wire.names import LARGE_COMPRESSED
 
@@ -128,7 +128,7 @@ class MessageConsumer:
         """
         if self._closed:
             self._check_open()
-        left = None if timeout is None else in_seconds("timeout", timeout)
+        left = None if timeout is None else timeout_seconds("timeout", timeout)
         if self._listener is None and self._settles and self._unsettled is None:
             ready = self._core.receive_settled()
             if ready is not None:
@@ -151,7 +151,7 @@ class MessageConsumer:
             MessageFormatError: The body is not of this kind; or the message is of a kind without one (JMS 2.0).
             IllegalStateError: The consumer has a listener, or was closed before.
         """
-        left = None if timeout is None else in_seconds("timeout", timeout)
+        left = None if timeout is None else timeout_seconds("timeout", timeout)
         body: T | None = None
 
         def check(message: Message) -> None:
@@ -259,12 +259,31 @@ class MessageConsumer:
         return False
 
     def messages(self, timeout: Duration | None = None) -> Iterator[Message]:
-        """Iterate over messages until none comes within `timeout`, or the consumer is closed."""
+        """Iterate over messages until none came for `timeout`, or the consumer is closed.
+
+        Only time with a connection counts: an outage is no empty queue, so it does not end the iteration.
+
+        Args:
+            timeout: Seconds or a timedelta; None iterates until the consumer is closed, 0 until the broker has no more.
+
+        Raises:
+            OutageTimeout: The connection was not back within callFailoverTimeout.
+            ReconnectGaveUp: No attempts are left.
+        """
+        limit = None if timeout is None else timeout_seconds("timeout", timeout)
         while not self.is_closed:
-            message = self.receive(timeout)
+            message = self._next(limit)
             if message is None:
                 return
             yield message
+
+    def _next(self, limit: float | None) -> Message | None:
+        """The next message, or None when none came in `limit` seconds of a working connection."""
+        if self._listener is None and self._settles and self._unsettled is None:
+            ready = self._core.receive_settled()
+            if ready is not None:
+                return received_message(ready, self._session, self._destination)
+        return self._core.next_within(limit, lambda left: self._receive(left, _anything))
 
     def __iter__(self) -> Iterator[Message]:
         return self.messages()

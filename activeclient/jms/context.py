@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from activeclient.jms.serializers import Serializer, Serializers
     from activeclient.jms.session import Session
     from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
+    from activeclient.jms.times import Duration
 
 
 class _Shared:
@@ -89,6 +90,16 @@ class JMSContext(MessageFactory):
     def connection(self) -> Connection:
         """The connection below."""
         return self._shared.connection
+
+    @property
+    def is_connected(self) -> bool:
+        """As `Connection.is_connected`."""
+        return not self._closed and self.connection.is_connected
+
+    def wait_until_connected(self, timeout: Duration | None = None) -> None:
+        """As `Connection.wait_until_connected`."""
+        self.check_open()
+        self.connection.wait_until_connected(timeout)
 
     @property
     def session(self) -> Session:

@@ -71,7 +71,7 @@ class JMSConsumer:
         return self.receive_body(kind, 0)
 
     def messages(self, timeout: Duration | None = None) -> Iterator[Message]:
-        """Iterate over messages until none comes within `timeout`, or the consumer is closed."""
+        """As `MessageConsumer.messages`: until none came for `timeout` of a working connection."""
         for message in self._consumer.messages(timeout):
             self._context.handed_out(message)
             yield message

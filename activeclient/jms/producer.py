@@ -26,7 +26,7 @@ from activeclient.jms.kinds import message_of
 from activeclient.jms.message import Message, delivery_mode, priority
 from activeclient.jms.message_id import UserIds
 from activeclient.jms.modes import DEFAULT_DELIVERY_MODE, DEFAULT_PRIORITY, DeliveryMode
-from activeclient.jms.times import Duration, in_milliseconds, in_seconds
+from activeclient.jms.times import Duration, in_milliseconds, timeout_seconds
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.names import CONNECTION_ID, DUPLICATE_ID, ROUTING_TYPE
 from activeclient.wire.properties import Byte, PropertyValue
@@ -191,7 +191,7 @@ class MessageProducer:
         level = self._priority if priority is None else _priority(priority)
         live = self._live if time_to_live is None else in_milliseconds("time_to_live", time_to_live)
         delay = self._delay if delivery_delay is None else in_milliseconds("delivery_delay", delivery_delay)
-        limit = None if timeout is None else in_seconds("timeout", timeout)
+        limit = None if timeout is None else timeout_seconds("timeout", timeout)
         core = given.outgoing()
         if properties:
             given.properties.set_all(properties)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 from activeclient.destination import Destination, Topic
 from activeclient.errors import IllegalStateError
 from activeclient.jms.modes import AcknowledgeMode
-from activeclient.jms.times import Duration, in_seconds
+from activeclient.jms.times import Duration, timeout_seconds
 
 if TYPE_CHECKING:
     from activeclient.jms.message import Message
@@ -66,7 +66,7 @@ class Requestor:
             timeout: Seconds or a timedelta; None waits until the reply comes.
             options: As for `MessageProducer.send`.
         """
-        limit = None if timeout is None else in_seconds("timeout", timeout)
+        limit = None if timeout is None else timeout_seconds("timeout", timeout)
         sent = self._producer.send(message, **{**options, "reply_to": self._reply_to})  # type: ignore[arg-type]
         question = sent.jms_correlation_id if sent.jms_correlation_id is not None else sent.jms_message_id
         deadline = None if limit is None else time.monotonic() + limit

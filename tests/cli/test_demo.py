@@ -38,14 +38,17 @@ def test_no_cuts_are_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["connections_lost"] == 0
 
 
-def test_an_interrupt_ends_it_at_once() -> None:
+def test_an_interrupt_ends_it_with_a_verdict() -> None:
     command = [sys.executable, "-m", "activeclient", "demo", "--seconds", "60", "--cuts", "500"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline()
         process.send_signal(signal.SIGINT)
+        last = process.stdout.read().splitlines()[-1]
         assert process.wait(30) == 130
+        assert last.startswith("verdict     INTERRUPTED after ")
+        assert last.endswith("nothing was lost, nothing was duplicated, the order was kept until then")
         assert process.stderr.read() == ""
 
 

@@ -143,7 +143,7 @@ def test_a_cut_is_explained_as_the_broker_will_have_it() -> None:
         ([host(broker=None, error="refused")], Exit.UNREACHABLE),
         ([host(broker=None, denied="no"), host(broker=None, error="refused")], Exit.DENIED),
         ([host(), host(broker=None, denied="no")], Exit.NO),
-        ([host(), host(broker=None, error="refused")], Exit.OK),
+        ([host(), host(broker=None, error="refused")], Exit.NO),
     ],
 )
 def test_the_verdict_says_what_was_reached(hosts: list[Host], code: Exit) -> None:

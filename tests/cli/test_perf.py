@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from activeclient.__main__ import main
 from activeclient.cli.perf import Measured, lines
 
 
@@ -20,3 +23,15 @@ def test_nothing_received_is_no_division_by_zero() -> None:
         0.0,
         {"median": None, "p99": None, "longest": None},
     )
+
+
+def test_it_says_each_second_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["perf", "--url", "vm://perf-progress", "--seconds", "1.5", "--rate", "50"]) == 0
+    shown = capsys.readouterr()
+    assert "1 s  sent " in shown.err
+    assert shown.out.startswith("confirmed ")
+
+
+def test_programs_are_not_told_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["perf", "--url", "vm://perf-progress", "--seconds", "1.2", "--rate", "50", "--json"]) == 0
+    assert capsys.readouterr().err == ""

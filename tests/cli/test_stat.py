@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 
+import pytest
 from rich.console import Console
 
 from activeclient.cli.stat import columns, kind, table
@@ -30,9 +31,9 @@ PLAIN = QueueStatus(
 )
 
 
-def drawn(*queues: QueueStatus) -> str:
-    console = Console(file=io.StringIO(), width=120)
-    console.print(table(queues))
+def drawn(*queues: QueueStatus, width: int = 120) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(table(queues, width))
     file = console.file
     assert isinstance(file, io.StringIO)
     return file.getvalue()
@@ -49,6 +50,17 @@ def test_lines_for_pipes_have_the_same_number_of_words() -> None:
 def test_a_terminal_shows_rare_numbers_only_where_there_are_any() -> None:
     assert "killed" not in drawn(PLAIN)
     assert "killed" in drawn(PLAIN, dataclasses.replace(PLAIN, killed=1))
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120])
+def test_a_narrow_terminal_shows_fewer_columns_and_every_name(width: int) -> None:
+    busy = dataclasses.replace(PLAIN, name="incoming.orders", address="incoming.orders", killed=1, scheduled=7)
+    shown = drawn(PLAIN, busy, width=width)
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= width
+    assert "incoming.orders" in shown if width >= 40 else "incoming" in shown
+    assert "messages" in lines[0] if width >= 40 else True
+    assert ("killed" in lines[0]) is (width == 120)
 
 
 def test_a_name_is_no_markup() -> None:

@@ -66,8 +66,8 @@ def test_a_locator_closed_while_a_connection_is_made_closes_that_one_too(
     locator = ServerLocator(url)
     made: list[ClientSessionFactory] = []
 
-    def slowly(*args: object) -> ClientSessionFactory:
-        made.append(ClientSessionFactory(*args))  # type: ignore[arg-type]
+    def slowly(*args: object, **kwargs: object) -> ClientSessionFactory:
+        made.append(ClientSessionFactory(*args, **kwargs))  # type: ignore[arg-type]
         locator.close()  # as another thread may, before the locator knows of the factory
         return made[0]
 
