@@ -14,6 +14,7 @@ classes in one table, `SERVER_ERRORS`; an unknown code becomes `JMSError` with t
     │   ├── InvalidSelectorError        InvalidSelectorException
     │   ├── JMSSecurityError            JMSSecurityException
     │   ├── MessageFormatError          MessageFormatException
+    │   │   └── NoTextError             `text` of a message that is no text message; also an AttributeError
     │   ├── MessageEOFError             MessageEOFException
     │   ├── MessageNotReadableError     MessageNotReadableException
     │   ├── MessageNotWriteableError    MessageNotWriteableException
@@ -141,6 +142,10 @@ class JMSSecurityError(JMSError):
 
 class MessageFormatError(JMSError):
     """A value cannot be converted to the type asked for (MessageFormatException)."""
+
+
+class NoTextError(MessageFormatError, AttributeError):
+    """`text` of a message that is no text message. An AttributeError too, so that `hasattr` and `getattr` work."""
 
 
 class MessageEOFError(JMSError):

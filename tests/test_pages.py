@@ -38,6 +38,10 @@ def test_the_page_of_parameters_is_current(generate: ModuleType) -> None:
     assert all(f"`{parameter.key}`" in page for parameter in parameters())
 
 
+def test_the_keywords_for_type_checkers_are_current(generate: ModuleType) -> None:
+    assert generate.KEYWORDS.read_text(encoding="utf-8") == generate.keywords_module(), "run ./dev pages"
+
+
 def test_the_page_of_jms_cases_is_current(generate: ModuleType) -> None:
     page = (DOCS / "jms-cases.md").read_text(encoding="utf-8")
     assert page == generate.jms_cases_page(), "run ./dev pages"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
 
 from activeclient.client.large_message import BodyReader, inflate, inflated, read_whole
 from activeclient.client.rate import RateLimit
@@ -56,8 +56,8 @@ class ClientConsumer:
 
     # --- receiving ------------------------------------------------------------------------------------------------
 
-    def receive(self, timeout: float | None = None) -> CoreMessage | None:
-        """Return the next message, or None when `timeout` passes without one.
+    def receive(self, timeout: float | None = None) -> CoreMessage | Any:
+        """Return the next message, or None when `timeout` passes without one (of which type checkers are told nothing).
 
         Works through reconnects: while the link is down the call goes on waiting, and the time spent counts.
 
@@ -85,11 +85,12 @@ class ClientConsumer:
                 return message
             return self._receive_slowly(timeout)
 
-    def receive_settled(self) -> CoreMessage | None:
+    def receive_settled(self, body_type: int | None = None) -> CoreMessage | None:
         """Take a message that waits here and acknowledge it, under one lock (hot path of JMS's `receive`).
 
-        None when there is none, or when it needs more than that: it is too old, or damaged, its body streams, its
-        acknowledgement has to wait. It is still there then, for `receive`.
+        None when there is none, or when it needs more than that: it is too old, or damaged, not of `body_type` (one of
+        the constants of `wire.message`; None: any), its body streams, its acknowledgement has to wait. It is still
+        there then, for `receive`.
         """
         engine = self.engine
         session = engine.session
@@ -105,7 +106,7 @@ class ClientConsumer:
             ):
                 return None
             message = buffer[0]
-            if message.stream is not None:
+            if message.stream is not None or (body_type is not None and message.body_type != body_type):
                 return None
             try:
                 if message.expiration and time.time() * 1000 >= message.expiration:
@@ -120,7 +121,7 @@ class ClientConsumer:
                 self._pump.after_submit()
             return message
 
-    def receive_immediate(self) -> CoreMessage | None:
+    def receive_immediate(self) -> CoreMessage | Any:
         """Return a message if the broker has one for us now (receiveImmediate)."""
         return self.receive(0)
 

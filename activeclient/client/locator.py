@@ -9,13 +9,16 @@ from __future__ import annotations
 import contextlib
 import random
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.errors import ClosedError
 from activeclient.events import Endpoint
 from activeclient.settings import Settings
 from activeclient.urls import masked, parse_url
+
+if TYPE_CHECKING:
+    from activeclient.setting_keywords import SettingKeywords
 
 DEFAULT_URL = "tcp://localhost:61616"
 
@@ -43,7 +46,7 @@ class ServerLocator:
     _rng: random.Random
     _turn: int
 
-    def __init__(self, url: str = DEFAULT_URL, **settings: Any) -> None:
+    def __init__(self, url: str = DEFAULT_URL, **settings: Unpack[SettingKeywords]) -> None:
         parsed = parse_url(url)
         found = parsed.settings()
         state = self.__dict__
@@ -57,7 +60,7 @@ class ServerLocator:
         state["_turn"] = state["_rng"].randrange(len(parsed.endpoints))
 
     @classmethod
-    def reliable(cls, url: str = DEFAULT_URL, **settings: Any) -> Self:
+    def reliable(cls, url: str = DEFAULT_URL, **settings: Unpack[SettingKeywords]) -> Self:
         """A locator with the profile `reliable`, unless the URL or `settings` name another; their other values win."""
         made = cls(url)
         parameters = parse_url(url).parameters

@@ -6,7 +6,7 @@ Law of this file: a factory holds no socket and shows no secret; what a connecti
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from activeclient.client.locator import ServerLocator
 from activeclient.jms.connection import Connection, acknowledge_mode
@@ -16,6 +16,9 @@ from activeclient.jms.serializers import JSON_ONLY, Serializer, Serializers
 from activeclient.jms.times import Duration, timeout_seconds
 from activeclient.settings import Settings
 from activeclient.urls import default_parameters, default_url
+
+if TYPE_CHECKING:
+    from activeclient.setting_keywords import SettingKeywords
 
 C = TypeVar("C", bound=Connection)
 
@@ -41,11 +44,15 @@ class ActiveMQConnectionFactory:
     """By which its connections turn the objects of object messages into bytes and back; JSON alone unless set."""
 
     def __init__(
-        self, url: str | None = None, *, serializers: Serializers | Iterable[Serializer] = JSON_ONLY, **settings: Any
+        self,
+        url: str | None = None,
+        *,
+        serializers: Serializers | Iterable[Serializer] = JSON_ONLY,
+        **settings: Unpack[SettingKeywords],
     ) -> None:
         if url is None:
             url = default_url()
-            settings = {**default_parameters(), **settings}
+            settings = cast("SettingKeywords", {**default_parameters(), **settings})
         self.__dict__["_locator"] = ServerLocator(url, **settings)
         self.serializers = Serializers.of(serializers)
 
@@ -148,9 +155,8 @@ def connect(
     url: str | None = None,
     *,
     wait: Duration | None = None,
-    client_id: str | None = None,
     serializers: Serializers | Iterable[Serializer] = JSON_ONLY,
-    **settings: Any,
+    **settings: Unpack[SettingKeywords],
 ) -> Connection:
     """A started connection that outlives cuts: the profile `reliable`, unless the URL says otherwise.
 
@@ -169,9 +175,9 @@ def connect(
     """
     if url is None:
         url = default_url()
-        settings = {**default_parameters(), **settings}
+        settings = cast("SettingKeywords", {**default_parameters(), **settings})
     factory = ActiveMQConnectionFactory.of(ServerLocator.reliable(url, **settings), serializers=serializers)
-    connection = factory.create_connection(client_id=client_id, wait=wait)
+    connection = factory.create_connection(wait=wait)
     try:
         return connection.start()
     except BaseException:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from activeclient.destination import Destination
 from activeclient.errors import (
@@ -27,6 +27,7 @@ from activeclient.jms.kinds import received_message
 from activeclient.jms.message import Message
 from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.times import Duration, timeout_seconds
+from activeclient.jms.typed import Listener, M
 from activeclient.wire.message import DEFAULT, STREAM
 from activeclient.wire.names import LARGE_COMPRESSED
 
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from activeclient.wire.message import CoreMessage
 
 logger = logging.getLogger("activeclient.callbacks")
-MessageListener = Callable[[Message], object]
-"""Called with each message (jakarta.jms.MessageListener)."""
+MessageListener = Callable[[Any], object]
+"""Called with each message (jakarta.jms.MessageListener). `Any`: the parameter may be annotated with the class of
+message that is expected, `TextMessage` for example."""
 READ_AT_RECEIPT = 4 * 1024 * 1024
 """Bytes of a body up to which `receive` waits for the whole of it."""
 _AUTOMATIC = (AcknowledgeMode.AUTO_ACKNOWLEDGE, AcknowledgeMode.DUPS_OK_ACKNOWLEDGE)
@@ -46,14 +48,14 @@ _BODILESS = (DEFAULT, STREAM)
 T = TypeVar("T")
 
 
-def _anything(_: Message) -> None:
-    """A check that every message passes."""
-
-
-class MessageConsumer:
+class MessageConsumer(Generic[M]):
     """Receives from a queue, or from a subscription of a topic.
 
     Made by `Session.create_consumer`. A context manager, and iterable: `for message in consumer` ends when it closes.
+
+    With a `kind`, every message that it hands out is of that class. One of another class raises `MessageFormatError`,
+    and is not lost: in AUTO and DUPS_OK mode the next call gets it again, in the others it counts as received. A
+    listener is not called with it, which counts as a listener that raised.
     """
 
     def __init__(
@@ -65,7 +67,10 @@ class MessageConsumer:
         *,
         no_local: bool,
         subscription: str | None,
+        kind: type[M] | None = None,
     ) -> None:
+        self._kind = kind
+        self._body_type = None if kind is None else kind.body_type
         self._session = session
         self._core = core
         self._destination = destination
@@ -113,8 +118,10 @@ class MessageConsumer:
 
     # --- receiving ------------------------------------------------------------------------------------------------
 
-    def receive(self, timeout: Duration | None = None) -> Message | None:
+    def receive(self, timeout: Duration | None = None) -> M | Any:
         """Return the next message, or None when `timeout` passes without one, or when the consumer is closed meanwhile.
+
+        Type checkers are told nothing of the None (`M | Any`): code that knows that a message is there needs no cast.
 
         Works through reconnects: while the link is down the call goes on waiting, and the time spent counts. Messages
         that are too old when they come are skipped. Nothing is delivered before the connection is started.
@@ -130,10 +137,10 @@ class MessageConsumer:
             self._check_open()
         left = None if timeout is None else timeout_seconds("timeout", timeout)
         if self._listener is None and self._settles and self._unsettled is None:
-            ready = self._core.receive_settled()
+            ready = self._core.receive_settled(self._body_type)
             if ready is not None:
                 return received_message(ready, self._session, self._destination)
-        return self._receive(left, _anything)
+        return self._receive(left, self._check_kind)
 
     def receive_body(
         self, kind: type[T], timeout: Duration | None = None, seen: Callable[[Message], object] | None = None
@@ -248,8 +255,14 @@ class MessageConsumer:
         """The session rolled back: the streamed message comes again."""
         self._unsettled = None
 
-    def receive_no_wait(self) -> Message | None:
-        """Return a message if the broker has one for us now."""
+    def _check_kind(self, message: Message) -> None:
+        if self._kind is not None and not isinstance(message, self._kind):
+            raise MessageFormatError(
+                f"{self._destination}: a {type(message).__name__} came, and the consumer is for {self._kind.__name__}"
+            )
+
+    def receive_no_wait(self) -> M | Any:
+        """Return a message if the broker has one for us now, else None, as `receive`."""
         return self.receive(0)
 
     def _expired(self, core: CoreMessage) -> bool:
@@ -258,7 +271,7 @@ class MessageConsumer:
             return True
         return False
 
-    def messages(self, timeout: Duration | None = None) -> Iterator[Message]:
+    def messages(self, timeout: Duration | None = None) -> Iterator[M]:
         """Iterate over messages until none came for `timeout`, or the consumer is closed.
 
         Only time with a connection counts: an outage is no empty queue, so it does not end the iteration.
@@ -275,17 +288,17 @@ class MessageConsumer:
             message = self._next(limit)
             if message is None:
                 return
-            yield message
+            yield cast("M", message)
 
     def _next(self, limit: float | None) -> Message | None:
         """The next message, or None when none came in `limit` seconds of a working connection."""
         if self._listener is None and self._settles and self._unsettled is None:
-            ready = self._core.receive_settled()
+            ready = self._core.receive_settled(self._body_type)
             if ready is not None:
                 return received_message(ready, self._session, self._destination)
-        return self._core.next_within(limit, lambda left: self._receive(left, _anything))
+        return self._core.next_within(limit, lambda left: self._receive(left, self._check_kind))
 
-    def __iter__(self) -> Iterator[Message]:
+    def __iter__(self) -> Iterator[M]:
         return self.messages()
 
     # --- a listener -----------------------------------------------------------------------------------------------
@@ -312,7 +325,7 @@ class MessageConsumer:
         if listener is None:
             self._wait_for_listener()
 
-    def on_message(self, listener: MessageListener) -> MessageListener:
+    def on_message(self, listener: Listener) -> Listener:
         """Set the listener; as a decorator: `@consumer.on_message`."""
         self.message_listener = listener
         return listener
@@ -345,7 +358,9 @@ class MessageConsumer:
         session = self._session
         session.recovered = False
         try:
-            listener(received_message(core, session, self._destination))
+            message = received_message(core, session, self._destination)
+            self._check_kind(message)
+            listener(message)
         except Exception:
             logger.exception("the message listener of %r raised", self)
             if not explicit and not session.is_closed:

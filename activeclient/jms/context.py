@@ -17,6 +17,7 @@ from activeclient.errors import ClosedError
 from activeclient.jms.connection import Connection, ExceptionListener, acknowledge_mode
 from activeclient.jms.context_consumer import JMSConsumer
 from activeclient.jms.context_producer import JMSProducer
+from activeclient.jms.message import Message
 from activeclient.jms.message_factory import MessageFactory
 from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.producer import MessageProducer
@@ -24,12 +25,12 @@ from activeclient.jms.producer import MessageProducer
 if TYPE_CHECKING:
     from activeclient.jms.browser import QueueBrowser
     from activeclient.jms.consumer import MessageConsumer
-    from activeclient.jms.message import Message
     from activeclient.jms.metadata import ConnectionMetaData
     from activeclient.jms.serializers import Serializer, Serializers
     from activeclient.jms.session import Session
     from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
     from activeclient.jms.times import Duration
+    from activeclient.jms.typed import K
 
 
 class _Shared:
@@ -216,9 +217,12 @@ class JMSContext(MessageFactory):
         *,
         no_local: bool = False,
         window_size: int | None = None,
-    ) -> JMSConsumer:
+        kind: type[K] = Message,  # type: ignore[assignment]  # the default of K, which mypy does not see here
+    ) -> JMSConsumer[K]:
         """As `Session.create_consumer`."""
-        made = self.session.create_consumer(destination, selector, no_local=no_local, window_size=window_size)
+        made = self.session.create_consumer(
+            destination, selector, no_local=no_local, window_size=window_size, kind=kind
+        )
         return self._consumer(made)
 
     def create_durable_consumer(
@@ -230,18 +234,26 @@ class JMSContext(MessageFactory):
         no_local: bool = False,
         window_size: int | None = None,
         replace: bool = True,
-    ) -> JMSConsumer:
+        kind: type[K] = Message,  # type: ignore[assignment]
+    ) -> JMSConsumer[K]:
         """As `Session.create_durable_consumer`."""
         made = self.session.create_durable_consumer(
-            topic, name, selector, no_local=no_local, window_size=window_size, replace=replace
+            topic, name, selector, no_local=no_local, window_size=window_size, replace=replace, kind=kind
         )
         return self._consumer(made)
 
     def create_shared_consumer(
-        self, topic: Topic, name: str, selector: str | None = None, *, window_size: int | None = None
-    ) -> JMSConsumer:
+        self,
+        topic: Topic,
+        name: str,
+        selector: str | None = None,
+        *,
+        window_size: int | None = None,
+        kind: type[K] = Message,  # type: ignore[assignment]
+    ) -> JMSConsumer[K]:
         """As `Session.create_shared_consumer`."""
-        return self._consumer(self.session.create_shared_consumer(topic, name, selector, window_size=window_size))
+        made = self.session.create_shared_consumer(topic, name, selector, window_size=window_size, kind=kind)
+        return self._consumer(made)
 
     def create_shared_durable_consumer(
         self,
@@ -251,14 +263,15 @@ class JMSContext(MessageFactory):
         *,
         window_size: int | None = None,
         replace: bool = True,
-    ) -> JMSConsumer:
+        kind: type[K] = Message,  # type: ignore[assignment]
+    ) -> JMSConsumer[K]:
         """As `Session.create_shared_durable_consumer`."""
         made = self.session.create_shared_durable_consumer(
-            topic, name, selector, window_size=window_size, replace=replace
+            topic, name, selector, window_size=window_size, replace=replace, kind=kind
         )
         return self._consumer(made)
 
-    def _consumer(self, made: MessageConsumer) -> JMSConsumer:
+    def _consumer(self, made: MessageConsumer[K]) -> JMSConsumer[K]:
         self._start_if_wanted()
         return JMSConsumer(self, made)
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from activeclient.destination import Destination
 from activeclient.jms.times import Duration
+from activeclient.jms.typed import Listener, M
 
 if TYPE_CHECKING:
     from activeclient.jms.consumer import MessageConsumer, MessageListener
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class JMSConsumer:
+class JMSConsumer(Generic[M]):
     """Receives from a queue, or from a subscription of a topic. Made by `JMSContext.create_consumer` and its relatives.
 
     A context manager, and iterable.
     """
 
-    def __init__(self, context: JMSContext, consumer: MessageConsumer) -> None:
+    def __init__(self, context: JMSContext, consumer: MessageConsumer[M]) -> None:
         self._context = context
         self._consumer = consumer
         self._listener: MessageListener | None = None
@@ -51,14 +52,14 @@ class JMSConsumer:
         """Closed, itself or what it belongs to."""
         return self._consumer.is_closed
 
-    def receive(self, timeout: Duration | None = None) -> Message | None:
+    def receive(self, timeout: Duration | None = None) -> M | Any:
         """As `MessageConsumer.receive`."""
         message = self._consumer.receive(timeout)
         if message is not None:
             self._context.handed_out(message)
         return message
 
-    def receive_no_wait(self) -> Message | None:
+    def receive_no_wait(self) -> M | Any:
         """Return a message if the broker has one for us now."""
         return self.receive(0)
 
@@ -70,13 +71,13 @@ class JMSConsumer:
         """As `receive_body`, if the broker has a message for us now."""
         return self.receive_body(kind, 0)
 
-    def messages(self, timeout: Duration | None = None) -> Iterator[Message]:
+    def messages(self, timeout: Duration | None = None) -> Iterator[M]:
         """As `MessageConsumer.messages`: until none came for `timeout` of a working connection."""
         for message in self._consumer.messages(timeout):
             self._context.handed_out(message)
             yield message
 
-    def __iter__(self) -> Iterator[Message]:
+    def __iter__(self) -> Iterator[M]:
         return self.messages()
 
     @property
@@ -94,7 +95,7 @@ class JMSConsumer:
         self._consumer.message_listener = None if listener is None else handed_out
         self._listener = listener
 
-    def on_message(self, listener: MessageListener) -> MessageListener:
+    def on_message(self, listener: Listener) -> Listener:
         """Set the listener; as a decorator: `@consumer.on_message`."""
         self.message_listener = listener
         return listener

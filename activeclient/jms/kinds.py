@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import BinaryIO, cast
 
 from activeclient.destination import Destination
-from activeclient.errors import MessageFormatError
+from activeclient.errors import JMSError, MessageFormatError
 from activeclient.jms.bytes_message import BytesMessage
 from activeclient.jms.foreign import ForeignMessage, copy_headers, is_foreign
 from activeclient.jms.map_message import MapMessage
@@ -18,6 +18,7 @@ from activeclient.jms.message import Acknowledger, Message
 from activeclient.jms.object_message import ObjectMessage
 from activeclient.jms.stream_message import StreamMessage
 from activeclient.jms.text_message import TextMessage
+from activeclient.jms.typed import K
 from activeclient.wire.message import CoreMessage
 
 KINDS: tuple[type[Message], ...] = (TextMessage, BytesMessage, MapMessage, StreamMessage, ObjectMessage, Message)
@@ -26,6 +27,18 @@ _BY_BODY_TYPE = {kind.body_type: kind for kind in KINDS}
 _BY_VALUE: tuple[tuple[type, Callable[..., Message]], ...] = tuple(
     (accepted, kind) for kind in KINDS for accepted in kind.made_of
 )
+
+
+def consumer_kind(kind: type[K]) -> type[K] | None:
+    """The class of message that a consumer is restricted to; None: any.
+
+    Raises:
+        JMSError: No class of received messages.
+    """
+    if kind not in KINDS:
+        known = ", ".join(each.__name__ for each in KINDS)
+        raise JMSError(f"kind={kind!r}: must be one of {known}")
+    return None if kind is Message else kind
 
 
 def received_message(core: CoreMessage, owner: Acknowledger, destination: Destination) -> Message:

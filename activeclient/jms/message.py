@@ -18,6 +18,7 @@ from activeclient.errors import (
     JMSError,
     MessageFormatError,
     MessageNotWriteableError,
+    NoTextError,
 )
 from activeclient.jms import exact
 from activeclient.jms.message_id import message_id
@@ -296,6 +297,15 @@ class Message:
     def body(self) -> object:
         """The body as Python has it: text, bytes, or None."""
         return None
+
+    @property
+    def text(self) -> str | None:
+        """The text of a `TextMessage`; here so that code which expects text messages needs no cast for type checkers.
+
+        Raises:
+            NoTextError: The message is of another kind; `body` has what it holds.
+        """
+        raise NoTextError(f"a {type(self).__name__} has no text")
 
     @property
     def raw_body(self) -> bytes:

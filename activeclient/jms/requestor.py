@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections import deque
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from activeclient.destination import Destination, Topic
 from activeclient.errors import IllegalStateError
@@ -58,7 +58,7 @@ class Requestor:
             undone.pop_all()
         self._unanswered: deque[str | bytes | None] = deque(maxlen=MAX_UNANSWERED)
 
-    def request(self, message: object, timeout: Duration | None = None, **options: object) -> Message | None:
+    def request(self, message: object, timeout: Duration | None = None, **options: object) -> Message | Any:
         """Send a request and return its reply, or None when `timeout` passes without one.
 
         Args:

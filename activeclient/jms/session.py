@@ -28,12 +28,15 @@ from activeclient.jms.addressing import Known, usable
 from activeclient.jms.browser import QueueBrowser
 from activeclient.jms.completions import Completions
 from activeclient.jms.consumer import MessageConsumer
+from activeclient.jms.kinds import consumer_kind
 from activeclient.jms.message import Message
 from activeclient.jms.message_factory import MessageFactory
 from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.producer import MessageProducer
 from activeclient.jms.selector import core_filter, without_own
+from activeclient.jms.serializers import SerializersAttribute
 from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
+from activeclient.jms.typed import K
 
 if TYPE_CHECKING:
     from activeclient.jms.connection import Connection
@@ -45,6 +48,9 @@ class Session(MessageFactory):
 
     A context manager: leaving it closes it, and so rolls back an open transaction.
     """
+
+    serializers = SerializersAttribute()
+    """Those of its connection, unless set. Declared here: pyright takes an assignment in `__init__` for one."""
 
     def __init__(self, connection: Connection, mode: AcknowledgeMode, core: ClientSession, known: Known) -> None:
         self._connection = connection
@@ -138,13 +144,16 @@ class Session(MessageFactory):
         *,
         no_local: bool = False,
         window_size: int | None = None,
-    ) -> MessageConsumer:
+        kind: type[K] = Message,  # type: ignore[assignment]  # the default of K, which mypy does not see here
+    ) -> MessageConsumer[K]:
         """A consumer of a queue, or of a topic: a subscription that begins now and ends with the consumer.
 
         Args:
             selector: Only messages that match, in JMS's selector language; blank: all.
             no_local: Leave out what this connection sends.
             window_size: Bytes of prefetch instead of consumerWindowSize; 0 none.
+            kind: The class of the messages that are expected, `TextMessage` for example: the consumer is typed by it,
+                and does not hand out others (see `MessageConsumer`).
 
         Raises:
             InvalidDestinationError: None, or it does not exist and the broker creates none; another connection's
@@ -160,10 +169,10 @@ class Session(MessageFactory):
         if isinstance(to, Topic) and to.queue_name is None:
             queue = str(uuid.uuid4())
             subscriptions.for_one_consumer(self.core, to, queue, wanted)
-            return self._consumer(queue, None, to, selector, no_local=no_local, window=window_size, ends=True)
+            return self._consumer(queue, None, to, selector, kind, no_local=no_local, window=window_size, ends=True)
         queue = to.queue_name or to.address
         self.known.for_receiving(self.core, to, queue)
-        return self._consumer(queue, wanted, to, selector, no_local=no_local, window=window_size)
+        return self._consumer(queue, wanted, to, selector, kind, no_local=no_local, window=window_size)
 
     def create_durable_consumer(
         self,
@@ -174,7 +183,8 @@ class Session(MessageFactory):
         no_local: bool = False,
         window_size: int | None = None,
         replace: bool = True,
-    ) -> MessageConsumer:
+        kind: type[K] = Message,  # type: ignore[assignment]
+    ) -> MessageConsumer[K]:
         """A consumer of a durable subscription, which keeps messages while nobody consumes from it (unshared).
 
         With another topic, selector or `no_local` than before the subscription begins anew, without its backlog.
@@ -193,11 +203,17 @@ class Session(MessageFactory):
             raise IllegalStateError(f"subscription {name!r}: durable and unshared, it needs a client id")
         wanted = self._filter(selector, no_local=no_local)
         subscriptions.for_durable(self.core, to, queue, wanted, replace=replace)
-        return self._consumer(queue, None, to, selector, no_local=no_local, window=window_size)
+        return self._consumer(queue, None, to, selector, kind, no_local=no_local, window=window_size)
 
     def create_shared_consumer(
-        self, topic: Topic, name: str, selector: str | None = None, *, window_size: int | None = None
-    ) -> MessageConsumer:
+        self,
+        topic: Topic,
+        name: str,
+        selector: str | None = None,
+        *,
+        window_size: int | None = None,
+        kind: type[K] = Message,  # type: ignore[assignment]
+    ) -> MessageConsumer[K]:
         """A consumer of a subscription that several share: each message goes to one of them. It ends with the last.
 
         Args:
@@ -208,7 +224,7 @@ class Session(MessageFactory):
             InvalidDestinationError: No topic, or a temporary one.
             InvalidSelectorError: It is no selector, or the broker refuses it.
         """
-        return self._shared(topic, name, selector, window_size, durable=False, replace=True)
+        return self._shared(topic, name, selector, window_size, kind, durable=False, replace=True)
 
     def create_shared_durable_consumer(
         self,
@@ -218,7 +234,8 @@ class Session(MessageFactory):
         *,
         window_size: int | None = None,
         replace: bool = True,
-    ) -> MessageConsumer:
+        kind: type[K] = Message,  # type: ignore[assignment]
+    ) -> MessageConsumer[K]:
         """As `create_shared_consumer`, with a subscription that stays until `unsubscribe`.
 
         With another topic or selector than before, and no consumer, it begins anew, without its backlog.
@@ -226,16 +243,24 @@ class Session(MessageFactory):
         Args:
             replace: False: raise instead of beginning it anew.
         """
-        return self._shared(topic, name, selector, window_size, durable=True, replace=replace)
+        return self._shared(topic, name, selector, window_size, kind, durable=True, replace=replace)
 
     def _shared(
-        self, topic: Topic, name: str, selector: str | None, window: int | None, *, durable: bool, replace: bool
-    ) -> MessageConsumer:
+        self,
+        topic: Topic,
+        name: str,
+        selector: str | None,
+        window: int | None,
+        kind: type[K],
+        *,
+        durable: bool,
+        replace: bool,
+    ) -> MessageConsumer[K]:
         to, queue = self._subscription(topic, name, durable=durable)
         wanted = self._filter(selector, no_local=False)
         packet = subscriptions.for_shared(self.core, to, queue, wanted, durable=durable, replace=replace)
         made_by = None if durable else packet
-        return self._consumer(queue, None, to, selector, no_local=False, window=window, made_by=made_by)
+        return self._consumer(queue, None, to, selector, kind, no_local=False, window=window, made_by=made_by)
 
     def _subscription(self, topic: Topic, name: str, *, durable: bool) -> tuple[Topic, str]:
         self.check_open()
@@ -255,12 +280,14 @@ class Session(MessageFactory):
         filter_string: str | None,
         to: Destination,
         selector: str | None,
+        kind: type[K],
         *,
         no_local: bool,
         window: int | None,
         ends: bool = False,
         made_by: CreateSharedQueueV2 | None = None,
-    ) -> MessageConsumer:
+    ) -> MessageConsumer[K]:
+        expected = consumer_kind(kind)
         try:
             core = self.core.create_consumer(
                 queue, filter_string, window_size=window, priority=to.consumer_priority, queue_packet=made_by
@@ -277,6 +304,7 @@ class Session(MessageFactory):
             selector if selector and selector.strip() else None,
             no_local=no_local,
             subscription=queue if ends else None,
+            kind=expected,
         )
         self._consumers.add(consumer)
         return consumer

@@ -10,7 +10,7 @@ import contextlib
 import uuid
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self, Unpack, cast
 
 from activeclient.errors import ConfigError, InvalidDestinationError, UnsupportedOperationError
 from activeclient.testing.cuts import Direction, How
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from activeclient.destination import Queue
     from activeclient.jms.connection import Connection
     from activeclient.jms.connection_factory import ActiveMQConnectionFactory
+    from activeclient.setting_keywords import SettingKeywords
 
-QUICK: dict[str, Any] = {
+QUICK: SettingKeywords = {
     "retry_interval": 10,
     "max_retry_interval": 100,
     "call_timeout": 10_000,
@@ -78,14 +79,16 @@ class BrokerUnderTest:
 
     # --- connections ----------------------------------------------------------------------------------------------
 
-    def connection_factory(self, **settings: Any) -> ActiveMQConnectionFactory:
+    def connection_factory(self, **settings: Unpack[SettingKeywords]) -> ActiveMQConnectionFactory:
         """A factory with the profile `reliable` and short pauses; `settings` win."""
         from activeclient.client.locator import ServerLocator
         from activeclient.jms.connection_factory import ActiveMQConnectionFactory
 
-        return ActiveMQConnectionFactory.of(ServerLocator.reliable(self.url, **{**QUICK, **settings}))
+        return ActiveMQConnectionFactory.of(
+            ServerLocator.reliable(self.url, **cast("SettingKeywords", {**QUICK, **settings}))
+        )
 
-    def connect(self, **settings: Any) -> Connection:
+    def connect(self, **settings: Unpack[SettingKeywords]) -> Connection:
         """A started connection of such a factory; the caller closes it."""
         return self.connection_factory(**settings).create_connection().start()
 

@@ -84,7 +84,7 @@ def paired(names: list[str], sent: list[Dump], got: list[Dump]) -> dict[str, See
 def remove_queues(url: str, names: Iterable[str], patience: float = 30.0) -> None:
     """Delete those that exist, each when its last consumer is gone: a client that has closed may still be attached."""
     deadline = time.monotonic() + patience
-    with ServerLocator(url, **LOGIN) as locator, locator.create_session_factory() as factory:
+    with ServerLocator(url, user="admin", password="admin") as locator, locator.create_session_factory() as factory:
         cleaner = factory.create_session()
         for name in names:
             while (found := cleaner.query_queue(name)).exists and found.consumer_count and time.monotonic() < deadline:
