@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from activeclient.version import __version__
 
 if TYPE_CHECKING:
-    from activeclient import errors, events
+    from activeclient import errors, events, reconnection
     from activeclient.broker.embedded import EmbeddedBroker
     from activeclient.client.listeners import ConnectionFailure, FailoverEventType, Recovery
     from activeclient.client.locator import ServerLocator
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from activeclient.jms.stream_message import StreamMessage
     from activeclient.jms.text_message import TextMessage
     from activeclient.jms.xa import ActiveMQXAConnectionFactory, XAConnection, XAJMSContext, XAResource, XASession
+    from activeclient.reconnection import ReconnectAttempt, ReconnectionStrategy
     from activeclient.settings import Settings
     from activeclient.wire.fields import Xid
 
@@ -66,6 +67,8 @@ __all__ = [
     "ObjectMessage",
     "Queue",
     "QueueBrowser",
+    "ReconnectAttempt",
+    "ReconnectionStrategy",
     "Recovery",
     "Requestor",
     "Serializer",
@@ -86,6 +89,7 @@ __all__ = [
     "connect",
     "errors",
     "events",
+    "reconnection",
 ]
 
 _HOMES = {
@@ -113,6 +117,8 @@ _HOMES = {
     "ObjectMessage": "jms.object_message",
     "Queue": "destination",
     "QueueBrowser": "jms.browser",
+    "ReconnectAttempt": "reconnection",
+    "ReconnectionStrategy": "reconnection",
     "Recovery": "client.listeners",
     "Requestor": "jms.requestor",
     "Serializer": "jms.serializers",
@@ -138,7 +144,7 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is not None:
         value: object = getattr(importlib.import_module(f"activeclient.{home}"), name)
-    elif name in ("errors", "events"):
+    elif name in ("errors", "events", "reconnection"):
         value = importlib.import_module(f"activeclient.{name}")
     else:
         raise AttributeError(f"module 'activeclient' has no attribute {name!r}")

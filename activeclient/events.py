@@ -74,6 +74,13 @@ class Work(Event):
     session: object
 
 
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Ask(Event):
+    """The reconnection strategy shall be asked: `question` is a `reconnection.Question`, answered by `decided`."""
+
+    question: object
+
+
 # --- for listeners --------------------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,10 @@ class SettingKeywords(TypedDict, total=False):
     reconnect_attempts: int
     initial_connect_attempts: int
     failover_attempts: int
+    reconnect_profile: str
+    reconnection_timeout: int
+    reconnect_period: int
+    unlimited_reconnect: bool
     call_timeout: int
     call_failover_timeout: int
     handshake_timeout: int

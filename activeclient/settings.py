@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from activeclient.errors import ConfigError
 from activeclient.foreign_keys import KNOWN_UNUSED, UNSUPPORTED, log_once, tolerated
-from activeclient.parameter import LONG, MASK, Group, Parameter, Value, declared, param, seconds
+from activeclient.parameter import INT, LONG, MASK, Group, Parameter, Value, declared, param, seconds
 
 __all__ = [
     "MASK",
@@ -84,6 +84,30 @@ class ReconnectSettings(Group):
         "Rounds over the other brokers once `reconnectAttempts` are used up; -1 for ever.",
         low=0,
         off=-1,
+    )
+    reconnect_profile: str = param(
+        "artemis",
+        "reconnectProfile",
+        "The design of reconnection: its options and their defaults. Not in Artemis.",
+        choices=("artemis", "diffusion", "rtmp"),
+    )
+    reconnection_timeout: int = param(
+        60000,
+        "reconnectionTimeout",
+        "reconnectProfile=diffusion: how long a lost connection is tried for; 0 does not reconnect. Not in Artemis.",
+        unit="ms",
+        low=0,
+    )
+    reconnect_period: int = param(
+        5000,
+        "reconnectPeriod",
+        "reconnectProfile=rtmp: pause before each attempt; below 100 nothing is reconnected. Not in Artemis.",
+        unit="ms",
+        low=0,
+        high=INT,
+    )
+    unlimited_reconnect: bool = param(
+        False, "unlimitedReconnect", "reconnectProfile=rtmp: attempts never end. Not in Artemis."
     )
     call_timeout: int = param(
         30000, "callTimeout", "How long a blocking call waits for its answer while connected.", unit="ms", low=1
@@ -407,6 +431,31 @@ attempts never end, calls wait five minutes for the connection (longer than a br
 take over), messages carry duplicate ids; a first connect that fails still fails at once."""
 
 
+DESIGNS: Final[Mapping[str, Mapping[str, Value]]] = {
+    "artemis": {},
+    "diffusion": {"confirmation_window_size": 1048576, "duplicate_detection": True},
+    "rtmp": {"reconnect_attempts": 5},
+}
+"""reconnectProfile to the settings that it changes, as those of a profile: whatever is given besides wins."""
+OPTIONS_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "artemis": (
+        "retry_interval",
+        "retry_interval_multiplier",
+        "max_retry_interval",
+        "retry_jitter",
+        "failover_attempts",
+    ),
+    "diffusion": ("reconnection_timeout",),
+    "rtmp": ("reconnect_period", "unlimited_reconnect"),
+}
+"""reconnectProfile to the settings that mean something in it alone and are refused in the others. Artemis' own are
+never refused: the first connect goes by them in every design."""
+
+
+SHORTEST_PERIOD: Final = 100
+"""Milliseconds; a shorter `reconnectPeriod` switches automatic reconnection off."""
+
+
 class Conflict(NamedTuple):
     """Settings that do not go together."""
 
@@ -491,10 +540,49 @@ class Settings(
         for name in by_attribute:
             if name not in _BY_ATTRIBUTE:
                 raise ConfigError(name, None, _unknown(name, _BY_ATTRIBUTE))
-        profile = by_attribute.get("profile")
+        profile, design = by_attribute.get("profile"), by_attribute.get("reconnect_profile")
         from_profile = PROFILES.get(profile, {}) if isinstance(profile, str) else {}
+        from_design: Mapping[str, Value] = {}
+        if isinstance(design, str) and design in DESIGNS:
+            from_design = {**self._without_design(), **DESIGNS[design]}
         # The declarations check every value; dataclasses.replace cannot express that in types.
-        return dataclasses.replace(self, **{**from_profile, **by_attribute})  # type: ignore[arg-type]
+        made = dataclasses.replace(self, **{**from_profile, **from_design, **by_attribute})  # type: ignore[arg-type]
+        made._check_design()
+        return made
+
+    def _without_design(self) -> dict[str, Value]:
+        """The values that undo the present design: its options, and what it brought along and is unchanged."""
+        design = self.reconnect_profile
+        undone = [*OPTIONS_OF.get(design, ())]
+        undone += [name for name, value in DESIGNS[design].items() if getattr(self, name) == value]
+        before = PROFILES[self.profile]
+        return {name: before.get(name, _BY_ATTRIBUTE[name].default) for name in undone}
+
+    def _check_design(self) -> None:
+        """Refuse what has no meaning in the chosen design of reconnection."""
+        design = self.reconnect_profile
+        for other in ("diffusion", "rtmp"):
+            for name in OPTIONS_OF[other] if other != design else ():
+                parameter = _BY_ATTRIBUTE[name]
+                value = getattr(self, name)
+                if value != parameter.default:
+                    raise ConfigError(
+                        parameter.key,
+                        value,
+                        f"is an option of reconnectProfile={other}, and the profile is {design}",
+                    )
+        if design == "diffusion" and self.reconnect_attempts not in (0, -1):
+            raise ConfigError(
+                "reconnectAttempts",
+                self.reconnect_attempts,
+                "has no meaning in reconnectProfile=diffusion: reconnectionTimeout ends the series",
+            )
+        if design == "rtmp" and self.reconnect_attempts < 0:
+            raise ConfigError(
+                "reconnectAttempts",
+                self.reconnect_attempts,
+                "must be 0 or more in reconnectProfile=rtmp; unlimitedReconnect=true never ends",
+            )
 
     @classmethod
     def from_parameters(cls, texts: Mapping[str, str], base: Settings | None = None) -> Settings:
@@ -560,12 +648,21 @@ class Settings(
             )
         if not self.ssl_enabled and (self.trust_store_path or self.key_store_path or self.trust_all):
             tell("TLS settings without sslEnabled=true: the connection is not encrypted", ssl_enabled=True)
-        if self.confirmation_window_size > 0 and self.reconnect_attempts == 0 and self.failover_attempts == 0:
+        if self.confirmation_window_size > 0 and not self.reconnects:
             tell(
-                "confirmationWindowSize has no use with reconnectAttempts=0: the first cut ends the connection",
-                reconnect_attempts=-1,
+                f"confirmationWindowSize has no use with {_why_not(self)}: the first cut ends the connection",
+                **({"reconnect_attempts": -1} if self.reconnect_profile == "artemis" else {}),
             )
         return tuple(found)
+
+    @property
+    def reconnects(self) -> bool:
+        """Is a lost connection won back at all?"""
+        if self.reconnect_profile == "diffusion":
+            return self.reconnection_timeout > 0
+        if self.reconnect_profile == "rtmp" and self.reconnect_period < SHORTEST_PERIOD:
+            return False
+        return self.reconnect_attempts != 0 or self.failover_attempts != 0 or self.unlimited_reconnect
 
     @property
     def effective(self) -> Settings:
@@ -623,11 +720,9 @@ def _unknown(name: str, known: Mapping[str, object]) -> str:
 def explain_cut(settings: Settings) -> str:
     """One line: what a cut of the connection will do under these settings; begins with fail, recreate or reattach."""
     s = settings.effective
-    if s.reconnect_attempts == 0 and s.failover_attempts == 0:
-        return "fail: a cut closes the connection for good (reconnectAttempts=0); profile=reliable survives cuts"
-    rounds = s.reconnect_attempts or s.failover_attempts
-    tries = "for ever" if -1 in (s.reconnect_attempts, s.failover_attempts) else f"{rounds} times"
-    series = f"tried {tries}, pauses from {s.retry_interval} to {_longest_pause(s)} ms"
+    if not s.reconnects:
+        return f"fail: a cut closes the connection for good ({_why_not(s)}); profile=reliable survives cuts"
+    series = _series(s)
     again = (
         "what was not confirmed is sent again under its duplicate id"
         if s.duplicate_detection
@@ -642,6 +737,27 @@ def explain_cut(settings: Settings) -> str:
         f"recreate: sessions are made anew (confirmationWindowSize={s.confirmation_window_size}), transactions roll"
         f" back, unacknowledged messages come again, {again}; {series}"
     )
+
+
+def _why_not(s: Settings) -> str:
+    """The setting that forbids to reconnect."""
+    if s.reconnect_profile == "diffusion":
+        return "reconnectionTimeout=0"
+    if s.reconnect_profile == "rtmp" and s.reconnect_period < SHORTEST_PERIOD:
+        return f"reconnectPeriod={s.reconnect_period}, below {SHORTEST_PERIOD}"
+    return "reconnectAttempts=0"
+
+
+def _series(s: Settings) -> str:
+    """The attempts to reconnect, in words."""
+    if s.reconnect_profile == "diffusion":
+        return f"tried at once and then every 5 s, for {s.reconnection_timeout / 1000:g} s at most"
+    if s.reconnect_profile == "rtmp":
+        tries = "for ever" if s.unlimited_reconnect else f"{s.reconnect_attempts} times"
+        return f"tried {tries}, {s.reconnect_period} ms before each attempt"
+    rounds = s.reconnect_attempts or s.failover_attempts
+    tries = "for ever" if -1 in (s.reconnect_attempts, s.failover_attempts) else f"{rounds} times"
+    return f"tried {tries}, pauses from {s.retry_interval} to {_longest_pause(s)} ms"
 
 
 def _longest_pause(s: Settings) -> int:

@@ -60,6 +60,7 @@ EXPLAINED = (
     "confirmation_window_size",
     "producer_window_size",
     "consumer_window_size",
+    "reconnect_profile",
     "reconnect_attempts",
     "initial_connect_attempts",
     "failover_attempts",
@@ -182,7 +183,7 @@ class _Finder:
         settings = self._settings
         for conflict in settings.conflicts():
             yield Finding(Level.WARNING, conflict.text, self._fixed(**conflict.instead))
-        if settings.reconnect_attempts == 0 and settings.failover_attempts == 0:
+        if not settings.reconnects:
             yield Finding(
                 Level.WARNING,
                 "a cut ends the connection: nothing wins it back (activeclient.connect would, unless told not to)",

@@ -148,6 +148,7 @@ def _log_in(found: Host, scheme: str, endpoint: Endpoint, settings: Settings, ti
     limit = int(timeout * 1000)
     probing = settings.replace(
         initial_connect_attempts=1,
+        reconnect_profile="artemis",
         reconnect_attempts=0,
         failover_attempts=0,
         connect_timeout=limit,

@@ -11,9 +11,11 @@ import random
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from activeclient.client.policies import strategy_of
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.errors import ClosedError
 from activeclient.events import Endpoint
+from activeclient.reconnection import ReconnectionStrategy
 from activeclient.settings import Settings
 from activeclient.urls import masked, parse_url
 
@@ -28,6 +30,8 @@ class ServerLocator:
 
     Args:
         url: A connection URL as Artemis knows it: `tcp://host:port?key=value&...`, or `(tcp://a:1,tcp://b:2)?...`.
+        reconnection_strategy: Decides on each attempt to reconnect, instead of the settings: a
+            `ReconnectionStrategy`, an object with `perform_reconnection(attempt)`, or tenacity's `Retrying` or wait.
         settings: Values by attribute name (`retry_interval=100`); they win over those of the URL.
 
     Raises:
@@ -41,12 +45,19 @@ class ServerLocator:
     _endpoints: tuple[Endpoint, ...]
     _scheme: str
     _url: str
+    _strategy: ReconnectionStrategy | None
     _closed: bool
     _factories: list[ClientSessionFactory]
     _rng: random.Random
     _turn: int
 
-    def __init__(self, url: str = DEFAULT_URL, **settings: Unpack[SettingKeywords]) -> None:
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        reconnection_strategy: object = None,
+        **settings: Unpack[SettingKeywords],
+    ) -> None:
         parsed = parse_url(url)
         found = parsed.settings()
         state = self.__dict__
@@ -54,15 +65,22 @@ class ServerLocator:
         state["_endpoints"] = parsed.endpoints
         state["_scheme"] = parsed.scheme
         state["_url"] = masked(url)
+        state["_strategy"] = strategy_of(reconnection_strategy)
         state["_closed"] = False
         state["_factories"] = []
         state["_rng"] = random.Random()
         state["_turn"] = state["_rng"].randrange(len(parsed.endpoints))
 
     @classmethod
-    def reliable(cls, url: str = DEFAULT_URL, **settings: Unpack[SettingKeywords]) -> Self:
+    def reliable(
+        cls,
+        url: str = DEFAULT_URL,
+        *,
+        reconnection_strategy: object = None,
+        **settings: Unpack[SettingKeywords],
+    ) -> Self:
         """A locator with the profile `reliable`, unless the URL or `settings` name another; their other values win."""
-        made = cls(url)
+        made = cls(url, reconnection_strategy=reconnection_strategy)
         parameters = parse_url(url).parameters
         if "profile" not in parameters and "profile" not in settings:
             made.__dict__["_settings"] = Settings.from_parameters(parameters, Settings().replace(profile="reliable"))
@@ -75,6 +93,15 @@ class ServerLocator:
         """The effective settings."""
         return self._settings
 
+    @property
+    def reconnection_strategy(self) -> ReconnectionStrategy | None:
+        """What decides on attempts to reconnect, if not the settings; settable, for later factories."""
+        return self._strategy
+
+    @reconnection_strategy.setter
+    def reconnection_strategy(self, given: object) -> None:
+        self.__dict__["_strategy"] = strategy_of(given)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
@@ -83,6 +110,9 @@ class ServerLocator:
     def __setattr__(self, name: str, value: Any) -> None:
         if self._closed:
             raise ClosedError("the locator is closed")
+        if name == "reconnection_strategy":
+            object.__setattr__(self, name, value)
+            return
         self.__dict__["_settings"] = self._settings.replace(**{name: value})
 
     def create_session_factory(self, *, wait: float | None = None) -> ClientSessionFactory:
@@ -97,7 +127,9 @@ class ServerLocator:
         """
         endpoints = begin_with(self._settings.load_balancing_policy, self._endpoints, self._turn, self._rng)
         self.__dict__["_turn"] += 1
-        factory = ClientSessionFactory(self._settings, endpoints, self._scheme, self._rng, wait=wait)
+        factory = ClientSessionFactory(
+            self._settings, endpoints, self._scheme, self._rng, wait=wait, strategy=self._strategy
+        )
         for ended in [known for known in self._factories if known.is_closed]:
             with contextlib.suppress(ValueError):  # another thread was quicker
                 self._factories.remove(ended)

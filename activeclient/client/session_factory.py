@@ -7,6 +7,7 @@ to listeners and sessions out to users.
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 import uuid
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from activeclient.client.listeners import EventListener, FailoverEventListener, FailureListener, Listeners
+from activeclient.client.policies import first_connect_policy, reconnect_policy
 from activeclient.client.session import ClientSession
 from activeclient.client.transports import opener
 from activeclient.drivers import dispatch
@@ -23,17 +25,18 @@ from activeclient.engine.failover import EndpointList
 from activeclient.engine.link import Link
 from activeclient.engine.link import State as LinkState
 from activeclient.engine.requests import Pending
-from activeclient.engine.retry import artemis_policy, initial_policy
 from activeclient.engine.session import Session, SessionConfig
 from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, OutageTimeout
-from activeclient.events import Endpoint, Event, Work
+from activeclient.events import Ask, Endpoint, Event, Work
 from activeclient.observe.log import link as link_log
 from activeclient.observe.log import log_event
+from activeclient.reconnection import Decision, Question, ReconnectAttempt, ReconnectionStrategy, decision_of
 from activeclient.settings import Settings, explain_cut
 
 if TYPE_CHECKING:
     import random
 
+callback_log = logging.getLogger("activeclient.callbacks")
 CLOSE_SECONDS = 1.0
 """How long closing waits for the server to answer the closing of sessions; then the socket is dropped."""
 _serial = itertools.count(1)
@@ -67,6 +70,7 @@ class ClientSessionFactory:
         rng: random.Random,
         *,
         wait: float | None = None,
+        strategy: ReconnectionStrategy | None = None,
     ) -> None:
         settings = self.settings = settings.effective
         self._wait = wait
@@ -74,23 +78,9 @@ class ClientSessionFactory:
         self._sessions: dict[Session, ClientSession] = {}
         self._dispatcher = dispatch.current()
         candidates = EndpointList(endpoints, ha=settings.ha, failover_attempts=settings.failover_attempts)
-        reconnect = artemis_policy(
-            settings.retry_interval,
-            settings.retry_interval_multiplier,
-            settings.max_retry_interval,
-            settings.reconnect_attempts,
-            settings.retry_jitter,
-            rng.random,
-        )
-        initial = initial_policy(
-            settings.retry_interval,
-            settings.retry_interval_multiplier,
-            settings.max_retry_interval,
-            settings.initial_connect_attempts,
-            settings.retry_jitter,
-            rng.random,
-            wait,
-        )
+        self._strategy = strategy
+        reconnect = reconnect_policy(settings, rng.random, asks=strategy is not None)
+        initial = first_connect_policy(settings, rng.random, wait)
         ttl = settings.connection_ttl
         period = settings.client_failure_check_period
         connect_timeout = settings.connect_timeout
@@ -100,6 +90,7 @@ class ClientSessionFactory:
             reconnect,
             connect_timeout=(connect_timeout if connect_timeout > 0 else ttl if ttl > 0 else 60_000) / 1000,
             handshake_timeout=settings.handshake_timeout / 1000,
+            asks=strategy is not None,
         )
         self.engine = ClientEngine(
             ClientConfig(
@@ -184,7 +175,7 @@ class ClientSessionFactory:
             min_large_message_size=settings.min_large_message_size,
             producer_window=settings.producer_window_size,
             max_frame_size=settings.max_frame_size,
-            gate=settings.reconnect_attempts != 0 or settings.failover_attempts != 0,
+            gate=settings.reconnects or self._strategy is not None,
         )
         pump = self.pump
         with pump.lock:
@@ -254,9 +245,36 @@ class ClientSessionFactory:
                 if facade is not None:
                     self._dispatcher.schedule(facade.callbacks)
             return
+        if isinstance(event, Ask):
+            if isinstance(event.question, Question):
+                question = event.question
+                self._dispatcher.submit(lambda: self._decide(question))
+            return
         log_event(self.name, event)
         if self.listeners.offer(event):
             self._dispatcher.schedule(self.listeners)
+
+    def _decide(self, question: Question) -> None:
+        """Ask the strategy, on a thread of the dispatcher."""
+        attempt = ReconnectAttempt(question, lambda decision: self._decided(question, decision))
+        try:
+            strategy = self._strategy
+            decision = None if strategy is None else decision_of(strategy(attempt))
+        except Exception:
+            callback_log.exception("%s: the reconnection strategy raised; the settings decide", self.name)
+            self._decided(question, None)
+            return
+        if decision is not None:
+            self._decided(question, decision)
+
+    def _decided(self, question: Question, decision: Decision | None) -> bool:
+        with self.pump.lock:
+            if self.pump.closed:
+                return False
+            now = time.monotonic()
+            counts = self.engine.decided(question.serial, decision, now)
+            self.pump.process(now)
+            return counts
 
     # --- state ----------------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ from activeclient.errors import (
 )
 from activeclient.events import (
     Abort,
+    Ask,
     Closed,
     ConnectAttemptFailed,
     Connected,
@@ -45,6 +46,7 @@ from activeclient.events import (
     GaveUp,
     Reconnected,
 )
+from activeclient.reconnection import Decision
 from activeclient.wire import versions
 from activeclient.wire.frames import FIRST_SESSION_CHANNEL, MAGIC, MAX_FRAME_SIZE
 from activeclient.wire.packet import Packet, encode
@@ -213,6 +215,14 @@ class ClientEngine:
             self.events.append(Abort(ended))
             self._attempt_failed(ended, endpoint, attempt, now)
         self._follow_link()
+
+    def decided(self, serial: int, decision: Decision | None, now: float) -> bool:
+        """Answer the question of an `Ask` event; None: as the settings say. False if it is no longer asked."""
+        self.now = now
+        counts = not self.closed and self.link.decided(serial, decision, now)
+        if counts:
+            self._follow_link()
+        return counts
 
     def next_timeout(self) -> float | None:
         """The earliest deadline."""
@@ -479,6 +489,9 @@ class ClientEngine:
             self.events.append(Abort(error))
             self.events.append(GaveUp(error, self.link.attempts, tuple(in_doubt)))
             return
+        question = self.link.take_question()
+        if question is not None:
+            self.events.append(Ask(question))
         connect = self.link.take_connect()
         if connect is not None:
             self.events.append(connect)

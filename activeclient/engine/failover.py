@@ -81,6 +81,18 @@ class EndpointList:
         self._position += 1
         return endpoint
 
+    def take(self, endpoint: Endpoint) -> Endpoint:
+        """The endpoint of the next attempt is one that somebody else chose; the round goes on behind it."""
+        self._follow = False
+        self._given = endpoint = self._as_member(endpoint) or endpoint
+        return endpoint
+
+    def upcoming(self) -> tuple[Endpoint, ...]:
+        """What `next` would return, call by call, for a whole round."""
+        if self._position >= len(self._round):
+            self._new_round()
+        return tuple(self._round[self._position :] + self._round[: self._position])
+
     def round_complete(self) -> bool:
         """Whether `next` would begin a new round: only then a pause is made."""
         return not self._follow and self._position in (0, len(self._round))

@@ -21,6 +21,7 @@ from activeclient.errors import (
     ReconnectGaveUp,
 )
 from activeclient.events import Connect, Endpoint
+from activeclient.reconnection import Abort, Decision, Question
 
 SHORT_LIFE = 1.0
 """Seconds; an established link that is lost sooner may be one that the broker takes and throws away again."""
@@ -89,6 +90,8 @@ class Link:
         reconnect: The same for each later outage.
         connect_timeout: Seconds for an attempt to open a transport, name resolution and TLS included.
         handshake_timeout: Seconds from the transport to an established session, or from one progress to the next.
+        asks: Each attempt after a loss waits for a decision (`take_question`, `decided`); `reconnect` says the pause
+            that counts where the decision is left to it.
 
     Raises:
         ConfigError: a time-out that is not positive.
@@ -105,6 +108,7 @@ class Link:
         *,
         connect_timeout: float,
         handshake_timeout: float,
+        asks: bool = False,
     ) -> None:
         for name, value in (("connect_timeout", connect_timeout), ("handshake_timeout", handshake_timeout)):
             if not (value > 0):
@@ -131,6 +135,12 @@ class Link:
         self._deadline: float | None = None
         self._give_up_at: float | None = None
         self._connect: Connect | None = None
+        self._asks = asks
+        self._serial = 0
+        self._question: Question | None = None
+        self._pause_without_answer = 0.0
+        self._undecided = False
+        self._chosen: Endpoint | None = None
         self._gave_up: ActiveClientError | None = None
 
     @property
@@ -228,6 +238,29 @@ class Link:
         connect, self._connect = self._connect, None
         return connect
 
+    def take_question(self) -> Question | None:
+        """The question that waits for `decided`, once."""
+        question, self._question = self._question, None
+        return question
+
+    def decided(self, serial: int, decision: Decision | None, now: float) -> bool:
+        """The answer to a question; None leaves it to the policy. False if the question is no more."""
+        if self.state is not State.WAITING or not self._undecided or serial != self._serial:
+            return False
+        self._undecided = False
+        if isinstance(decision, Abort):
+            text = f": {decision.reason}" if decision.reason else ""
+            self._end(ReconnectGaveUp(f"the reconnection strategy aborted{text}"), self.last_error)
+            return True
+        pause = self._pause_without_answer if decision is None else safe_pause(decision.after)
+        self._chosen = None if decision is None else decision.endpoint
+        if pause > 0:
+            self._deadline = now + pause
+        else:
+            self._enter(Input.RETRY)
+            self._attempt(now)
+        return True
+
     def close(self, now: float) -> None:
         """End it for good, from any state; a second time does nothing."""
         if self._enter(Input.CLOSE):
@@ -252,7 +285,8 @@ class Link:
         self._endpoints.begin_outage()
 
     def _attempt(self, now: float) -> None:
-        self.endpoint = self._endpoints.next()
+        chosen, self._chosen = self._chosen, None
+        self.endpoint = self._endpoints.next() if chosen is None else self._endpoints.take(chosen)
         self.attempts += 1
         end = now + self._connect_timeout
         timeout = self._connect_timeout
@@ -271,11 +305,23 @@ class Link:
             return
         if pause is None:
             self._out_of_attempts(now)
+        elif self._asks and self.lost_at is not None:
+            self._ask(pause, now)
         elif pause > 0:
             self._deadline = now + pause
         else:
             self._enter(Input.RETRY)
             self._attempt(now)
+
+    def _ask(self, pause: float, now: float) -> None:
+        """Wait for a decision: no deadline but that of the whole series."""
+        self._deadline = None
+        self._pause_without_answer = pause
+        self._serial += 1
+        self._undecided = True
+        known = self._endpoints.upcoming()
+        elapsed = now - self._began
+        self._question = Question(self._serial, self.attempts + 1, elapsed, self.last_error, known[0], known)
 
     def _first_pause(self) -> float | None:
         """Before the first attempt of an outage: none, unless links keep dying as soon as they are established."""
@@ -336,7 +382,8 @@ class Link:
         self._gave_up = error
 
     def _disarm(self) -> None:
-        self._deadline = self._give_up_at = self._connect = None
+        self._deadline = self._give_up_at = self._connect = self._question = None
+        self._undecided = False
 
 
 def link_diagram() -> str:

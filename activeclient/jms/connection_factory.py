@@ -30,6 +30,8 @@ class ActiveMQConnectionFactory:
         url: A connection URL as Artemis knows it; without one that of the environment variable ACTIVECLIENT_URL, else
             `tcp://localhost:61616`, as AMQ_HOST, AMQ_PORT, AMQ_USER and AMQ_PASSWORD of the environment change it.
         serializers: Those of object messages, besides JSON; the first one serializes new messages.
+        reconnection_strategy: Decides on each attempt to reconnect, instead of the settings: a
+            `ReconnectionStrategy`, an object with `perform_reconnection(attempt)`, or tenacity's `Retrying` or wait.
         settings: Values by attribute name (`retry_interval=100`); they win over those of the URL.
 
     Every setting can be read and set as an attribute too: `factory.reconnect_attempts = -1` concerns the connections
@@ -48,12 +50,13 @@ class ActiveMQConnectionFactory:
         url: str | None = None,
         *,
         serializers: Serializers | Iterable[Serializer] = JSON_ONLY,
+        reconnection_strategy: object = None,
         **settings: Unpack[SettingKeywords],
     ) -> None:
         if url is None:
             url = default_url()
             settings = cast("SettingKeywords", {**default_parameters(), **settings})
-        self.__dict__["_locator"] = ServerLocator(url, **settings)
+        self.__dict__["_locator"] = ServerLocator(url, reconnection_strategy=reconnection_strategy, **settings)
         self.serializers = Serializers.of(serializers)
 
     @classmethod
@@ -156,6 +159,7 @@ def connect(
     *,
     wait: Duration | None = None,
     serializers: Serializers | Iterable[Serializer] = JSON_ONLY,
+    reconnection_strategy: object = None,
     **settings: Unpack[SettingKeywords],
 ) -> Connection:
     """A started connection that outlives cuts: the profile `reliable`, unless the URL says otherwise.
@@ -166,6 +170,7 @@ def connect(
         wait: Seconds or a timedelta to go on trying, for a broker that comes later; None fails at once when no broker
             answers (unless `initialConnectAttempts` says otherwise).
         serializers: Those of object messages, besides JSON; the first one serializes new messages.
+        reconnection_strategy: As for `ActiveMQConnectionFactory`.
         settings: Values by attribute name (`user="me", password="..."`); they win over those of the URL.
 
     Raises:
@@ -176,7 +181,9 @@ def connect(
     if url is None:
         url = default_url()
         settings = cast("SettingKeywords", {**default_parameters(), **settings})
-    factory = ActiveMQConnectionFactory.of(ServerLocator.reliable(url, **settings), serializers=serializers)
+    factory = ActiveMQConnectionFactory.of(
+        ServerLocator.reliable(url, reconnection_strategy=reconnection_strategy, **settings), serializers=serializers
+    )
     connection = factory.create_connection(wait=wait)
     try:
         return connection.start()

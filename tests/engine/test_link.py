@@ -33,6 +33,7 @@ from activeclient.errors import (
     ReconnectGaveUp,
 )
 from activeclient.events import Endpoint
+from activeclient.reconnection import Abort, Try
 
 A, B, C = (Endpoint(host=name, port=61616) for name in "abc")
 FOR_EVER = artemis_policy(1000, 2, 8000, -1)
@@ -547,3 +548,73 @@ def test_any_life_has_one_attempt_at_a_time_and_none_before_its_pause_is_over(
         if link.state in (State.CONNECTING, State.HANDSHAKING, State.WAITING):
             assert link.next_timeout() is not None, "a state that nothing would ever end"
     assert (link.gave_up is not None) == (link.state is State.CLOSED)
+
+
+def test_a_link_that_asks_waits_for_the_answer() -> None:
+    link = Link(
+        EndpointList([A, B], ha=False, failover_attempts=0),
+        initial_policy(),
+        artemis_policy(attempts=-1),
+        connect_timeout=5.0,
+        handshake_timeout=5.0,
+        asks=True,
+    )
+    link.open(0.0)  # the first connect is not asked for
+    assert link.take_connect() is not None
+    link.connected(0.1)
+    link.established(0.2)
+    link.lost(ConnectionLost("cut"), 10.0)
+    question = link.take_question()
+    assert question is not None
+    assert (question.number, question.elapsed, question.endpoint, question.endpoints) == (1, 0.0, A, (A, B))
+    assert link.take_question() is None
+    assert link.next_timeout() is None
+    link.handle_timeout(1e6)
+    assert link.state is State.WAITING
+
+    assert not link.decided(question.serial + 1, Try(), 20.0)
+    assert link.decided(question.serial, Try(after=3.0), 20.0)
+    assert not link.decided(question.serial, Try(), 20.0)
+    assert link.next_timeout() == 23.0
+    link.handle_timeout(23.0)
+    connect = link.take_connect()
+    assert connect is not None
+    assert connect.endpoint == A
+
+    link.lost(ConnectionLost("refused"), 24.0)
+    second = link.take_question()
+    assert second is not None
+    assert (second.number, second.elapsed, second.endpoint) == (2, 14.0, B)
+    other = Endpoint(host="c", port=3)
+    assert link.decided(second.serial, Try(endpoint=other), 24.0)
+    connect = link.take_connect()
+    assert connect is not None
+    assert connect.endpoint == other
+
+    link.lost(ConnectionLost("refused"), 25.0)
+    third = link.take_question()
+    assert third is not None
+    assert link.decided(third.serial, Abort("enough"), 26.0)
+    assert link.state is State.CLOSED
+    assert "enough" in str(link.gave_up)
+
+
+def test_the_limit_of_a_series_counts_while_a_link_waits_for_an_answer() -> None:
+    link = Link(
+        EndpointList([A], ha=False, failover_attempts=0),
+        initial_policy(),
+        diffusion_policy(12.0, 5.0),
+        connect_timeout=5.0,
+        handshake_timeout=5.0,
+        asks=True,
+    )
+    link.open(0.0)
+    link.connected(0.1)
+    link.established(0.2)
+    link.lost(ConnectionLost("cut"), 10.0)
+    question = link.take_question()
+    assert question is not None
+    assert link.next_timeout() == 22.0
+    link.handle_timeout(22.0)
+    assert link.state is State.CLOSED
+    assert not link.decided(question.serial, Try(), 22.0)
