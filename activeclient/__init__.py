@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from activeclient.reconnection import ReconnectAttempt, ReconnectionStrategy
     from activeclient.settings import Settings
     from activeclient.wire.fields import Xid
+    from activeclient.writer.stream_writer import StreamWriter
 
 __all__ = [
     "AcknowledgeMode",
@@ -76,6 +77,7 @@ __all__ = [
     "Session",
     "Settings",
     "StreamMessage",
+    "StreamWriter",
     "TemporaryQueue",
     "TemporaryTopic",
     "TextMessage",
@@ -126,6 +128,7 @@ _HOMES = {
     "Session": "jms.session",
     "Settings": "settings",
     "StreamMessage": "jms.stream_message",
+    "StreamWriter": "writer.stream_writer",
     "TemporaryQueue": "destination",
     "TemporaryTopic": "destination",
     "TextMessage": "jms.text_message",

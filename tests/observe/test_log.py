@@ -13,6 +13,7 @@ from activeclient.events import (
     Abort,
     AddressBlocked,
     AddressUnblocked,
+    Ask,
     Closed,
     Connect,
     ConnectAttemptFailed,
@@ -64,7 +65,7 @@ LINES = [
     (AddressBlocked(10, "addr"), "session", logging.WARNING, ["'addr'", "senders wait"]),
     (AddressUnblocked(10, "addr", 2.5), "session", logging.INFO, ["'addr'", "2.5 s"]),
 ]
-SILENT = [Connect(HERE, 1, 1.0), Abort(None), Work(None), TopologyChanged("n", HERE, None)]
+SILENT = [Connect(HERE, 1, 1.0), Abort(None), Ask(None), Work(None), TopologyChanged("n", HERE, None)]
 
 
 def logged(caplog, event):

@@ -1,0 +1,1 @@
+"""Tests of writers: their options, their stores, and what they deliver."""
