@@ -139,7 +139,7 @@ def _create_consumer(session: ServerSession, packet: p.CreateConsumer) -> Packet
     if not packet.browse_only:
         queue.add_consumer(consumer)
     session.consumers[consumer.id] = consumer
-    return describe_queue(session.post.query_queue(packet.queue_name), session.version)
+    return describe_queue(session.post.query_queue(packet.queue_name))
 
 
 def _close_consumer(session: ServerSession, packet: p.ConsumerClose) -> None:
@@ -255,11 +255,11 @@ def abandon_transaction(session: ServerSession, *, failed: bool) -> None:
 # --- addresses and queues --------------------------------------------------------------------------------------------
 
 
-def _create_queue(session: ServerSession, packet: p.CreateQueue | p.CreateQueueV2) -> None:
+def _create_queue(session: ServerSession, packet: p.CreateQueue) -> None:
     session.post.create_queue(queue_configuration(packet, session.user.name), owner=session)
 
 
-def _create_shared_queue(session: ServerSession, packet: p.CreateSharedQueue | p.CreateSharedQueueV2) -> None:
+def _create_shared_queue(session: ServerSession, packet: p.CreateSharedQueue) -> None:
     session.post.create_shared_queue(queue_configuration(packet, session.user.name))
 
 
@@ -272,17 +272,17 @@ def _create_address(session: ServerSession, packet: p.CreateAddress) -> None:
 
 
 def _query_queue(session: ServerSession, packet: p.QueueQuery) -> Packet:
-    return describe_queue(session.post.query_queue(packet.queue_name), session.version)
+    return describe_queue(session.post.query_queue(packet.queue_name))
 
 
 def _query_address(session: ServerSession, packet: p.BindingQuery) -> Packet:
-    return describe_address(session.post.query_address(packet.address), session.version)
+    return describe_address(session.post.query_address(packet.address))
 
 
 # --- the session itself ----------------------------------------------------------------------------------------------
 
 
-def _add_metadata(session: ServerSession, packet: p.AddMetadata | p.AddMetadataV2) -> None:
+def _add_metadata(session: ServerSession, packet: p.AddMetadata | p.AddCountedMetadata) -> None:
     _store_metadata(session, packet.key, packet.data)
 
 
@@ -321,15 +321,13 @@ HANDLERS: Final[dict[type[Packet], Handler]] = {
     p.Commit: _commit,
     p.Rollback: _rollback,
     p.CreateQueue: _create_queue,
-    p.CreateQueueV2: _create_queue,
     p.CreateSharedQueue: _create_shared_queue,
-    p.CreateSharedQueueV2: _create_shared_queue,
     p.DeleteQueue: _delete_queue,
     p.CreateAddress: _create_address,
     p.QueueQuery: _query_queue,
     p.BindingQuery: _query_address,
     p.AddMetadata: _add_metadata,
-    p.AddMetadataV2: _add_metadata,
+    p.AddCountedMetadata: _add_metadata,
     p.UniqueAddMetadata: _add_unique_metadata,
     p.SessionClose: _close,
     **branches.HANDLERS,

@@ -11,10 +11,10 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from activeclient.broker.old_layout import old_receive
 from activeclient.broker.outgoing import LargeDelivery
 from activeclient.errors import IllegalStateError
 from activeclient.wire.message import FORCED_DELIVERY, CoreMessage, encode_receive
+from activeclient.wire.old_layout import old_receive
 from activeclient.wire.packets.session import DisconnectConsumer
 
 if TYPE_CHECKING:

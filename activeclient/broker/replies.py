@@ -1,6 +1,6 @@
-"""Answers in the form of the client's version, and errors as packets.
+"""Answers of the connection, and errors as packets.
 
-Law of this file: an answer is chosen by the version of whoever asked; a failure's number is that of Artemis
+Law of this file: a failure's number is that of Artemis
 (ActiveMQExceptionType), and its text names no secret. Source: ActiveMQPacketHandler, ServerSessionPacketHandler.
 """
 
@@ -10,8 +10,7 @@ from typing import Final
 
 from activeclient.errors import SERVER_ERRORS, ActiveClientError, ConfigError
 from activeclient.wire import packets as p
-from activeclient.wire.packet import Packet
-from activeclient.wire.versions import HORNETQ_TOPOLOGY, NEWEST, V1_0, V2_18
+from activeclient.wire.versions import NEWEST
 
 INTERNAL_ERROR: Final = 0
 _INVALID_QUEUE_CONFIGURATION: Final = 216
@@ -32,12 +31,6 @@ def error_packet(error: ActiveClientError, correlation_id: int | None = None) ->
     return p.ExceptionResponse(code_of(error), str(error)[:_MOST_TEXT], correlation_id)
 
 
-def topology(version: int, node_id: str) -> Packet:
+def topology(node_id: str) -> p.ClusterTopology:
     """This node alone, without connectors: the node that one is connected to."""
-    if version < HORNETQ_TOPOLOGY:
-        return p.ClusterTopology(False, node_id, None, None, True)
-    if version < V1_0:
-        return p.ClusterTopologyV2(False, node_id, 1, None, None, True)
-    if version < V2_18:
-        return p.ClusterTopologyV3(False, node_id, 1, None, None, True)
-    return p.ClusterTopologyV4(False, node_id, 1, None, None, True, server_version=NEWEST)
+    return p.ClusterTopology(False, node_id, 1, None, None, True, server_version=NEWEST)

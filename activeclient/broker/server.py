@@ -117,7 +117,7 @@ class BrokerServer:
 
     # --- sessions ----------------------------------------------------------------------------------------------------
 
-    def create_session(self, connection: ServerConnection, packet: p.CreateSession | p.CreateSessionV2) -> None:
+    def create_session(self, connection: ServerConnection, packet: p.CreateSession) -> None:
         """A client wants a session.
 
         Raises:

@@ -16,7 +16,7 @@ from activeclient.engine.settling import FENCE_KEY
 from activeclient.errors import ActiveClientError, OutcomeUnknown, RemoteProtocolError, from_server
 from activeclient.events import SendFailed
 from activeclient.wire import versions
-from activeclient.wire.message import ReceivedMessage, duplicate_id_of
+from activeclient.wire.message import SEND, ReceivedMessage, duplicate_id_of
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
     DisconnectConsumer,
@@ -25,13 +25,14 @@ from activeclient.wire.packets import (
     ProducerFailCredits,
     ReceiveContinuation,
     ReceiveLarge,
+    SendContinuation,
 )
 
 if TYPE_CHECKING:
     from activeclient.engine.session import Session
 
-SENDS = (71, 73)
-"""SESS_SEND and SESS_SEND_CONTINUATION: their correlation id stands at the same place, counted from the end."""
+SENDS = (SEND, SendContinuation.KIND)
+"""Their correlation id stands at the same place, counted from the end."""
 DELETED = 100
 """QUEUE_DOES_NOT_EXIST."""
 
@@ -46,7 +47,7 @@ def handle(session: Session, packet: Packet, frame_size: int) -> None:
     current = session.current
     if handler is not None:
         handler(session, packet, frame_size)
-    elif current is not None and packet.KIND in current.reply:
+    elif current is not None and type(packet) in current.packet.REPLY:
         session.nulls.seen_up_to(current.mark)
         current.complete(session, packet)
     elif packet.SENT_BY == "client":

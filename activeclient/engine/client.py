@@ -52,18 +52,15 @@ from activeclient.wire.frames import FIRST_SESSION_CHANNEL, MAGIC, MAX_FRAME_SIZ
 from activeclient.wire.packet import Packet, encode
 from activeclient.wire.packets import (
     ClusterTopology,
-    ClusterTopologyV2,
-    ClusterTopologyV3,
-    ClusterTopologyV4,
     Disconnect,
     DisconnectConsumerKill,
-    DisconnectV2,
-    DisconnectV3,
     Ping,
-    SubscribeTopologyV2,
+    SubscribeTopology,
 )
 
 TTL_NEVER = -1
+REDIRECTS = (0, 1)
+"""Reasons of a disconnect that name another broker."""
 DIVERGENCES = 3
 """Impossible confirmations on one link that are answered by a new session; after that the link itself is given up."""
 
@@ -154,7 +151,7 @@ class ClientEngine:
         self.heartbeat.started(now)
         ttl = self.config.connection_ttl
         ping = encode(Ping(TTL_NEVER if ttl is None else int(ttl * 1000)), 0, self.version)
-        self.write(MAGIC + ping + encode(SubscribeTopologyV2(False, self.version), 0, self.version))
+        self.write(MAGIC + ping + encode(SubscribeTopology(False, self.version), 0, self.version))
         self.hello_waits = self._unheard
         if not self.hello_waits:
             self._say_hello(now)
@@ -299,7 +296,7 @@ class ClientEngine:
         if not lower:
             return False
         self.version = max(lower)
-        self.write(encode(SubscribeTopologyV2(False, self.version), 0, self.version))
+        self.write(encode(SubscribeTopology(False, self.version), 0, self.version))
         return True
 
     def move_channel(self, session: Session) -> None:
@@ -368,9 +365,9 @@ class ClientEngine:
                     self.hello_waits = False
                     self._say_hello(now)
                 self._check_established(now)
-        elif isinstance(packet, (ClusterTopology, ClusterTopologyV2, ClusterTopologyV3, ClusterTopologyV4)):
+        elif isinstance(packet, ClusterTopology):
             self.topology.told(packet)
-        elif isinstance(packet, (Disconnect, DisconnectV2, DisconnectV3)):
+        elif isinstance(packet, Disconnect):
             self._on_disconnect(packet, now)
         elif isinstance(packet, DisconnectConsumerKill):
             self.abort(DisconnectedByServer("the broker ended this connection: a consumer was too slow"), now)
@@ -386,15 +383,13 @@ class ClientEngine:
         self._next_channel += 1
         return channel
 
-    def _on_disconnect(self, packet: Disconnect | DisconnectV2 | DisconnectV3, now: float) -> None:
-        reason = "the broker is going away"
-        if isinstance(packet, DisconnectV3):
-            target = endpoint_of(packet.target_connector)
-            if packet.reason in (0, 1) and target is not None:
-                self.endpoints.redirect(target)
-                reason = f"the broker sends us to {target}"
-            else:
-                reason = f"the broker is going away (reason {packet.reason})"
+    def _on_disconnect(self, packet: Disconnect, now: float) -> None:
+        target = endpoint_of(packet.target_connector)
+        if packet.reason in REDIRECTS and target is not None:
+            self.endpoints.redirect(target)
+            reason = f"the broker sends us to {target}"
+        else:
+            reason = f"the broker is going away (reason {packet.reason})"
         self.abort(DisconnectedByServer(reason, code=4), now)
 
     def _ping(self, now: float) -> None:

@@ -14,14 +14,16 @@ from activeclient.engine.answers import handle
 from activeclient.engine.session import Session, State
 from activeclient.errors import ReattachDiverged, RemoteProtocolError
 from activeclient.wire.frames import FRAME, what_it_is
+from activeclient.wire.message import RECEIVE
 from activeclient.wire.packet import decode
+from activeclient.wire.packets import NullResponse, PacketsConfirmed
 
 if TYPE_CHECKING:
     from activeclient.engine.client import ClientEngine
 
 INT_AT = struct.Struct(">i").unpack_from
 LONG_AT = struct.Struct(">q").unpack_from
-RECEIVE, CONFIRMED, NULL_RESPONSE = 75, 22, 21
+CONFIRMED, NULL_RESPONSE = PacketsConfirmed.KIND, NullResponse.KIND
 PARTS = 8
 """Pieces of one frame that are kept as they came."""
 

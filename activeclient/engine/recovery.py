@@ -21,10 +21,10 @@ from activeclient.errors import (
     XAError,
 )
 from activeclient.events import SessionRecreated
-from activeclient.wire.message import duplicate_id_of
+from activeclient.wire.message import SEND, duplicate_id_of
 from activeclient.wire.packets import (
     Acknowledge,
-    AddMetadataV2,
+    AddCountedMetadata,
     BindingQuery,
     Commit,
     ConsumerClose,
@@ -32,13 +32,11 @@ from activeclient.wire.packets import (
     CreateConsumer,
     CreateProducer,
     CreateQueue,
-    CreateQueueV2,
     CreateSharedQueue,
-    CreateSharedQueueV2,
     DeleteQueue,
     IndividualAcknowledge,
     QueueQuery,
-    QueueQueryResponseV3,
+    QueueQueryResponse,
     Rollback,
     SessionClose,
     SessionStart,
@@ -52,12 +50,12 @@ from activeclient.wire.packets import (
     XARollback,
     XASetTimeout,
 )
+from activeclient.wire.queue_attributes import QUEUE_ATTRIBUTES
 
 if TYPE_CHECKING:
     from activeclient.engine.consumer import Consumer
     from activeclient.engine.session import Session
 
-SEND, SEND_LARGE, SEND_CONTINUATION = 71, 72, 73
 QUEUE_EXISTS = 101
 XAER_RMFAIL = -7
 
@@ -68,11 +66,11 @@ AGAIN = (
     CreateConsumer,
     CreateAddress,
     CreateQueue,
-    CreateQueueV2,
+    CreateQueue,
     CreateSharedQueue,
-    CreateSharedQueueV2,
+    CreateSharedQueue,
     DeleteQueue,
-    AddMetadataV2,
+    AddCountedMetadata,
     UniqueAddMetadata,
     SessionStop,
     XAIndoubtXids,
@@ -280,8 +278,9 @@ class Recovery:
         for temporary in session.temporary_queues.values():
             yield session.request_of(temporary)
         for consumer in list(session.consumers.values()):
-            if _needs_queue(consumer, session):
-                yield session.request_of(_queue_of(consumer))
+            info = consumer.queue_info
+            if info is not None and _needs_queue(consumer, info, session):
+                yield session.request_of(_queue_of(consumer, info))
             answer = yield session.request_of(consumer.create_packet())
             if answer.error is not None:
                 session.consumer_lost(consumer, answer.error)
@@ -373,46 +372,21 @@ def claim_gate(session: Session) -> Request | None:
     return session.request_of(UniqueAddMetadata(GATE_KEY, session.gate, True))
 
 
-def _needs_queue(consumer: Consumer, session: Session) -> bool:
+def _needs_queue(consumer: Consumer, info: QueueQueryResponse, session: Session) -> bool:
     """Would a restarted broker have forgotten the queue?"""
-    info = consumer.queue_info
-    return (
-        info is not None
-        and consumer.queue not in session.temporary_queues
-        and (not info.durable or info.temporary or info.auto_created)
-    )
+    return consumer.queue not in session.temporary_queues and (not info.durable or info.temporary or info.auto_created)
 
 
-def _queue_of(consumer: Consumer) -> CreateQueueV2 | CreateSharedQueueV2:
+def _queue_of(consumer: Consumer, info: QueueQueryResponse) -> CreateQueue | CreateSharedQueue:
     """The queue of a consumer, with all that the server had told of it."""
     if consumer.queue_packet is not None:
         return consumer.queue_packet
-    info = consumer.queue_info
-    assert isinstance(info, QueueQueryResponseV3)
-    return CreateQueueV2(
+    return CreateQueue(
         address=info.address or consumer.queue,
         queue_name=consumer.queue,
-        filter_string=info.filter_string,
-        durable=info.durable,
         temporary=info.temporary,
         requires_response=True,
         auto_created=info.auto_created,
         routing_type=info.routing_type,
-        max_consumers=info.max_consumers,
-        purge_on_no_consumers=info.purge_on_no_consumers,
-        exclusive=info.exclusive,
-        last_value=info.last_value,
-        last_value_key=info.last_value_key,
-        non_destructive=info.non_destructive,
-        consumers_before_dispatch=info.consumers_before_dispatch,
-        delay_before_dispatch=info.delay_before_dispatch,
-        group_rebalance=info.group_rebalance,
-        group_buckets=info.group_buckets,
-        auto_delete=info.auto_delete,
-        auto_delete_delay=info.auto_delete_delay,
-        auto_delete_message_count=info.auto_delete_message_count,
-        group_first_key=info.group_first_key,
-        ring_size=info.ring_size,
-        enabled=info.enabled,
-        group_rebalance_pause_dispatch=info.group_rebalance_pause_dispatch,
+        **{name: getattr(info, name) for name in QUEUE_ATTRIBUTES},
     )

@@ -16,22 +16,29 @@ from activeclient.engine.command_buffer import CommandBuffer
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.producer import CreditPool
 from activeclient.engine.recovery import Recovery
-from activeclient.engine.requests import NULL, Pending, Request, SendToken, replies_to
+from activeclient.engine.requests import Pending, Request, SendToken
 from activeclient.engine.session_config import SessionConfig
 from activeclient.engine.session_life import SessionLife, State
 from activeclient.engine.settling import NullCounter
 from activeclient.engine.transaction import Transaction
-from activeclient.errors import ActiveClientError, CallTimeout, ClosedError, LocalProtocolError, OutcomeUnknown
+from activeclient.errors import (
+    ActiveClientError,
+    CallTimeout,
+    ClosedError,
+    LocalProtocolError,
+    OutcomeUnknown,
+    UnsupportedOperationError,
+)
 from activeclient.events import AddressBlocked, AddressUnblocked, ConsumerLost, Event, Work
 from activeclient.wire.fields import Xid
 from activeclient.wire.message import duplicate_id_of
 from activeclient.wire.packet import Packet, encode
 from activeclient.wire.packets import (
     Acknowledge,
-    AddMetadataV2,
+    AddCountedMetadata,
     Commit,
     ConsumerClose,
-    CreateQueueV2,
+    CreateQueue,
     DeleteQueue,
     IndividualAcknowledge,
     PacketsConfirmed,
@@ -87,7 +94,7 @@ class Session:
         self.pools: dict[str, CreditPool] = {}
         self.started = False
         self.metadata: dict[str, str] = {}
-        self.temporary_queues: dict[str, CreateQueueV2] = {}
+        self.temporary_queues: dict[str, CreateQueue] = {}
         self.producers: dict[int, str | None] = {}
         self.branch: Xid | None = None
         """The XA branch that this session works in now."""
@@ -229,8 +236,8 @@ class Session:
     def request_of(
         self, packet: Packet, on_done: Callable[[Request], None] | None = None, *, correlated: bool = False
     ) -> Request:
-        """A request for `packet` with the replies that answer it."""
-        return Request(packet, replies_to(packet), on_done, self.next_correlation() if correlated else -1)
+        """A request for `packet`."""
+        return Request(packet, on_done, self.next_correlation() if correlated else -1)
 
     def submit(self, request: Request) -> Request:
         """Queue a request; it goes out when the session is usable and nothing else is outstanding."""
@@ -296,17 +303,17 @@ class Session:
             packet.correlation_id = request.correlation_id
         try:
             frame = self.encode(packet)
-        except LocalProtocolError as error:
+        except (LocalProtocolError, UnsupportedOperationError) as error:
             request.failed(self, error)
             return
         self.current = request
         request.sent = True
         request.answered = False
-        if request.reply is NULL and request.correlation_id < 0:
+        if request.answered_by_null and request.correlation_id < 0:
             request.mark = self.nulls.expect()
         else:
             request.mark = self.nulls.sent
-        if isinstance(packet, CreateQueueV2) and packet.temporary:
+        if isinstance(packet, CreateQueue) and packet.temporary:
             self.temporary_queues[packet.queue_name] = packet
         elif isinstance(packet, DeleteQueue):
             self.temporary_queues.pop(packet.queue_name, None)
@@ -474,7 +481,7 @@ class Session:
         self.nulls.seen()
         if self.life.fence is not None:
             self.life.fence_answered()
-        elif not self.windowed and self.current is not None and self.current.reply is NULL:
+        elif not self.windowed and self.current is not None and self.current.answered_by_null:
             self.current.complete(self, None)
 
     def count_received(self, size: int, count: int = 1) -> None:
@@ -511,6 +518,6 @@ class Session:
         channel = self.channel_id.to_bytes(8, "big")
         return frame if frame[5:13] == channel else frame[:5] + channel + frame[13:]
 
-    def metadata_packets(self) -> list[AddMetadataV2]:
+    def metadata_packets(self) -> list[AddCountedMetadata]:
         """What tells the server again what this session said of itself."""
-        return [AddMetadataV2(key, value, True) for key, value in self.metadata.items()]
+        return [AddCountedMetadata(key, value, True) for key, value in self.metadata.items()]

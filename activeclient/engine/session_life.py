@@ -25,19 +25,18 @@ from activeclient.errors import (
     from_server,
 )
 from activeclient.events import ReplayConfirmed, SessionReattached
-from activeclient.wire import versions
-from activeclient.wire.message import duplicate_id_of
+from activeclient.wire.message import SEND, duplicate_id_of
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
     AddMetadata,
     CreateConsumer,
     CreateSession,
     CreateSessionResponse,
-    CreateSessionV2,
     ExceptionResponse,
     QueueQuery,
     ReattachSession,
     ReattachSessionResponse,
+    SendContinuation,
     SessionClose,
 )
 
@@ -49,7 +48,6 @@ BARRIER_QUEUE = "activeclient.barrier"
 TRY_LATER = (112, 222)
 """SESSION_CREATION_REJECTED (the server is starting) and ROUTING_EXCEPTION: another attempt may be taken."""
 INCOMPATIBLE = 108
-SEND, SEND_CONTINUATION = 71, 73
 
 
 class State(enum.Enum):
@@ -163,11 +161,10 @@ class SessionLife:
         client = session.client
         config = session.config
         session.name = client.new_id()
-        version = client.version
-        common = (
+        packet = CreateSession(
             session.name,
             session.channel_id,
-            version,
+            client.version,
             config.user,
             config.password,
             config.min_large_message_size,
@@ -177,12 +174,8 @@ class SessionLife:
             config.wire_window(reattach=client.reattaches is not False),
             config.pre_acknowledge,
             None,
+            config.client_id,
         )
-        packet: Packet
-        if version >= versions.V2_18:
-            packet = CreateSessionV2(*common, config.client_id)
-        else:
-            packet = CreateSession(*common)
         client.ask_control(packet, self._on_created)
         self.probing = session.reattachable and client.reattaches is None
         if self.probing:
@@ -454,7 +447,7 @@ class SessionLife:
         session.awaiting_bytes = 0
         unheard = UnheardFailures()
         for frame, token, maybe in work:
-            if frame[4] in (SEND, SEND_CONTINUATION) and not isinstance(token, Request):
+            if frame[4] in (SEND, SendContinuation.KIND) and not isinstance(token, Request):
                 duplicate_id = duplicate_id_of(frame) if frame[4] == SEND else None
                 if maybe:
                     in_doubt.append(duplicate_id)

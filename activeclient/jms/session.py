@@ -40,7 +40,7 @@ from activeclient.jms.typed import K
 
 if TYPE_CHECKING:
     from activeclient.jms.connection import Connection
-    from activeclient.wire.packets import CreateSharedQueueV2
+    from activeclient.wire.packets import CreateSharedQueue
 
 
 class Session(MessageFactory):
@@ -285,7 +285,7 @@ class Session(MessageFactory):
         no_local: bool,
         window: int | None,
         ends: bool = False,
-        made_by: CreateSharedQueueV2 | None = None,
+        made_by: CreateSharedQueue | None = None,
     ) -> MessageConsumer[K]:
         expected = consumer_kind(kind)
         try:

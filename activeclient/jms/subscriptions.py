@@ -13,7 +13,7 @@ from activeclient.client.session import ROUTING
 from activeclient.destination import Topic
 from activeclient.errors import IllegalStateError, InvalidDestinationError, JMSError
 from activeclient.jms.addressing import QUEUE_EXISTS, apply_attributes
-from activeclient.wire.packets import CreateQueueV2, CreateSharedQueueV2, QueueQueryResponseV3
+from activeclient.wire.packets import CreateQueue, CreateSharedQueue, QueueQueryResponse
 
 if TYPE_CHECKING:
     from activeclient.client.session import ClientSession
@@ -88,7 +88,7 @@ def for_durable(core: ClientSession, topic: Topic, queue: str, filter_string: st
 
 def for_shared(
     core: ClientSession, topic: Topic, queue: str, filter_string: str | None, *, durable: bool, replace: bool
-) -> CreateSharedQueueV2:
+) -> CreateSharedQueue:
     """See that the queue of a shared subscription exists, as it is wanted; returns what makes it.
 
     Raises:
@@ -102,7 +102,7 @@ def for_shared(
             raise IllegalStateError(f"subscription {queue!r} has consumers, with {_topic_of(found)}")
         _check_replace(replace, queue, found)
         _delete(core, queue)
-    packet = CreateSharedQueueV2(address=topic.address, queue_name=queue)
+    packet = CreateSharedQueue(address=topic.address, queue_name=queue)
     _complete(packet, topic, filter_string, durable=durable)
     try:
         core.request(packet)
@@ -147,28 +147,28 @@ def _filter(topic: Topic, filter_string: str | None) -> str | None:
     return filter_string if filter_string is not None else topic.parameters.get("filter-string")
 
 
-def _same(found: QueueQueryResponseV3, topic: Topic, filter_string: str | None) -> bool:
+def _same(found: QueueQueryResponse, topic: Topic, filter_string: str | None) -> bool:
     return found.address == topic.address and (found.filter_string or None) == _filter(topic, filter_string)
 
 
-def _check_replace(replace: bool, queue: str, found: QueueQueryResponseV3) -> None:
+def _check_replace(replace: bool, queue: str, found: QueueQueryResponse) -> None:
     if not replace:
         raise IllegalStateError(f"subscription {queue!r} exists, with {_topic_of(found)}, and must not be replaced")
 
 
-def _topic_of(found: QueueQueryResponseV3) -> str:
+def _topic_of(found: QueueQueryResponse) -> str:
     filter_string = f"filter {found.filter_string!r}" if found.filter_string else "no selector"
     return f"topic {found.address!r} and {filter_string}"
 
 
-def _queue(topic: Topic, queue: str, filter_string: str | None, *, durable: bool) -> CreateQueueV2:
-    packet = CreateQueueV2(address=topic.address, queue_name=queue, temporary=not durable)
+def _queue(topic: Topic, queue: str, filter_string: str | None, *, durable: bool) -> CreateQueue:
+    packet = CreateQueue(address=topic.address, queue_name=queue, temporary=not durable)
     _complete(packet, topic, filter_string, durable=durable)
     return packet
 
 
 def _complete(
-    packet: CreateQueueV2 | CreateSharedQueueV2, topic: Topic, filter_string: str | None, *, durable: bool
+    packet: CreateQueue | CreateSharedQueue, topic: Topic, filter_string: str | None, *, durable: bool
 ) -> None:
     apply_attributes(packet, topic)
     packet.routing_type = MULTICAST

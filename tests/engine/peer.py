@@ -26,13 +26,13 @@ ON_CONTROL = (p.CreateSessionResponse, p.ReattachSessionResponse)
 ON_CONNECTION = (
     p.Ping,
     p.Disconnect,
-    p.DisconnectV2,
-    p.DisconnectV3,
+    p.Disconnect,
+    p.Disconnect,
     p.DisconnectConsumerKill,
     p.ClusterTopology,
-    p.ClusterTopologyV2,
-    p.ClusterTopologyV3,
-    p.ClusterTopologyV4,
+    p.ClusterTopology,
+    p.ClusterTopology,
+    p.ClusterTopology,
 )
 PING = p.Ping(60000)
 
@@ -215,7 +215,7 @@ class Peer:
         session.submit(session.request_of(consumer.create_packet(), created))
         self.serve()
         self.sent()
-        self.say(self.confirm(), info or p.QueueQueryResponseV3(True, True, name=queue, address=queue))
+        self.say(self.confirm(), info or p.QueueQueryResponse(True, True, name=queue, address=queue))
         return consumer
 
     def send(self, body=b"x", duplicate_id=None, *, handler=None, address="q"):
@@ -270,7 +270,7 @@ class Peer:
         """The server does not have the session any more and makes a new one; the first thing that is written in it."""
         reattachable = self.session.reattachable and self.engine.reattaches is not False
         out = self.back(reattached=False) if reattachable else self._renew()
-        assert p.CreateSessionV2 in map(type, out)
+        assert p.CreateSession in map(type, out)
         return self.created()
 
     def _renew(self):
@@ -288,4 +288,4 @@ class Peer:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-FIRST = (p.Ping, p.SubscribeTopologyV2)
+FIRST = (p.Ping, p.SubscribeTopology)

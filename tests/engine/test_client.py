@@ -242,7 +242,7 @@ def test_a_session_asked_for_in_any_state_is_made_when_it_can_be(state):
     if state == "waiting":
         peer.pass_time(1)
     asked = peer.sent() if state in ("handshaking", "up") else peer.connect()
-    assert [type(packet) for packet in asked if not isinstance(packet, FIRST)] == [p.CreateSessionV2]
+    assert [type(packet) for packet in asked if not isinstance(packet, FIRST)] == [p.CreateSession]
     peer.created()
     assert session.creation.done
     assert session.creation.error is None
@@ -310,7 +310,7 @@ def test_a_server_that_is_starting_is_tried_again(code):
     assert not session.creation.done
     assert peer.aborts[-1].code == code
     peer.pass_time(1)
-    assert [type(packet) for packet in peer.connect()][-1] is p.CreateSessionV2
+    assert [type(packet) for packet in peer.connect()][-1] is p.CreateSession
     peer.created()
     assert session.usable
 
@@ -339,7 +339,7 @@ def test_another_refusal_later_is_tried_again():
     assert peer.told(GaveUp) == []
     peer.pass_time(1)
     assert peer.session.state is State.RECREATING
-    assert p.CreateSessionV2 in map(type, peer.connect())
+    assert p.CreateSession in map(type, peer.connect())
 
 
 def test_the_password_is_nowhere_to_be_seen():
@@ -359,9 +359,8 @@ def test_the_password_is_nowhere_to_be_seen():
     "goodbye",
     [
         p.Disconnect("node"),
-        p.DisconnectV2("node"),
-        p.DisconnectV2("node", "other"),
-        *[p.DisconnectV3("node", reason) for reason in (-1, 0, 1, 2, 3, 4, 5)],
+        p.Disconnect("node", target_node_id="other"),
+        *[p.Disconnect("node", reason) for reason in (-1, 0, 1, 2, 3, 4, 5)],
         p.DisconnectConsumerKill("node"),
     ],
     ids=repr,
@@ -379,14 +378,14 @@ def test_a_goodbye_of_any_version_ends_the_link_and_is_followed_by_an_attempt(go
 @pytest.mark.parametrize("reason", [0, 1])
 def test_a_redirection_is_followed(reason):
     peer = Peer().up()
-    peer.say(p.DisconnectV3("node", reason, "there", transport("elsewhere", 5445)))
+    peer.say(p.Disconnect("node", reason, "there", transport("elsewhere", 5445)))
     peer.pass_time(1)
     assert peer.connects[1].endpoint == Endpoint(host="elsewhere", port=5445)
 
 
 def test_what_stands_behind_a_goodbye_is_not_looked_at():
     peer = Peer().up()
-    peer.say(p.DisconnectV3("node", 4), b"\xff" * 40)
+    peer.say(p.Disconnect("node", 4), b"\xff" * 40)
     assert len(peer.aborts) == 1
     assert len(peer.told(Detached)) == 1
 
@@ -397,10 +396,9 @@ def test_what_stands_behind_a_goodbye_is_not_looked_at():
 @pytest.mark.parametrize(
     "told",
     [
-        p.ClusterTopology(False, "n", transport("a"), transport("b"), True),
-        p.ClusterTopologyV2(False, "n", 1, transport("a"), transport("b"), True),
-        p.ClusterTopologyV3(False, "n", 1, transport("a"), transport("b"), True),
-        p.ClusterTopologyV4(False, "n", 1, transport("a"), transport("b"), True, None, None, 136),
+        p.ClusterTopology(False, "n", 0, transport("a"), transport("b"), True),
+        p.ClusterTopology(False, "n", 1, transport("a"), transport("b"), True),
+        p.ClusterTopology(False, "n", 1, transport("a"), transport("b"), True, None, None, 136),
     ],
     ids=lambda packet: type(packet).__name__,
 )
@@ -408,7 +406,7 @@ def test_a_member_is_told_once_in_every_form_and_again_when_it_goes(told):
     peer = Peer().up()
     peer.say(told, told)
     assert peer.told(TopologyChanged) == [TopologyChanged("n", A, B)]
-    peer.say(p.ClusterTopologyV2(True, "n", 2))
+    peer.say(p.ClusterTopology(True, "n", 2))
     assert peer.told(TopologyChanged)[1:] == [TopologyChanged("n", None, None, True)]
 
 
@@ -417,8 +415,8 @@ def test_the_placeholder_that_a_broker_names_before_a_login_is_no_backup():
     nobody = "00000000-0000-0000-0000-000000000000"
     elsewhere = TransportConfiguration("PRE_AUTH_CONNECTOR", "y", {"host": "localhost", "port": "61616"})
     peer.say(
-        p.ClusterTopologyV4(False, nobody, 1, transport("a"), elsewhere, True, None, None, 136),
-        p.ClusterTopologyV2(True, nobody, 2),
+        p.ClusterTopology(False, nobody, 1, transport("a"), elsewhere, True, None, None, 136),
+        p.ClusterTopology(True, nobody, 2),
     )
     assert peer.told(TopologyChanged) == []
     endpoints = peer.engine.endpoints
@@ -445,7 +443,7 @@ def test_the_placeholder_that_a_broker_names_before_a_login_is_no_backup():
 )
 def test_a_connector_that_nobody_could_reach_is_none(parameters):
     peer = Peer().up()
-    peer.say(p.ClusterTopologyV4(False, "n", 1, TransportConfiguration("x", "y", parameters), None, True))
+    peer.say(p.ClusterTopology(False, "n", 1, TransportConfiguration("x", "y", parameters), None, True))
     assert peer.told(TopologyChanged) == [TopologyChanged("n", None, None)]
 
 
@@ -454,9 +452,9 @@ def test_the_node_that_a_server_invents_before_the_login_is_never_failed_over_to
     invented = TransportConfiguration("PRE_AUTH_CONNECTOR", "y", {"host": "localhost", "port": 61616})
     peer = Peer().up()
     peer.say(
-        p.ClusterTopologyV4(False, nobody, 1, transport("a"), invented, True),
-        p.ClusterTopologyV2(True, nobody, 2),
-        p.ClusterTopologyV4(False, "n", 3, transport("a"), invented, True),
+        p.ClusterTopology(False, nobody, 1, transport("a"), invented, True),
+        p.ClusterTopology(True, nobody, 2),
+        p.ClusterTopology(False, "n", 3, transport("a"), invented, True),
     )
     assert peer.told(TopologyChanged) == [TopologyChanged("n", A, None)]
 
@@ -470,7 +468,7 @@ def test_bytes_may_come_in_any_pieces(sizes):
     consumer = peer.consume()
     data = b"".join(
         [
-            peer.frame(p.ClusterTopologyV4(False, "n", 1, transport("a"), None, True)),
+            peer.frame(p.ClusterTopology(False, "n", 1, transport("a"), None, True)),
             *[peer.delivery(number, body=b"x" * number) for number in range(1, 6)],
             peer.frame(PING),
             peer.frame(p.ProducerCredits(5, "q")),

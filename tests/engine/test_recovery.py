@@ -24,7 +24,7 @@ from activeclient.wire.versions import NEWEST
 from tests.engine.peer import Peer
 
 XID = Xid(1, b"g", b"b")
-DEFINED = p.QueueQueryResponseV3(True, durable=True, name="q", address="q")
+DEFINED = p.QueueQueryResponse(True, durable=True, name="q", address="q")
 
 
 def kinds(packets):
@@ -147,20 +147,20 @@ def test_everything_is_made_anew_in_its_order_and_what_was_in_flight_comes_last(
     session.metadata["key"] = "value"
     session.producers[3] = "q"
     session.started = True
-    peer.request(p.CreateQueueV2("tmp", "tmp", temporary=True))
+    peer.request(p.CreateQueue("tmp", "tmp", temporary=True))
     peer.say(peer.confirm())
     peer.consume("q", info=DEFINED)
-    peer.consume("forgotten", info=p.QueueQueryResponseV3(True, durable=False, name="forgotten", address="a"))
-    peer.consume("tmp", info=p.QueueQueryResponseV3(True, temporary=True, name="tmp", address="tmp"))
+    peer.consume("forgotten", info=p.QueueQueryResponse(True, durable=False, name="forgotten", address="a"))
+    peer.consume("tmp", info=p.QueueQueryResponse(True, temporary=True, name="tmp", address="tmp"))
     token = peer.send(b"1", duplicate_id=b"d")
     waiting = peer.request(p.QueueQuery("x"))
     out = rebuild(peer, peer.recreate())
     assert kinds(out) == [
-        p.AddMetadataV2,
-        p.CreateQueueV2,
+        p.AddCountedMetadata,
+        p.CreateQueue,
         p.CreateConsumer,
         p.FlowToken,
-        p.CreateQueueV2,
+        p.CreateQueue,
         p.CreateConsumer,
         p.FlowToken,
         p.CreateConsumer,
@@ -170,10 +170,10 @@ def test_everything_is_made_anew_in_its_order_and_what_was_in_flight_comes_last(
         p.Send,
         p.QueueQuery,
     ]
-    assert [packet.queue_name for packet in out if isinstance(packet, p.CreateQueueV2)] == ["tmp", "forgotten"]
+    assert [packet.queue_name for packet in out if isinstance(packet, p.CreateQueue)] == ["tmp", "forgotten"]
     assert session.usable
     assert not token.done
-    peer.say(peer.confirm(), p.QueueQueryResponseV3(True, name="x"))
+    peer.say(peer.confirm(), p.QueueQueryResponse(True, name="x"))
     assert token.done
     assert waiting.result.name == "x"
     assert len(peer.told(SessionRecreated)) == 1
@@ -181,7 +181,7 @@ def test_everything_is_made_anew_in_its_order_and_what_was_in_flight_comes_last(
 
 def test_the_queue_of_a_consumer_is_made_as_the_server_had_described_it():
     peer = Peer().begin()
-    info = p.QueueQueryResponseV3(
+    info = p.QueueQueryResponse(
         True,
         durable=True,
         filter_string="a = 1",
@@ -195,7 +195,7 @@ def test_the_queue_of_a_consumer_is_made_as_the_server_had_described_it():
     )
     peer.consume("q", info=info)
     queue = peer.recreate()[0]
-    assert isinstance(queue, p.CreateQueueV2)
+    assert isinstance(queue, p.CreateQueue)
     for name in ("filter_string", "address", "auto_created", "routing_type", "max_consumers", "exclusive", "ring_size"):
         assert getattr(queue, name) == getattr(info, name)
     assert queue.queue_name == "q"
@@ -203,7 +203,7 @@ def test_the_queue_of_a_consumer_is_made_as_the_server_had_described_it():
 
 def test_a_queue_that_is_there_already_does_no_harm():
     peer = Peer().begin()
-    consumer = peer.consume("q", info=p.QueueQueryResponseV3(True, durable=False, name="q", address="q"))
+    consumer = peer.consume("q", info=p.QueueQueryResponse(True, durable=False, name="q", address="q"))
     peer.recreate()
     out = peer.say(p.ExceptionResponse(101, "exists"))
     assert kinds(out) == [p.CreateConsumer]
@@ -291,7 +291,7 @@ def test_a_divergence_lets_nothing_go_that_waited_behind_what_it_ends():
     undo, question = peer.request(p.Rollback()), peer.request(p.QueueQuery("q"))
     peer.sent()
     out = peer.say(p.PacketsConfirmed(77))
-    assert [type(packet) for packet in out] == [p.SessionClose, p.CreateSessionV2]
+    assert [type(packet) for packet in out] == [p.SessionClose, p.CreateSession]
     assert undo.done
     out = peer.created()
     assert p.QueueQuery in map(type, out)
@@ -315,10 +315,10 @@ REPEATED = [
     p.BindingQuery("q"),
     p.CreateConsumer(9, "q"),
     p.CreateAddress("a", [1]),
-    p.CreateQueueV2("a", "q"),
-    p.CreateSharedQueueV2("a", "q"),
+    p.CreateQueue("a", "q"),
+    p.CreateSharedQueue("a", "q"),
     p.DeleteQueue("q"),
-    p.AddMetadataV2("k", "v"),
+    p.AddCountedMetadata("k", "v"),
     p.UniqueAddMetadata("k", "v"),
     p.SessionStop(),
     p.SessionClose(),
@@ -352,7 +352,7 @@ def test_a_request_that_can_be_made_again_is_and_knows_whether_it_may_have_been_
 @pytest.mark.parametrize(
     ("packet", "code"),
     [
-        (p.CreateQueueV2("a", "q", requires_response=True), 101),
+        (p.CreateQueue("a", "q", requires_response=True), 101),
         (p.CreateAddress("a", (1,)), 107),
         (p.DeleteQueue("q"), 100),
     ],

@@ -79,7 +79,7 @@ def test_the_same_server_is_not_asked_again_whether_it_reattaches():
     peer.lose()
     out = peer.connect()
     assert p.ReattachSession not in map(type, out)
-    assert [each.window_size for each in out if isinstance(each, p.CreateSessionV2)] == [0]
+    assert [each.window_size for each in out if isinstance(each, p.CreateSession)] == [0]
 
 
 def test_another_host_is_asked_whether_it_reattaches():
@@ -120,7 +120,7 @@ def test_a_server_that_lets_no_session_be_reattached_is_not_asked_to_keep_any():
     peer.say(p.CreateSessionResponse(NEWEST))
     assert session.usable
     peer.lose()
-    assert [type(packet) for packet in peer.connect()][-1] is p.CreateSessionV2
+    assert [type(packet) for packet in peer.connect()][-1] is p.CreateSession
 
 
 def test_every_creation_has_a_name_of_its_own():
@@ -267,7 +267,7 @@ def test_one_request_is_outstanding_at_a_time():
     peer = Peer().begin()
     first, second = peer.request(p.QueueQuery("a")), peer.request(p.SessionStop())
     assert [packet.queue_name for packet in peer.sent()] == ["a"]
-    out = peer.say(peer.confirm(), p.QueueQueryResponseV3(True, name="a"))
+    out = peer.say(peer.confirm(), p.QueueQueryResponse(True, name="a"))
     assert first.done
     assert first.result.name == "a"
     assert [type(packet) for packet in out] == [p.SessionStop]
@@ -278,7 +278,7 @@ def test_one_request_is_outstanding_at_a_time():
 
 def test_a_refused_request_is_withdrawn_from_the_count():
     peer = Peer().begin()
-    request = peer.request(p.CreateQueueV2("a", "a"))
+    request = peer.request(p.CreateQueue("a", "a"))
     peer.say(p.ExceptionResponse(100, "none"))
     assert isinstance(request.error, InvalidDestinationError)
     assert len(peer.session.buffer) == 0
@@ -287,7 +287,7 @@ def test_a_refused_request_is_withdrawn_from_the_count():
 def test_a_request_that_cannot_be_written_fails_alone():
     peer = Peer().begin()
     waits = peer.request(p.SessionStop())
-    bad = peer.request(p.CreateQueueV2("a", "q", temporary=True, max_consumers=1 << 40))
+    bad = peer.request(p.CreateQueue("a", "q", temporary=True, max_consumers=1 << 40))
     after = peer.request(p.QueueQuery("b"))
     peer.sent()
     assert [packet.queue_name for packet in peer.say(peer.confirm())] == ["b"]
@@ -296,7 +296,7 @@ def test_a_request_that_cannot_be_written_fails_alone():
     assert bad.error.outcome is Outcome.NOT_SENT
     assert "max_consumers" in str(bad.error)
     assert peer.session.temporary_queues == {}
-    peer.say(peer.confirm(), p.QueueQueryResponseV3(True, name="b"))
+    peer.say(peer.confirm(), p.QueueQueryResponse(True, name="b"))
     assert after.result.name == "b"
 
 
@@ -495,7 +495,7 @@ def test_after_a_stray_a_barrier_asks_until_the_answers_are_accounted_for():
     out = peer.back(strays=1)  # the stop was counted, its answer thrown away: one NULL too few is accounted
     assert stop.done
     assert [packet.queue_name for packet in out if isinstance(packet, p.QueueQuery)] == [BARRIER_QUEUE]
-    peer.say(peer.confirm(), p.QueueQueryResponseV3(False))
+    peer.say(peer.confirm(), p.QueueQueryResponse(False))
     assert peer.session.nulls.due == 0
     peer.back(strays=0)
 
@@ -538,7 +538,7 @@ def test_a_count_that_cannot_be_is_never_replayed_by(last):
     peer.lose()
     peer.connect()
     out = peer.say(p.ReattachSessionResponse(last, True))
-    assert [type(packet) for packet in out] == [p.SessionClose, p.CreateSessionV2]
+    assert [type(packet) for packet in out] == [p.SessionClose, p.CreateSession]
     assert peer.session.channel_id != channel
     out = peer.created()
     assert bodies(out) == [b"2"]
@@ -575,7 +575,7 @@ def test_a_count_that_turns_out_impossible_at_the_fence_is_not_replayed_by():
     peer.connect()
     peer.say(p.ReattachSessionResponse(0, True), p.ExceptionResponse(210, "full", token.correlation_id))
     out = peer.say(p.NullResponse())
-    assert [type(packet) for packet in out] == [p.SessionClose, p.CreateSessionV2]
+    assert [type(packet) for packet in out] == [p.SessionClose, p.CreateSession]
     assert token.error.code == 210
 
 
@@ -598,7 +598,7 @@ def test_a_session_without_a_buffer_is_not_reattached_but_made_anew(window):
     peer.lose()
     assert not peer.session.room
     out = peer.connect()
-    assert isinstance(out[-1], p.CreateSessionV2)
+    assert isinstance(out[-1], p.CreateSession)
     peer.created()
     assert [event.recreated for event in peer.told(Reconnected)] == [1]
 
@@ -697,7 +697,7 @@ def test_a_request_that_the_server_missed_is_replayed_and_answered_normally():
     request = peer.request(p.QueueQuery("q"))
     out = peer.back(last=-1)
     assert [type(each) for each in out] == [p.QueueQuery]
-    peer.say(peer.confirm(), p.QueueQueryResponseV3(True, name="q"))
+    peer.say(peer.confirm(), p.QueueQueryResponse(True, name="q"))
     assert request.result.name == "q"
 
 
@@ -856,11 +856,11 @@ def test_the_loss_of_the_link_in_any_state_is_survived(state):
     peer.lose(ConnectionLost("again"))
     peer.pass_time(20)
     out = peer.connect()
-    if p.CreateSessionV2 not in map(type, out):
+    if p.CreateSession not in map(type, out):
         peer.say(p.ReattachSessionResponse(-1, False))
     out = peer.created()
     if state is State.REBUILDING:
-        assert isinstance(out[0], p.AddMetadataV2)
+        assert isinstance(out[0], p.AddCountedMetadata)
         peer.say(peer.confirm())
     assert peer.session.usable
     assert isinstance(sent.error, OutcomeUnknown)

@@ -24,11 +24,11 @@ from activeclient.wire.packets import (
     Acknowledge,
     Commit,
     ConsumerClose,
-    CreateQueueV2,
+    CreateQueue,
     DeleteQueue,
     IndividualAcknowledge,
     QueueQuery,
-    QueueQueryResponseV3,
+    QueueQueryResponse,
     Rollback,
     SendContinuation,
     SessionStart,
@@ -381,7 +381,7 @@ class Receiver(Actor):
 
             def created(request: Request) -> None:
                 if request.error is None:
-                    if isinstance(request.result, QueueQueryResponseV3):
+                    if isinstance(request.result, QueueQueryResponse):
                         consumer.queue_info = request.result
                     consumer.new_generation()
                     session.consumers[consumer.id] = consumer
@@ -508,7 +508,7 @@ class TemporaryReceiver(Receiver):
     def create(self) -> Consumer | None:
         session = self.session
         if self.making is None:
-            packet = CreateQueueV2(address=self.queue, queue_name=self.queue, durable=False, temporary=True)
+            packet = CreateQueue(address=self.queue, queue_name=self.queue, durable=False, temporary=True)
             self.making = session.submit(session.request_of(packet))
         if not self.making.done or session.state is State.CLOSED:
             return None
@@ -799,11 +799,11 @@ class Requester(Actor):
             name = f"q-{self.name}-{self.serial}"
             self.made.append(name)
             self.check = "made"
-            self.request = session.submit(session.request_of(CreateQueueV2(address=name, queue_name=name)))
+            self.request = session.submit(session.request_of(CreateQueue(address=name, queue_name=name)))
         elif choice < 0.75 and self.made:
             self.check = "refused"
             name = self.made[-1]
-            self.request = session.submit(session.request_of(CreateQueueV2(address=name, queue_name=name)))
+            self.request = session.submit(session.request_of(CreateQueue(address=name, queue_name=name)))
         elif choice < 0.9 and self.made:
             self.check = "deleted"
             self.asked = self.made.pop()
@@ -821,7 +821,7 @@ class Requester(Actor):
             if error is not None:
                 if not self.world.ended:
                     self.problem(f"a query failed: {error!r}")
-            elif not isinstance(result, QueueQueryResponseV3) or result.name != self.asked:
+            elif not isinstance(result, QueueQueryResponse) or result.name != self.asked:
                 self.problem(f"the query for {self.asked} was answered by {result!r}")
             elif result.exists != (self.check == "exists"):
                 self.problem(f"{self.asked} exists: {result.exists}")
