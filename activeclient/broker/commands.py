@@ -16,6 +16,7 @@ from activeclient.broker.descriptions import describe_address, describe_queue, q
 from activeclient.broker.large import LargeBody
 from activeclient.broker.message import StoredMessage
 from activeclient.errors import IllegalStateError, InvalidClientIDError, InvalidDestinationError, JMSError
+from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
 from activeclient.wire.names import DUPLICATE_ID, GROUP_ID, LARGE_SIZE, LAST_VALUE, SCHEDULED_DELIVERY
 from activeclient.wire.packet import Packet
@@ -49,7 +50,9 @@ def with_address(session: ServerSession, message: StoredMessage) -> StoredMessag
     """
     if not session.default_address:
         session.post.release(message)
-        raise InvalidDestinationError("the message has no address, and the session has none for it", code=106)
+        raise InvalidDestinationError(
+            "the message has no address, and the session has none for it", code=ServerCode.ADDRESS_DOES_NOT_EXIST
+        )
     copy = message.to_core()
     copy.address = session.default_address
     return message.rewritten(copy)
@@ -71,7 +74,7 @@ def drop_incoming(session: ServerSession) -> None:
 def _continuation(session: ServerSession, packet: p.SendContinuation) -> None:
     message = session.incoming
     if message is None or message.large is None:
-        raise IllegalStateError("large-message not initialized on server", code=104)
+        raise IllegalStateError("large-message not initialized on server", code=ServerCode.ILLEGAL_STATE)
     message.large.append(packet.body)
     if packet.continues:
         return
@@ -92,7 +95,7 @@ def _replaced(session: ServerSession, old: StoredMessage, new: StoredMessage) ->
 def _request_credits(session: ServerSession, packet: p.RequestProducerCredits) -> None:
     address = packet.address
     if packet.credits <= 0:
-        raise IllegalStateError(f"{packet.credits} credits were asked for", code=104)
+        raise IllegalStateError(f"{packet.credits} credits were asked for", code=ServerCode.ILLEGAL_STATE)
     waiting = session.wanted_credits
     if address in waiting:
         waiting[address] = min(waiting[address] + packet.credits, 2**31 - 1)
@@ -123,11 +126,17 @@ def _remove_producer(session: ServerSession, packet: p.RemoveProducer) -> None:
 def _create_consumer(session: ServerSession, packet: p.CreateConsumer) -> Packet | None:
     queue = session.post.find(packet.queue_name)
     if queue is None:
-        raise InvalidDestinationError(f"AMQ229017: Queue {packet.queue_name} does not exist", code=100)
+        raise InvalidDestinationError(
+            f"AMQ229017: Queue {packet.queue_name} does not exist", code=ServerCode.QUEUE_DOES_NOT_EXIST
+        )
     if packet.consumer_id in session.consumers:
-        raise IllegalStateError(f"the session has a consumer {packet.consumer_id} already", code=104)
+        raise IllegalStateError(
+            f"the session has a consumer {packet.consumer_id} already", code=ServerCode.ILLEGAL_STATE
+        )
     if len(session.consumers) >= session.server.limits.max_consumers:
-        raise IllegalStateError(f"the session has {len(session.consumers)} consumers, no more are allowed", code=104)
+        raise IllegalStateError(
+            f"the session has {len(session.consumers)} consumers, no more are allowed", code=ServerCode.ILLEGAL_STATE
+        )
     consumer = ServerConsumer(
         session,
         packet.consumer_id,
@@ -173,7 +182,9 @@ def _stop(session: ServerSession, _: p.SessionStop) -> None:
 def _consumer(session: ServerSession, consumer_id: int) -> ServerConsumer:
     consumer = session.consumers.get(consumer_id)
     if consumer is None:
-        raise IllegalStateError(f"AMQ229028: Consumer {consumer_id} does not exist on the server", code=104)
+        raise IllegalStateError(
+            f"AMQ229028: Consumer {consumer_id} does not exist on the server", code=ServerCode.ILLEGAL_STATE
+        )
     return consumer
 
 
@@ -288,14 +299,16 @@ def _add_metadata(session: ServerSession, packet: p.AddMetadata | p.AddCountedMe
 
 def _add_unique_metadata(session: ServerSession, packet: p.UniqueAddMetadata) -> None:
     if session.server.has_metadata(packet.key, packet.data, besides=session):
-        raise InvalidClientIDError(f"AMQ229136: Metadata {packet.key}={packet.data} had been set already", code=114)
+        raise InvalidClientIDError(
+            f"AMQ229136: Metadata {packet.key}={packet.data} had been set already", code=ServerCode.DUPLICATE_METADATA
+        )
     _store_metadata(session, packet.key, packet.data)
 
 
 def _store_metadata(session: ServerSession, key: str, data: str) -> None:
     metadata = session.metadata
     if key not in metadata and len(metadata) >= session.server.limits.max_metadata:
-        raise JMSError(f"the session has {len(metadata)} metadata, no more are allowed", code=104)
+        raise JMSError(f"the session has {len(metadata)} metadata, no more are allowed", code=ServerCode.ILLEGAL_STATE)
     metadata[key] = data
 
 

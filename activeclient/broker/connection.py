@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from activeclient.broker.limits import STRANGER_FRAME
 from activeclient.broker.replies import error_packet, topology
 from activeclient.errors import ActiveClientError, IllegalStateError, RemoteProtocolError
+from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
 from activeclient.wire.frames import CHANNEL_PING, CHANNEL_SESSION, FRAME, FrameSplitter
 from activeclient.wire.packet import Packet, decode, encode
@@ -270,7 +271,9 @@ class ServerConnection:
     def _create_session(self, packet: p.CreateSession) -> None:
         try:
             if packet.session_channel_id <= CHANNEL_SESSION:
-                raise IllegalStateError(f"channel {packet.session_channel_id} is not for sessions", code=104)
+                raise IllegalStateError(
+                    f"channel {packet.session_channel_id} is not for sessions", code=ServerCode.ILLEGAL_STATE
+                )
             if not self.version:
                 self.version = max(0, min(packet.version, NEWEST))
             self.server.create_session(self, packet)

@@ -9,21 +9,20 @@ from __future__ import annotations
 from typing import Final
 
 from activeclient.errors import SERVER_ERRORS, ActiveClientError, ConfigError
+from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
 from activeclient.wire.versions import NEWEST
 
-INTERNAL_ERROR: Final = 0
-_INVALID_QUEUE_CONFIGURATION: Final = 216
 _MOST_TEXT: Final = 2000
 _CODES: Final[dict[type[ActiveClientError], int]] = {}
 for _code, _class in SERVER_ERRORS.items():
     _CODES.setdefault(_class, _code)
-_CODES[ConfigError] = _INVALID_QUEUE_CONFIGURATION
+_CODES[ConfigError] = ServerCode.INVALID_QUEUE_CONFIGURATION
 
 
 def code_of(error: ActiveClientError) -> int:
     """The number of an error."""
-    return error.code if error.code is not None else _CODES.get(type(error), INTERNAL_ERROR)
+    return error.code if error.code is not None else _CODES.get(type(error), ServerCode.INTERNAL_ERROR)
 
 
 def error_packet(error: ActiveClientError, correlation_id: int | None = None) -> p.ExceptionResponse:

@@ -16,6 +16,7 @@ from activeclient.broker.limits import Limits
 from activeclient.broker.server_control import ServerControl
 from activeclient.broker.session import ServerSession
 from activeclient.errors import IncompatibleVersion, JMSError
+from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
 from activeclient.wire.versions import SUPPORTED
 
@@ -126,7 +127,10 @@ class BrokerServer:
             JMSError: The connection has too many (112).
         """
         if packet.version not in SUPPORTED:
-            raise IncompatibleVersion("AMQ229033: Server and client versions incompatible", code=108)
+            raise IncompatibleVersion(
+                "AMQ229033: Server and client versions incompatible",
+                code=ServerCode.INCOMPATIBLE_CLIENT_SERVER_VERSIONS,
+            )
         user = self.post.authenticate(packet.username, packet.password)
         if len(connection.sessions) >= self.limits.max_sessions:
             raise JMSError(f"the connection has {len(connection.sessions)} sessions", code=SESSION_CREATION_REJECTED)

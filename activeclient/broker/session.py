@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 from activeclient.broker import commands
 from activeclient.broker.consumer import ServerConsumer
 from activeclient.broker.message import StoredMessage
-from activeclient.broker.replies import INTERNAL_ERROR, error_packet
+from activeclient.broker.replies import error_packet
 from activeclient.engine.command_buffer import CommandBuffer
 from activeclient.errors import ActiveClientError, JMSError, ProtocolError, ReattachDiverged, RemoteProtocolError
+from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
 from activeclient.wire.frames import HEADER_SIZE
 from activeclient.wire.message import SEND, SEND_LARGE
@@ -232,7 +233,7 @@ class ServerSession:
         """What the client is told of it; a defect of ours must end neither the broker nor the others."""
         if not isinstance(error, ActiveClientError):
             self.server.report(f"session {self.channel} of {self.connection.name}: {type(error).__name__}", error)
-            error = JMSError(f"{type(error).__name__} in the broker", code=INTERNAL_ERROR)
+            error = JMSError(f"{type(error).__name__} in the broker", code=ServerCode.INTERNAL_ERROR)
         if self.tx is not None:
             self.tx.rollback_only(error)
         return error

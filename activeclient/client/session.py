@@ -27,6 +27,7 @@ from activeclient.errors import (
     IllegalStateError,
     TransactionRolledBackError,
 )
+from activeclient.server_code import ServerCode
 from activeclient.wire.message import BYTES, CoreMessage
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
@@ -408,7 +409,8 @@ class ClientSession(XAResource):
                 # All of it: what was delivered since the recreation goes back to the server, so it must not stay here.
                 self._roll_back(False)
                 raise TransactionRolledBackError(
-                    "the session was lost and recreated during the transaction, which was rolled back", code=111
+                    "the session was lost and recreated during the transaction, which was rolled back",
+                    code=ServerCode.TRANSACTION_ROLLED_BACK,
                 )
             request = engine.submit(engine.request_of(Commit(0), _end_transaction(engine), correlated=True))
             self.calls.outcome(request)

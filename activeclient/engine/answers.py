@@ -15,6 +15,7 @@ from activeclient.engine.session_life import State
 from activeclient.engine.settling import FENCE_KEY
 from activeclient.errors import ActiveClientError, OutcomeUnknown, RemoteProtocolError, from_server
 from activeclient.events import SendFailed
+from activeclient.server_code import ServerCode
 from activeclient.wire import versions
 from activeclient.wire.message import SEND, ReceivedMessage, duplicate_id_of
 from activeclient.wire.packet import Packet
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 SENDS = (SEND, SendContinuation.KIND)
 """Their correlation id stands at the same place, counted from the end."""
-DELETED = 100
-"""QUEUE_DOES_NOT_EXIST."""
 
 
 def handle(session: Session, packet: Packet, frame_size: int) -> None:
@@ -130,7 +129,7 @@ def _on_disconnect_consumer(session: Session, packet: DisconnectConsumer, _size:
     consumer = session.consumers.get(packet.consumer_id)
     if consumer is not None:
         text = f"the queue {consumer.queue} of this consumer was deleted, or the broker failed to deliver to it"
-        error = from_server(DELETED, text)
+        error = from_server(ServerCode.QUEUE_DOES_NOT_EXIST, text)
         session.consumer_lost(consumer, error)
 
 

@@ -47,6 +47,7 @@ from activeclient.events import (
     Reconnected,
 )
 from activeclient.reconnection import Decision
+from activeclient.server_code import ServerCode
 from activeclient.wire import versions
 from activeclient.wire.frames import FIRST_SESSION_CHANNEL, MAGIC, MAX_FRAME_SIZE
 from activeclient.wire.packet import Packet, encode
@@ -390,7 +391,7 @@ class ClientEngine:
             reason = f"the broker sends us to {target}"
         else:
             reason = f"the broker is going away (reason {packet.reason})"
-        self.abort(DisconnectedByServer(reason, code=4), now)
+        self.abort(DisconnectedByServer(reason, code=ServerCode.DISCONNECTED), now)
 
     def _ping(self, now: float) -> None:
         ttl = self.config.connection_ttl

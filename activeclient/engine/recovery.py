@@ -21,6 +21,7 @@ from activeclient.errors import (
     XAError,
 )
 from activeclient.events import SessionRecreated
+from activeclient.server_code import ServerCode
 from activeclient.wire.message import SEND, duplicate_id_of
 from activeclient.wire.packets import (
     Acknowledge,
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
     from activeclient.engine.consumer import Consumer
     from activeclient.engine.session import Session
 
-QUEUE_EXISTS = 101
 XAER_RMFAIL = -7
 
 AGAIN = (
@@ -98,7 +98,6 @@ few storage syncs long. Without it one recreation in 400 under load overtook wha
 GATE_SECONDS = 2.0
 """How long the old session is waited for. A server that has not noticed the loss keeps it until the connection's TTL,
 too long to stand still: then order may be lost, as it is with every client that makes a new session."""
-DUPLICATE_METADATA = 114
 Steps = Generator["Request | float", "Request", None]
 """Requests, one after the other, each given back when it ended; or seconds to rest."""
 
@@ -165,7 +164,9 @@ class Recovery:
         """The session ends before the rebuilding did: a commit in doubt stays so."""
         commit, self._unsettled = self._unsettled, None
         if commit is not None:
-            unknown = TransactionOutcomeUnknownError(f"the commit could not be settled: {error}", code=115)
+            unknown = TransactionOutcomeUnknownError(
+                f"the commit could not be settled: {error}", code=ServerCode.TRANSACTION_OUTCOME_UNKNOWN
+            )
             unknown.__cause__ = error
             commit.failed(self.session, unknown)
 
@@ -236,7 +237,9 @@ class Recovery:
             transaction.reset()
             request.failed(
                 session,
-                TransactionOutcomeUnknownError("the session was lost while the commit was on its way", code=115),
+                TransactionOutcomeUnknownError(
+                    "the session was lost while the commit was on its way", code=ServerCode.TRANSACTION_OUTCOME_UNKNOWN
+                ),
             )
 
     # --- rebuilding -----------------------------------------------------------------------------------------------
@@ -311,7 +314,7 @@ class Recovery:
         deadline = session.client.now + GATE_SECONDS
         while True:
             answer = yield session.request_of(UniqueAddMetadata(GATE_KEY, name, True))
-            taken = answer.error is not None and answer.error.code == DUPLICATE_METADATA
+            taken = answer.error is not None and answer.error.code == ServerCode.DUPLICATE_METADATA
             if not taken or session.client.now >= deadline:
                 break
             yield GATE_PAUSE
@@ -334,7 +337,9 @@ class Recovery:
         if answer.error is None or isinstance(answer.error, DuplicateIDError):
             commit.complete(session, None)
         else:
-            error = TransactionOutcomeUnknownError(f"the commit could not be settled: {answer.error}", code=115)
+            error = TransactionOutcomeUnknownError(
+                f"the commit could not be settled: {answer.error}", code=ServerCode.TRANSACTION_OUTCOME_UNKNOWN
+            )
             error.__cause__ = answer.error
             commit.failed(session, error)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from activeclient.errors import ActiveClientError, OutcomeUnknown
 from activeclient.events import SendFailed
+from activeclient.server_code import ServerCode
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
     NULL,
@@ -131,7 +132,11 @@ REPEATABLE = (QueueQuery, BindingQuery, XAIndoubtXids, XAGetTimeout, XASetTimeou
 """Requests that change nothing: when the server counted one and threw its answer away, it is sent again."""
 
 
-TOOK_EFFECT: dict[type[Packet], int] = {CreateAddress: 107, CreateQueue: 101, DeleteQueue: 100}
+TOOK_EFFECT: dict[type[Packet], int] = {
+    CreateAddress: ServerCode.ADDRESS_EXISTS,
+    CreateQueue: ServerCode.QUEUE_EXISTS,
+    DeleteQueue: ServerCode.QUEUE_DOES_NOT_EXIST,
+}
 """The refusal of a request that was repeated in a new session by which the server says that the first one was
 carried out: it exists, or it does not exist any more."""
 

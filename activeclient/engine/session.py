@@ -30,6 +30,7 @@ from activeclient.errors import (
     UnsupportedOperationError,
 )
 from activeclient.events import AddressBlocked, AddressUnblocked, ConsumerLost, Event, Work
+from activeclient.server_code import ServerCode
 from activeclient.wire.fields import Xid
 from activeclient.wire.message import duplicate_id_of
 from activeclient.wire.packet import Packet, encode
@@ -56,8 +57,6 @@ ATTACHED = State.ATTACHED
 CONFIRMED = struct.Struct(">ibqi")
 IN_FLIGHT_LIMIT = 1 << 20
 """Bytes of sends that may wait for their answer when there is no command buffer (window -1): one default window."""
-CALL_TIMEOUT = 3
-"""CONNECTION_TIMEDOUT: the code of an error that says that callTimeout is over."""
 
 
 class Session:
@@ -405,7 +404,7 @@ class Session:
         else:
             unknown = CallTimeout(f"{error}; it may have taken effect")
         unknown.__cause__ = error
-        renew = self.current is token or error.code == CALL_TIMEOUT
+        renew = self.current is token or error.code == ServerCode.CONNECTION_TIMEDOUT
         token.failed(self, unknown)
         if renew and self.state is State.ATTACHED:
             # The answer would be taken for that of the next request: only a new link brings certainty. And a server

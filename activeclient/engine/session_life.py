@@ -25,6 +25,7 @@ from activeclient.errors import (
     from_server,
 )
 from activeclient.events import ReplayConfirmed, SessionReattached
+from activeclient.server_code import ServerCode
 from activeclient.wire.message import SEND, duplicate_id_of
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
@@ -45,9 +46,8 @@ if TYPE_CHECKING:
 
 BARRIER_QUEUE = "activeclient.barrier"
 """A queue name that nobody has: the query for it is a harmless command whose answer is unmistakable."""
-TRY_LATER = (112, 222)
-"""SESSION_CREATION_REJECTED (the server is starting) and ROUTING_EXCEPTION: another attempt may be taken."""
-INCOMPATIBLE = 108
+TRY_LATER = (ServerCode.SESSION_CREATION_REJECTED, ServerCode.ROUTING_EXCEPTION)
+"""The server is starting, or sends us elsewhere: another attempt may be taken."""
 
 
 class State(enum.Enum):
@@ -231,7 +231,7 @@ class SessionLife:
         self.probing = False
         client = self.session.client
         error = from_server(packet.code, packet.message)
-        if packet.code == INCOMPATIBLE and client.lower_version():
+        if packet.code == ServerCode.INCOMPATIBLE_CLIENT_SERVER_VERSIONS and client.lower_version():
             self._create(now)
         elif packet.code in TRY_LATER:
             later = ConnectionLost(str(error), code=packet.code)
@@ -375,7 +375,10 @@ class SessionLife:
             request.complete(session, None)
         else:
             request.failed(
-                session, CallTimeout("the server executed it and its answer was lost with the connection", code=5)
+                session,
+                CallTimeout(
+                    "the server executed it and its answer was lost with the connection", code=ServerCode.UNBLOCKED
+                ),
             )
 
     def diverged(self, error: ReattachDiverged, now: float) -> None:

@@ -15,12 +15,11 @@ from activeclient.client.session import ROUTING, ClientSession
 from activeclient.destination import ANYCAST, Destination, Queue, Topic
 from activeclient.errors import InvalidDestinationError, JMSError
 from activeclient.jms.temporary import OwnTemporary
+from activeclient.server_code import ServerCode
 from activeclient.wire.packets import BindingQueryResponse, CreateAddress, CreateQueue, CreateSharedQueue
 from activeclient.wire.packets.queues import UNTOLD
 from activeclient.wire.queue_attributes import QUEUE_ATTRIBUTES, attribute_types
 
-ADDRESS_EXISTS = 107
-QUEUE_EXISTS = 101
 MAX_KNOWN = 10_000
 """Destinations that are remembered as existing."""
 
@@ -101,7 +100,9 @@ class Known:
                 raise InvalidDestinationError(f"{destination}: this queue belongs to address {found.address!r}")
             return
         if not found.auto_create_queues or destination.temporary:
-            raise InvalidDestinationError(f"{destination} does not exist, and the broker creates none", code=100)
+            raise InvalidDestinationError(
+                f"{destination} does not exist, and the broker creates none", code=ServerCode.QUEUE_DOES_NOT_EXIST
+            )
         defaults = known if known is not None else core.query_address(destination.address)
         packet = CreateQueue(
             address=destination.address,
@@ -114,7 +115,7 @@ class Known:
             purge_on_no_consumers=defaults.default_purge_on_no_consumers,
         )
         apply_attributes(packet, destination)
-        _unless(QUEUE_EXISTS, lambda: core.request(packet))
+        _unless(ServerCode.QUEUE_EXISTS, lambda: core.request(packet))
 
     def _remember(self, destination: Destination) -> None:
         if len(self._known) >= MAX_KNOWN:
@@ -128,7 +129,7 @@ def _is_plain_queue(destination: Destination) -> bool:
 
 def _create_address(core: ClientSession, address: str, *, topic: bool) -> None:
     kinds = [ROUTING["MULTICAST" if topic else "ANYCAST"]]
-    _unless(ADDRESS_EXISTS, lambda: core.request(CreateAddress(address, kinds, True, True)))
+    _unless(ServerCode.ADDRESS_EXISTS, lambda: core.request(CreateAddress(address, kinds, True, True)))
 
 
 def _unless(code: int, call: Callable[[], object]) -> None:

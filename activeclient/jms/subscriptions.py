@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING
 from activeclient.client.session import ROUTING
 from activeclient.destination import Topic
 from activeclient.errors import IllegalStateError, InvalidDestinationError, JMSError
-from activeclient.jms.addressing import QUEUE_EXISTS, apply_attributes
+from activeclient.jms.addressing import apply_attributes
+from activeclient.server_code import ServerCode
 from activeclient.wire.packets import CreateQueue, CreateSharedQueue, QueueQueryResponse
 
 if TYPE_CHECKING:
     from activeclient.client.session import ClientSession
 
 MULTICAST = ROUTING["MULTICAST"]
-ANOTHER_SHARED_QUEUE = 118
-"""INVALID_TRANSIENT_QUEUE_USE: the server has a shared queue of this name with another topic or filter."""
-NO_SUCH_QUEUE = 100
-"""QUEUE_DOES_NOT_EXIST: a queue that is not durable went with its last consumer since it was asked for."""
+ANOTHER_SHARED_QUEUE = ServerCode.INVALID_TRANSIENT_QUEUE_USE
+"""The server has a shared queue of this name with another topic or filter."""
+NO_SUCH_QUEUE = ServerCode.QUEUE_DOES_NOT_EXIST
+"""A queue that is not durable went with its last consumer since it was asked for."""
 
 
 def subscription_queue(name: str, client_id: str | None, *, durable: bool) -> str:
@@ -82,7 +83,9 @@ def for_durable(core: ClientSession, topic: Topic, queue: str, filter_string: st
     try:
         core.request(_queue(topic, queue, filter_string, durable=True))
     except JMSError as error:
-        if error.code != QUEUE_EXISTS:  # else another client, or our own try before a reconnection, was quicker
+        if (
+            error.code != ServerCode.QUEUE_EXISTS
+        ):  # else another client, or our own try before a reconnection, was quicker
             raise
 
 
