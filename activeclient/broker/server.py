@@ -28,7 +28,6 @@ ROUND_SECONDS: Final = 2.0
 """Longest time between two looks at silent connections and at what is not confirmed
 (connection-ttl-check-interval)."""
 _LEAST_ROUND: Final = 0.05
-SESSION_CREATION_REJECTED: Final = 112
 
 Report = Callable[[str, BaseException | None], None]
 
@@ -133,7 +132,9 @@ class BrokerServer:
             )
         user = self.post.authenticate(packet.username, packet.password)
         if len(connection.sessions) >= self.limits.max_sessions:
-            raise JMSError(f"the connection has {len(connection.sessions)} sessions", code=SESSION_CREATION_REJECTED)
+            raise JMSError(
+                f"the connection has {len(connection.sessions)} sessions", code=ServerCode.SESSION_CREATION_REJECTED
+            )
         # Whoever asks for a used name lost the answer, or the session: what was under it ends now, not at its TTL.
         old = self.sessions.get(packet.name)
         if old is not None:

@@ -62,6 +62,9 @@ from activeclient.wire.packets import (
 TTL_NEVER = -1
 REDIRECTS = (0, 1)
 """Reasons of a disconnect that name another broker."""
+VERSION_SECONDS = 1.0
+"""How long the event of a first connection waits for the server to say its version, which it says at once or, before
+2.18, with the first session."""
 DIVERGENCES = 3
 """Impossible confirmations on one link that are answered by a new session; after that the link itself is given up."""
 
@@ -96,6 +99,10 @@ class ClientEngine:
         self.new_id = new_id
         self.version = config.version
         self.server_version = 0
+        """Protocol version of the server, as it said itself; 0: not told yet."""
+        self._connected: Endpoint | None = None
+        """Of an event that waits for the server's version."""
+        self._tell_connected_by = 0.0
         self._acknowledged: LRUCache[str, Lost] = LRUCache(MAX_QUEUES)
         self.reattaches: bool | None = None
         """Does the server let sessions be reattached? None: not known yet, the next creation asks."""
@@ -204,6 +211,8 @@ class ClientEngine:
                 self._ping(now)
             for session in list(self.sessions.values()):
                 session.handle_timeout(now)
+        if self._connected is not None and now >= self._tell_connected_by:
+            self._tell_connected()
         self._tell_progress(now)
         endpoint, attempt = self.link.endpoint, self.link.attempts
         ended = self.link.handle_timeout(now)
@@ -229,7 +238,8 @@ class ClientEngine:
         due = self.link.next_timeout()
         if self.link.state in (LinkState.UP, LinkState.HANDSHAKING):
             beat = self.heartbeat.next_timeout()
-            times = [due, beat, *(session.next_timeout() for session in self.sessions.values())]
+            tell = None if self._connected is None else self._tell_connected_by
+            times = [due, beat, tell, *(session.next_timeout() for session in self.sessions.values())]
             return min((time for time in times if time is not None), default=None)
         return due
 
@@ -285,6 +295,7 @@ class ClientEngine:
         self.server_version = version
         if self.reattaches is False and self._learned_of[1] != version:
             self.reattaches = None  # another broker, or another release of it: the next session asks
+        self._tell_connected()
 
     def learned_reattach(self, can: bool) -> None:
         """The server lets sessions be reattached, or it does not."""
@@ -367,6 +378,9 @@ class ClientEngine:
                     self._say_hello(now)
                 self._check_established(now)
         elif isinstance(packet, ClusterTopology):
+            if packet.server_version:
+                self.server_version = packet.server_version
+                self._tell_connected()
             self.topology.told(packet)
         elif isinstance(packet, Disconnect):
             self._on_disconnect(packet, now)
@@ -415,6 +429,7 @@ class ClientEngine:
 
     def _lost(self, reason: ActiveClientError, now: float) -> None:
         was_up = self.link.state is LinkState.UP
+        self._tell_connected()
         endpoint, attempt = self.link.endpoint, self.link.attempts
         nonsense = isinstance(reason, RemoteProtocolError)
         if was_up:
@@ -523,4 +538,11 @@ class ClientEngine:
                 )
             )
         else:
+            self._connected, self._tell_connected_by = endpoint, now + VERSION_SECONDS
+            if self.server_version:
+                self._tell_connected()
+
+    def _tell_connected(self) -> None:
+        endpoint, self._connected = self._connected, None
+        if endpoint is not None:
             self.events.append(Connected(endpoint, self.server_version))

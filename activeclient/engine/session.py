@@ -331,14 +331,13 @@ class Session:
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` has something to do; None: never."""
-        resume_at, due = self.resume_at, self.life.check.due
-        if resume_at is None or due is None:
-            return due if resume_at is None else resume_at
-        return min(resume_at, due)
+        life = self.life
+        times = (self.resume_at, life.check.due, life.probe_due)
+        return min((time for time in times if time is not None), default=None)
 
     def handle_timeout(self, now: float) -> None:
-        """A pause of the recovery may be over, or one between two questions to the server."""
-        self.life.check.handle_timeout(now)
+        """A pause of the recovery may be over, or a question to the server due, or its answer."""
+        self.life.handle_timeout(now)
         if self.resume_at is not None and now >= self.resume_at and self.recovery is not None:
             self.recovery.advance()
 

@@ -22,6 +22,7 @@ from activeclient.errors import (
     NotSent,
     OutcomeUnknown,
     ReattachDiverged,
+    SessionUnanswered,
     from_server,
 )
 from activeclient.events import ReplayConfirmed, SessionReattached
@@ -40,6 +41,7 @@ from activeclient.wire.packets import (
     SendContinuation,
     SessionClose,
 )
+from activeclient.wire.versions import V2_29
 
 if TYPE_CHECKING:
     from activeclient.engine.session import Session
@@ -48,6 +50,9 @@ BARRIER_QUEUE = "activeclient.barrier"
 """A queue name that nobody has: the query for it is a harmless command whose answer is unmistakable."""
 TRY_LATER = (ServerCode.SESSION_CREATION_REJECTED, ServerCode.ROUTING_EXCEPTION)
 """The server is starting, or sends us elsewhere: another attempt may be taken."""
+PROBE_SECONDS = 3.0
+"""How long after the creation of a session the server may take to say whether it can be reattached, which it should say
+at once. A server that does not may hang in the question: the connection is renewed, and the answer counts as no."""
 
 
 class State(enum.Enum):
@@ -81,6 +86,7 @@ class SessionLife:
         "_silent",
         "check",
         "fence",
+        "probe_due",
         "probing",
         "replaying",
         "session",
@@ -92,6 +98,8 @@ class SessionLife:
         """What has to be answered before the server's count is final."""
         self.probing = False
         """Is the server being asked whether it lets sessions be reattached?"""
+        self.probe_due: float | None = None
+        """When an answer to that does not count any more; None: it is not asked, or has not made the session yet."""
         self.check = SessionCheck(session, session.client.config.answer_timeout)
         """Asks whether the server still answers it."""
         self._fences = 0
@@ -139,6 +147,7 @@ class SessionLife:
     def link_lost(self, now: float) -> None:
         """The connection is gone."""
         session = self.session
+        self.probe_due = None
         if session.state in (State.NEW, State.CLOSED):
             return
         if session.state in (State.ATTACHED, State.REBUILDING):
@@ -161,6 +170,10 @@ class SessionLife:
         client = session.client
         config = session.config
         session.name = client.new_id()
+        if client.reattaches is None and (client.server_version or client.version) < V2_29:
+            # These brokers reattach a session, and one (2.28.0) hangs for good when it is asked to on the session's
+            # own connection, with a thread that other connections need.
+            client.learned_reattach(True)
         packet = CreateSession(
             session.name,
             session.channel_id,
@@ -196,6 +209,19 @@ class SessionLife:
         session.client.server_said_version(packet.server_version)
         if not self.probing:
             self._created(now)
+            return
+        patience = session.client.config.answer_timeout
+        self.probe_due = now + (PROBE_SECONDS if patience is None else min(PROBE_SECONDS, patience / 2))
+
+    def handle_timeout(self, now: float) -> None:
+        """Look at what is due: a question to the server, or its answer to whether it reattaches sessions."""
+        self.check.handle_timeout(now)
+        if self.probe_due is not None and now >= self.probe_due:
+            self.probe_due = None
+            self.probing = False
+            self.session.client.learned_reattach(False)
+            text = "the broker does not say whether sessions can be reattached; the connection is renewed without that"
+            self.session.client.abort(SessionUnanswered(text), now)
 
     def on_probed(self, name: str, packet: Packet, now: float) -> None:
         """Does this server let sessions be reattached? Artemis 2.57 answers as if it knew none."""
@@ -203,6 +229,7 @@ class SessionLife:
         if name != session.name or not self.probing or session.state not in (State.NEW, State.RECREATING):
             return
         self.probing = False
+        self.probe_due = None
         client = session.client
         client.learned_reattach(isinstance(packet, ReattachSessionResponse) and packet.reattached)
         if client.reattaches:
@@ -229,6 +256,7 @@ class SessionLife:
 
     def _creation_refused(self, packet: ExceptionResponse, now: float) -> None:
         self.probing = False
+        self.probe_due = None
         client = self.session.client
         error = from_server(packet.code, packet.message)
         if packet.code == ServerCode.INCOMPATIBLE_CLIENT_SERVER_VERSIONS and client.lower_version():

@@ -13,6 +13,7 @@ from activeclient.engine.link import State as LinkState
 from activeclient.engine.requests import Pending, SendToken
 from activeclient.engine.retry import artemis_policy, initial_policy
 from activeclient.engine.session import SessionConfig
+from activeclient.engine.topology import PLACEHOLDER_NODE
 from activeclient.errors import ConnectionLost
 from activeclient.events import Abort, Connect, Endpoint, Work
 from activeclient.wire import packets as p
@@ -26,15 +27,12 @@ ON_CONTROL = (p.CreateSessionResponse, p.ReattachSessionResponse)
 ON_CONNECTION = (
     p.Ping,
     p.Disconnect,
-    p.Disconnect,
-    p.Disconnect,
     p.DisconnectConsumerKill,
-    p.ClusterTopology,
-    p.ClusterTopology,
-    p.ClusterTopology,
     p.ClusterTopology,
 )
 PING = p.Ping(60000)
+NOBODY = p.ClusterTopology(False, PLACEHOLDER_NODE, 1, server_version=NEWEST)
+"""The topology before a login: no member, and the server's version."""
 
 
 class Creation(Pending):
@@ -174,7 +172,7 @@ class Peer:
         """Open, connected, and the server has answered the ping."""
         self.open()
         self.connect()
-        self.say(PING)
+        self.say(PING, NOBODY)
         return self
 
     def begin(self, **config):

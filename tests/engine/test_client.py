@@ -38,7 +38,7 @@ from activeclient.wire import packets as p
 from activeclient.wire.fields import TransportConfiguration
 from activeclient.wire.frames import MAGIC
 from activeclient.wire.versions import NEWEST, OLDEST, V2_18
-from tests.engine.peer import FIRST, PING, A, B, Creation, Peer
+from tests.engine.peer import FIRST, NOBODY, PING, A, B, Creation, Peer
 
 
 def transport(host, port=61616):
@@ -69,10 +69,43 @@ def test_the_first_answer_makes_it_connected_once():
     peer = Peer().open()
     peer.connect()
     assert peer.events == []
-    peer.say(PING)
+    peer.say(PING, NOBODY)
     peer.say(PING)
     assert names(peer.events) == ["Connected"]
-    assert peer.events[0].endpoint == A
+    assert (peer.events[0].endpoint, peer.events[0].server_version) == (A, NEWEST)
+
+
+def test_connected_waits_for_the_version_of_the_server():
+    peer = Peer().open()
+    peer.connect()
+    peer.say(PING)
+    assert peer.events == []
+    peer.say(NOBODY)
+    assert [event.server_version for event in peer.told(Connected)] == [NEWEST]
+
+
+def test_connected_takes_the_version_from_a_session_when_the_topology_has_none():
+    peer = Peer(version=130).open()
+    peer.connect()
+    peer.say(PING, NOBODY)  # before 131 without the server's version
+    peer.create()
+    assert [event.server_version for event in peer.told(Connected)] == [NEWEST]
+
+
+def test_connected_does_not_wait_for_ever_for_a_version():
+    peer = Peer().open()
+    peer.connect()
+    peer.say(PING)
+    peer.pass_time(1)
+    assert [event.server_version for event in peer.told(Connected)] == [0]
+
+
+def test_connected_comes_before_the_loss_of_the_connection():
+    peer = Peer().open()
+    peer.connect()
+    peer.say(PING)
+    peer.lose()
+    assert names(peer.events) == ["Connected", "Detached"]
 
 
 def test_pings_go_out_each_period_and_silence_ends_the_link():
@@ -112,7 +145,7 @@ def test_each_failed_attempt_is_told_once_and_the_next_is_asked_for():
         peer.pass_time(1)
         assert len(peer.connects) == attempt + 1
     peer.connect()
-    peer.say(PING)
+    peer.say(PING, NOBODY)
     assert names(peer.events) == ["ConnectAttemptFailed"] * 3 + ["Connected"]
 
 

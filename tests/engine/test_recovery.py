@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from activeclient.engine.recovery import AGAIN, DUPLICATE_METADATA, GATE_PAUSE, GATE_REST, GATE_SECONDS
+from activeclient.engine.recovery import AGAIN, GATE_PAUSE, GATE_REST, GATE_SECONDS
 from activeclient.engine.requests import SendToken
 from activeclient.engine.session import SessionConfig, State
 from activeclient.errors import (
@@ -16,6 +16,7 @@ from activeclient.errors import (
     XAError,
 )
 from activeclient.events import ConsumerLost, Reconnected, SendFailed, SessionReattached, SessionRecreated
+from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
 from activeclient.wire.fields import Xid
 from activeclient.wire.message import CoreMessage, encode_send_large_header
@@ -607,14 +608,14 @@ def test_a_session_that_comes_to_a_server_which_does_not_reattach_claims_its_nam
     peer.say(peer.confirm(), p.NullResponse(-1))
     assert peer.session.state is State.ATTACHED
     assert claims(peer.recreate()) == [claim]
-    assert peer.say(peer.confirm(), p.ExceptionResponse(DUPLICATE_METADATA, "taken")) == []
+    assert peer.say(peer.confirm(), p.ExceptionResponse(ServerCode.DUPLICATE_METADATA, "taken")) == []
 
 
 def test_a_new_session_waits_until_the_one_before_has_let_go_of_its_name():
     peer = gated()
     consumer = peer.consume()
     (claim,) = claims(peer.recreate())
-    assert peer.say(p.ExceptionResponse(DUPLICATE_METADATA, "taken")) == []  # the old one is still there
+    assert peer.say(p.ExceptionResponse(ServerCode.DUPLICATE_METADATA, "taken")) == []  # the old one is still there
     peer.pass_time(GATE_PAUSE)
     assert claims(peer.sent()) == [claim]
     assert peer.say(p.NullResponse(-1)) == []  # its last work may still be on its way to the disk
@@ -646,7 +647,7 @@ def test_it_does_not_wait_for_ever():
     peer.consume()
     peer.recreate()
     for _ in range(1000):
-        out = peer.say(p.ExceptionResponse(DUPLICATE_METADATA, "taken"))
+        out = peer.say(p.ExceptionResponse(ServerCode.DUPLICATE_METADATA, "taken"))
         assert out == []
         peer.pass_time(GATE_PAUSE)
         if not claims(out := peer.sent()):
@@ -659,7 +660,7 @@ def test_it_does_not_wait_for_ever():
 def test_the_loss_of_the_link_ends_the_pause():
     peer = gated()
     peer.recreate()
-    peer.say(p.ExceptionResponse(DUPLICATE_METADATA, "taken"))
+    peer.say(p.ExceptionResponse(ServerCode.DUPLICATE_METADATA, "taken"))
     peer.lose()
     peer.pass_time(GATE_PAUSE)
     assert peer.sent() == []

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from activeclient.engine.session import SessionConfig, State
-from activeclient.engine.session_life import BARRIER_QUEUE
+from activeclient.engine.session_life import BARRIER_QUEUE, PROBE_SECONDS
 from activeclient.engine.settling import FENCE_KEY, MAX_FENCES
+from activeclient.engine.topology import PLACEHOLDER_NODE
 from activeclient.errors import (
     CallTimeout,
     ClosedError,
@@ -21,6 +22,7 @@ from activeclient.errors import (
     ReattachDiverged,
     RemoteProtocolError,
     ResourceAllocationError,
+    SessionUnanswered,
 )
 from activeclient.events import (
     AddressBlocked,
@@ -36,7 +38,7 @@ from activeclient.events import (
 from activeclient.wire import packets as p
 from activeclient.wire.fields import Xid
 from activeclient.wire.versions import NEWEST
-from tests.engine.peer import PING, A, B, Peer
+from tests.engine.peer import FIRST, PING, A, B, Peer
 
 XID = Xid(1, b"g", b"b")
 
@@ -104,6 +106,64 @@ def test_a_server_of_another_release_is_asked_by_the_next_session():
     peer.serve()
     create, probe = peer.sent()
     assert (create.window_size, type(probe)) == (1, p.ReattachSession)
+
+
+def test_a_server_that_does_not_say_whether_it_reattaches_does_not():
+    peer = Peer().up()
+    session = peer.session = peer.engine.create_session(SessionConfig(window=1000), peer.now)
+    peer.serve()
+    peer.say(p.CreateSessionResponse(NEWEST))
+    peer.pass_time(PROBE_SECONDS - 0.1)
+    assert (peer.aborts, session.usable) == ([], False)
+    peer.pass_time(0.2)
+    assert isinstance(peer.aborts[-1], SessionUnanswered)
+    peer.pass_time(1)
+    out = peer.connect(alive=False)
+    out += peer.say(PING)
+    assert [type(packet) for packet in out if not isinstance(packet, FIRST)] == [p.CreateSession]
+    assert out[-1].window_size == 0
+    peer.say(p.CreateSessionResponse(NEWEST))
+    assert session.usable
+    peer.pass_time(50)
+    assert len(peer.aborts) == 1
+
+
+def test_a_short_call_timeout_leaves_time_for_a_second_connection():
+    peer = Peer(answer_timeout=2.0).up()
+    peer.session = peer.engine.create_session(SessionConfig(window=1000), peer.now)
+    peer.serve()
+    peer.say(p.CreateSessionResponse(NEWEST))
+    peer.pass_time(1.1)
+    assert isinstance(peer.aborts[-1], SessionUnanswered)
+
+
+def test_a_link_that_is_lost_while_the_server_is_asked_ends_the_wait():
+    peer = Peer().up()
+    peer.session = peer.engine.create_session(SessionConfig(window=1000), peer.now)
+    peer.serve()
+    peer.say(p.CreateSessionResponse(NEWEST))
+    peer.lose()
+    peer.pass_time(1)
+    peer.connect()
+    peer.created()
+    peer.pass_time(50)
+    assert (peer.aborts, peer.session.usable, peer.engine.reattaches) == ([], True, True)
+
+
+@pytest.mark.parametrize("version", [134, 130, 129, 126])
+def test_brokers_before_2_29_reattach_and_are_not_asked(version):
+    peer = Peer(version=version).open()
+    peer.connect()
+    peer.say(PING, p.ClusterTopology(False, PLACEHOLDER_NODE, server_version=version))
+    session = peer.session = peer.engine.create_session(SessionConfig(window=1000), peer.now)
+    peer.serve()
+    (create,) = peer.sent()
+    assert create.window_size == 1
+    peer.say(p.CreateSessionResponse(version))
+    assert session.usable
+    peer.lose()
+    peer.pass_time(1)
+    assert p.ReattachSession in map(type, peer.connect())
 
 
 def test_a_server_that_lets_no_session_be_reattached_is_not_asked_to_keep_any():

@@ -19,6 +19,7 @@ from activeclient.errors import (
     TransactionOutcomeUnknownError,
     TransactionRolledBackError,
 )
+from activeclient.server_code import ServerCode
 from activeclient.wire.message import CoreMessage, encode_send_large_header
 from activeclient.wire.packets import (
     Acknowledge,
@@ -40,7 +41,7 @@ from activeclient.wire.send_template import SendTemplate
 if TYPE_CHECKING:
     from tests.world.world import World
 
-QUEUE_EXISTS = 101
+
 WAIT = None
 """Nothing to do until the engine was told something."""
 DONE = "done"
@@ -513,7 +514,7 @@ class TemporaryReceiver(Receiver):
         if not self.making.done or session.state is State.CLOSED:
             return None
         error = self.making.error
-        if error is not None and not (self.making.recreated and error.code == QUEUE_EXISTS):
+        if error is not None and not (self.making.recreated and error.code == ServerCode.QUEUE_EXISTS):
             self.problem(f"no temporary queue: {error!r}")
         return super().create()
 

@@ -660,8 +660,14 @@ class ServerConnection:
             self.write(frame)
         elif isinstance(packet, p.SubscribeTopology):
             self.version = packet.client_version
-            self.write(encode(p.ClusterTopology(False, broker.node_id, 1, None, None, True), 0, self.version))
-        elif isinstance(packet, (p.CreateSession, p.CreateSession)):
+            self.write(
+                encode(
+                    p.ClusterTopology(False, broker.node_id, 1, None, None, True, server_version=NEWEST),
+                    0,
+                    self.version,
+                )
+            )
+        elif isinstance(packet, p.CreateSession):
             self._create(packet)
         elif isinstance(packet, p.ReattachSession):
             self._reattach(packet)
