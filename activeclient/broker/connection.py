@@ -251,7 +251,7 @@ class ServerConnection:
                     raise RemoteProtocolError(f"protocol version {version}", kind=packet.KIND)
                 told = min(version, NEWEST)
                 self.version = told or self.version
-                self.write(encode(topology(self.server.node_id), CHANNEL_PING, told))
+                self.write(encode(topology(self.server.node_id, self.server.newest_version), CHANNEL_PING, told))
             case _:
                 raise RemoteProtocolError(f"{type(packet).__name__} on channel 0", kind=packet.KIND)
 
@@ -283,7 +283,7 @@ class ServerConnection:
             self.send(error_packet(error))
             return
         self._splitter.limit = self.server.limits.max_frame_size
-        self.send(p.CreateSessionResponse(NEWEST))
+        self.send(p.CreateSessionResponse(self.server.newest_version))
 
     # --- moving ------------------------------------------------------------------------------------------------------
 

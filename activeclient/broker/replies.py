@@ -11,7 +11,6 @@ from typing import Final
 from activeclient.errors import SERVER_ERRORS, ActiveClientError, ConfigError
 from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
-from activeclient.wire.versions import NEWEST
 
 _MOST_TEXT: Final = 2000
 _CODES: Final[dict[type[ActiveClientError], int]] = {}
@@ -30,6 +29,10 @@ def error_packet(error: ActiveClientError, correlation_id: int | None = None) ->
     return p.ExceptionResponse(code_of(error), str(error)[:_MOST_TEXT], correlation_id)
 
 
-def topology(node_id: str) -> p.ClusterTopology:
-    """This node alone, without connectors: the node that one is connected to."""
-    return p.ClusterTopology(False, node_id, 1, None, None, True, server_version=NEWEST)
+def topology(node_id: str, version: int) -> p.ClusterTopology:
+    """This node alone, without connectors, which means the node that one is connected to.
+
+    Args:
+        version: The newest protocol version that it speaks.
+    """
+    return p.ClusterTopology(False, node_id, 1, None, None, True, server_version=version)

@@ -115,6 +115,11 @@ class BrokerServer:
         if connection.ttl is not None:
             self._look_within(connection.ttl / 2)
 
+    @property
+    def newest_version(self) -> int:
+        """The newest protocol version that clients may speak with this server."""
+        return max(SUPPORTED)
+
     # --- sessions ----------------------------------------------------------------------------------------------------
 
     def create_session(self, connection: ServerConnection, packet: p.CreateSession) -> None:

@@ -135,7 +135,7 @@ def _send_once(
             )
             if last:
                 token = SendToken(correlation_id)
-            engine.send(frame, token, len(frame))
+            engine.send_in_version(frame, token, len(frame))
             if not last:
                 pump.after_submit()
                 continue

@@ -203,9 +203,12 @@ class ClientSession(XAResource):
         return request
 
     def create_address(self, address: str, routing_types: list[RoutingType] | None = None) -> None:
-        """Create an address; one that exists already is no error."""
+        """Create an address; one that exists already is no error.
+
+        Brokers before 2.0 know no addresses without queues: there nothing is done, and it exists with its first queue.
+        """
         types = [ROUTING[kind] for kind in routing_types or ["MULTICAST"]]
-        if self.query_address(address).exists:
+        if not self.engine.has_routing_types or self.query_address(address).exists:
             return
         self.request(CreateAddress(address, types, True, False))
 

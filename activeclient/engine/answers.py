@@ -63,6 +63,8 @@ def _on_exception(session: Session, packet: ExceptionResponse, _size: int) -> No
         session.life.fence_refused(packet.message)
         return
     current = session.current
+    if not session.sends_identified and _oldest_send_refused(session, error):
+        return
     if current is None:
         session.emit(SendFailed(session.channel_id, error))
         return
@@ -70,6 +72,28 @@ def _on_exception(session: Session, packet: ExceptionResponse, _size: int) -> No
     if session.windowed:
         session.buffer.withdraw(lambda _, settle: settle is current)
     current.failed(session, error)
+
+
+def _oldest_send_refused(session: Session, error: ActiveClientError) -> bool:
+    """Record the refusal of the send that waits longest, on a server before 2.7, whose answers keep the order but name
+    no send; return False if a request waits longer."""
+    current = session.current
+    if not session.windowed:
+        token = session.take_oldest_send()
+        if token is None:
+            return False
+        session.nulls.seen()
+        _tell_refused(session, token, error, None)
+        return True
+    for frame, settle in session.buffer.entries():
+        if settle is not None and settle is current:
+            return False
+        if frame[4] in SENDS and frame[-1]:
+            session.buffer.withdraw(lambda other, _, refused=frame: other is refused)  # type: ignore[misc]
+            session.nulls.seen()
+            _tell_refused(session, settle, error, frame)
+            return True
+    return False
 
 
 def _send_refused(session: Session, correlation_id: int, error: ActiveClientError) -> None:
@@ -93,11 +117,16 @@ def _send_refused(session: Session, correlation_id: int, error: ActiveClientErro
             session.awaiting_bytes -= len(entry[0])
         elif session.current is not None and session.current.correlation_id == correlation_id:
             token = session.current
+    _tell_refused(session, token, error, entry[0] if entry is not None else None)
+
+
+def _tell_refused(session: Session, token: Pending | None, error: ActiveClientError, frame: bytes | None) -> None:
+    """The server refused a send: tell whoever waits for it, else the listeners."""
     if token is None:
         session.emit(SendFailed(session.channel_id, error))
-    elif correlation_id in session.repeated:
+    elif token.correlation_id in session.repeated:
         # This copy was refused; the one that an earlier session sent may be stored.
-        duplicate_id = duplicate_id_of(entry[0]) if entry is not None else None
+        duplicate_id = duplicate_id_of(frame) if frame is not None else None
         unknown = OutcomeUnknown(
             f"{error}; an earlier copy may have been stored", duplicate_id=duplicate_id, code=error.code
         )

@@ -50,6 +50,8 @@ from activeclient.reconnection import Decision
 from activeclient.server_code import ServerCode
 from activeclient.wire import versions
 from activeclient.wire.frames import FIRST_SESSION_CHANNEL, MAGIC, MAX_FRAME_SIZE
+from activeclient.wire.message import SEND
+from activeclient.wire.old_layout import old_send
 from activeclient.wire.packet import Packet, encode
 from activeclient.wire.packets import (
     ClusterTopology,
@@ -58,6 +60,7 @@ from activeclient.wire.packets import (
     Ping,
     SubscribeTopology,
 )
+from activeclient.wire.versions import V2_0
 
 TTL_NEVER = -1
 REDIRECTS = (0, 1)
@@ -190,6 +193,8 @@ class ClientEngine:
         out = self.outbox
         self.outbox = []
         self.pending_bytes = 0
+        if self.version < V2_0:
+            return [old_send(frame) if frame[4] == SEND else frame for frame in out]
         return out
 
     def next_event(self) -> Event | None:

@@ -293,7 +293,7 @@ class Recovery:
             # The branch outlives its session on the server, perhaps without its last sends: it must never be prepared,
             # and what is still sent in it must not be visible either.
             session.command(session.encode(XAFailed(session.branch)))
-        for producer_id, address in session.producers.items():
+        for producer_id, address in session.producers.items() if session.supports(CreateProducer) else ():
             session.command(session.encode(CreateProducer(producer_id, address)))
         if session.started:
             session.command(session.encode(SessionStart()))

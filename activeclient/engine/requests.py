@@ -149,7 +149,7 @@ class Request(Pending):
         on_done: Called when it ended, before anybody who waits for it; must not raise.
     """
 
-    __slots__ = ("answered", "bound", "mark", "on_done", "packet", "recreated", "result", "sent")
+    __slots__ = ("answered", "bound", "mark", "on_done", "packet", "recreated", "result", "sends_before", "sent")
 
     def __init__(
         self,
@@ -170,6 +170,8 @@ class Request(Pending):
         self.bound = False
         """It concerns the present session on the server alone, and is over with it."""
         self.mark = 0
+        self.sends_before = 0
+        """The correlation id of the last send before it; later sends are answered after it."""
 
     @property
     def answered_by_null(self) -> bool:

@@ -32,18 +32,20 @@ from activeclient.errors import (
 from activeclient.events import AddressBlocked, AddressUnblocked, ConsumerLost, Event, Work
 from activeclient.server_code import ServerCode
 from activeclient.wire.fields import Xid
-from activeclient.wire.message import duplicate_id_of
-from activeclient.wire.packet import Packet, encode
+from activeclient.wire.message import SEND_LARGE, duplicate_id_of
+from activeclient.wire.packet import Packet, carries, encode, is_supported
 from activeclient.wire.packets import (
     Acknowledge,
     AddCountedMetadata,
     Commit,
     ConsumerClose,
+    CreateAddress,
     CreateQueue,
     DeleteQueue,
     IndividualAcknowledge,
     PacketsConfirmed,
     RequestProducerCredits,
+    Send,
     SessionClose,
 )
 
@@ -193,6 +195,15 @@ class Session:
 
     # --- commands -------------------------------------------------------------------------------------------------
 
+    @property
+    def has_routing_types(self) -> bool:
+        """True if the server tells queues from topics; before 2.0 each queue of an address gets each message."""
+        return self.supports(CreateAddress)
+
+    def supports(self, kind: type[Packet]) -> bool:
+        """True if the protocol version that is spoken with the server has this packet."""
+        return is_supported(kind, self.client.version)
+
     def encode(self, packet: Packet) -> bytes:
         """The frame of a packet on this channel."""
         return encode(packet, self.channel_id, self.client.version)
@@ -231,6 +242,21 @@ class Session:
             client = self.client
             client.outbox.append(frame)
             client.pending_bytes += size
+
+    def send_unidentified(self, frame: bytes, token: SendToken | None, size: int) -> None:
+        """As `send`, on a server before 2.7: the answer will not say which send it is for (`sends_identified`)."""
+        if frame[-1] and frame[4] != SEND_LARGE:
+            self.nulls.expect()
+        self.send(frame, token, size)
+
+    @property
+    def sends_identified(self) -> bool:
+        """True if answers to sends carry their correlation id; else they are told apart by their order."""
+        return carries(Send, "correlation_id", self.client.version)
+
+    def send_in_version(self, frame: bytes, token: SendToken | None, size: int) -> None:
+        """`send` or `send_unidentified`, by the version of the server."""
+        (self.send if self.sends_identified else self.send_unidentified)(frame, token, size)
 
     def request_of(
         self, packet: Packet, on_done: Callable[[Request], None] | None = None, *, correlated: bool = False
@@ -308,7 +334,9 @@ class Session:
         self.current = request
         request.sent = True
         request.answered = False
-        if request.answered_by_null and request.correlation_id < 0:
+        request.sends_before = self.correlation_id
+        identified = request.correlation_id >= 0 and carries(Commit, "correlation_id", self.client.version)
+        if request.answered_by_null and not identified:
             request.mark = self.nulls.expect()
         else:
             request.mark = self.nulls.sent
@@ -479,8 +507,25 @@ class Session:
         self.nulls.seen()
         if self.life.fence is not None:
             self.life.fence_answered()
-        elif not self.windowed and self.current is not None and self.current.answered_by_null:
-            self.current.complete(self, None)
+        elif not self.windowed:
+            current = self.current
+            token = self.take_oldest_send()
+            if token is not None:
+                token.settled(self)
+            elif current is not None and current.answered_by_null:
+                current.complete(self, None)
+
+    def take_oldest_send(self) -> SendToken | None:
+        """Take out the send that the next answer without a correlation id is for, on a session that counts nothing.
+
+        None when the answer is for the current request, or for nothing.
+        """
+        first = next(iter(self.awaiting), None)
+        if first is None or self.sends_identified or (self.current is not None and self.current.sends_before < first):
+            return None
+        frame, token = self.awaiting.pop(first)
+        self.awaiting_bytes -= len(frame)
+        return token
 
     def count_received(self, size: int, count: int = 1) -> None:
         """`count` counted packets of `size` bytes in all were taken; confirm when the window is reached."""

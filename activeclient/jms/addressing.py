@@ -128,6 +128,8 @@ def _is_plain_queue(destination: Destination) -> bool:
 
 
 def _create_address(core: ClientSession, address: str, *, topic: bool) -> None:
+    if not core.engine.has_routing_types:
+        return  # before 2.0 it exists as soon as it has a queue
     kinds = [ROUTING["MULTICAST" if topic else "ANYCAST"]]
     _unless(ServerCode.ADDRESS_EXISTS, lambda: core.request(CreateAddress(address, kinds, True, True)))
 

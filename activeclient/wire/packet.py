@@ -165,6 +165,17 @@ def is_counted(packet: Packet) -> bool:
     return packet.COUNTED
 
 
+def is_supported(cls: type[Packet], version: int) -> bool:
+    """True if a protocol version has this packet."""
+    return version >= cls.SINCE
+
+
+def carries(cls: type[Packet], field: str, version: int) -> bool:
+    """True if a protocol version has this field in the packet."""
+    (declared,) = (each for each in dataclasses.fields(cls) if each.name == field)  # type: ignore[arg-type]
+    return bool(declared.metadata.get("since", 0) <= version <= declared.metadata.get("until", NEWEST))
+
+
 def encode(packet: Packet, channel_id: int, version: int) -> bytes:
     """The whole frame of `packet`, length included.
 
