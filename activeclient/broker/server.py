@@ -18,7 +18,7 @@ from activeclient.broker.session import ServerSession
 from activeclient.errors import IncompatibleVersion, JMSError
 from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
-from activeclient.wire.versions import SUPPORTED
+from activeclient.wire import versions
 
 if TYPE_CHECKING:
     from activeclient.broker.consumers import Filter
@@ -28,6 +28,9 @@ ROUND_SECONDS: Final = 2.0
 """Longest time between two looks at silent connections and at what is not confirmed
 (connection-ttl-check-interval)."""
 _LEAST_ROUND: Final = 0.05
+
+SUPPORTED: tuple[int, ...] = versions.SUPPORTED
+"""The protocol versions that clients may speak with a server; tests narrow it."""
 
 Report = Callable[[str, BaseException | None], None]
 
