@@ -54,6 +54,8 @@ from __future__ import annotations
 import enum
 from typing import ClassVar
 
+from activeclient.server_code import ServerCode
+
 
 class Outcome(enum.Enum):
     """Whether what was asked for may have happened."""
@@ -329,71 +331,28 @@ MAX_SERVER_TEXT = 2000
 """Characters of a server's error text that are kept."""
 
 SERVER_ERRORS: dict[int, type[ActiveClientError]] = {
-    100: InvalidDestinationError,
-    101: InvalidDestinationError,
-    102: ClosedError,
-    103: InvalidSelectorError,
-    104: IllegalStateError,
-    105: JMSSecurityError,
-    106: InvalidDestinationError,
-    108: IncompatibleVersion,
-    110: LargeMessageError,
-    111: TransactionRolledBackError,
-    113: DuplicateIDError,
-    114: InvalidClientIDError,
-    115: TransactionOutcomeUnknownError,
-    119: DisconnectedByServer,
-    210: ResourceAllocationError,
-    211: LargeMessageError,
-    214: ResourceAllocationError,
-    215: InvalidDestinationError,
+    ServerCode.QUEUE_DOES_NOT_EXIST: InvalidDestinationError,
+    ServerCode.QUEUE_EXISTS: InvalidDestinationError,
+    ServerCode.OBJECT_CLOSED: ClosedError,
+    ServerCode.INVALID_FILTER_EXPRESSION: InvalidSelectorError,
+    ServerCode.ILLEGAL_STATE: IllegalStateError,
+    ServerCode.SECURITY_EXCEPTION: JMSSecurityError,
+    ServerCode.ADDRESS_DOES_NOT_EXIST: InvalidDestinationError,
+    ServerCode.INCOMPATIBLE_CLIENT_SERVER_VERSIONS: IncompatibleVersion,
+    ServerCode.LARGE_MESSAGE_ERROR_BODY: LargeMessageError,
+    ServerCode.TRANSACTION_ROLLED_BACK: TransactionRolledBackError,
+    ServerCode.DUPLICATE_ID_REJECTED: DuplicateIDError,
+    ServerCode.DUPLICATE_METADATA: InvalidClientIDError,
+    ServerCode.TRANSACTION_OUTCOME_UNKNOWN: TransactionOutcomeUnknownError,
+    ServerCode.REMOTE_DISCONNECT: DisconnectedByServer,
+    ServerCode.ADDRESS_FULL: ResourceAllocationError,
+    ServerCode.LARGE_MESSAGE_INTERRUPTED: LargeMessageError,
+    ServerCode.MAX_CONSUMER_LIMIT_EXCEEDED: ResourceAllocationError,
+    ServerCode.UNEXPECTED_ROUTING_TYPE_FOR_ADDRESS: InvalidDestinationError,
 }
 """Server code (ActiveMQExceptionType) to class; a code that is not here becomes `JMSError`."""
 
-SERVER_ERROR_NAMES: dict[int, str] = {
-    0: "INTERNAL_ERROR",
-    1: "UNSUPPORTED_PACKET",
-    2: "NOT_CONNECTED",
-    3: "CONNECTION_TIMEDOUT",
-    4: "DISCONNECTED",
-    5: "UNBLOCKED",
-    6: "IO_ERROR",
-    100: "QUEUE_DOES_NOT_EXIST",
-    101: "QUEUE_EXISTS",
-    102: "OBJECT_CLOSED",
-    103: "INVALID_FILTER_EXPRESSION",
-    104: "ILLEGAL_STATE",
-    105: "SECURITY_EXCEPTION",
-    106: "ADDRESS_DOES_NOT_EXIST",
-    107: "ADDRESS_EXISTS",
-    108: "INCOMPATIBLE_CLIENT_SERVER_VERSIONS",
-    110: "LARGE_MESSAGE_ERROR_BODY",
-    111: "TRANSACTION_ROLLED_BACK",
-    112: "SESSION_CREATION_REJECTED",
-    113: "DUPLICATE_ID_REJECTED",
-    114: "DUPLICATE_METADATA",
-    115: "TRANSACTION_OUTCOME_UNKNOWN",
-    116: "ALREADY_REPLICATING",
-    117: "INTERCEPTOR_REJECTED_PACKET",
-    118: "INVALID_TRANSIENT_QUEUE_USE",
-    119: "REMOTE_DISCONNECT",
-    120: "TRANSACTION_TIMEOUT",
-    210: "ADDRESS_FULL",
-    211: "LARGE_MESSAGE_INTERRUPTED",
-    212: "CLUSTER_SECURITY_EXCEPTION",
-    213: "NOT_IMPLEMENTED",
-    214: "MAX_CONSUMER_LIMIT_EXCEEDED",
-    215: "UNEXPECTED_ROUTING_TYPE_FOR_ADDRESS",
-    216: "INVALID_QUEUE_CONFIGURATION",
-    217: "DELETE_ADDRESS_ERROR",
-    218: "NULL_REF",
-    219: "SHUTDOWN_ERROR",
-    220: "REPLICATION_TIMEOUT_ERROR",
-    221: "DIVERT_DOES_NOT_EXIST",
-    222: "ROUTING_EXCEPTION",
-    223: "TIMEOUT_EXCEPTION",
-    999: "GENERIC_EXCEPTION",
-}
+SERVER_ERROR_NAMES: dict[int, str] = {code: code.name for code in ServerCode}
 
 
 def from_server(code: int, message: str | None) -> ActiveClientError:

@@ -90,6 +90,7 @@ class Connected(Event):
 
     endpoint: Endpoint
     server_version: int
+    """The protocol version of the server; 0 when a server before 2.18 has not said it, for want of a session."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from activeclient.wire.versions import NEWEST
+
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
@@ -38,6 +40,8 @@ class BrokerSettings:
     heap_max_mb: int = 1024
     tls: TlsFiles | None = None
     extra_address_settings: str = ""
+    newest_version: int = NEWEST
+    """The newest protocol version that the embedded broker speaks; the others speak what they speak."""
 
 
 ADDRESS_FULL_FAIL = "full.fail"

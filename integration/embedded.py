@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import activeclient
 from activeclient.testing.ports import free_port
+from activeclient.wire.versions import SUPPORTED
 from integration import processes
 from integration.artemis import EMBEDDED, BrokerError, ServedBroker
 from integration.configuration import (
@@ -119,10 +120,12 @@ def configuration(settings: BrokerSettings) -> BrokerConfiguration:
 
 def main() -> None:
     """Serve until SIGTERM."""
+    from activeclient.broker import server
     from activeclient.broker.embedded import EmbeddedBroker
 
     folder, port, told = sys.argv[1:]
     settings = BrokerSettings(**json.loads(told))
+    server.SUPPORTED = tuple(version for version in SUPPORTED if version <= settings.newest_version)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     with EmbeddedBroker("process", port=int(port), folder=folder, configuration=configuration(settings)):

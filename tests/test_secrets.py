@@ -20,7 +20,7 @@ from activeclient.testing import wait_until
 from activeclient.urls import masked, parse_url
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.packet import encode
-from activeclient.wire.packets import CreateSession, CreateSessionV2, ExceptionResponse
+from activeclient.wire.packets import CreateSession, ExceptionResponse
 from activeclient.wire.versions import NEWEST
 from tests.hostile.server import Conversation, HostileServer
 
@@ -111,16 +111,14 @@ def test_objects_and_their_copies_do_not_show_passwords(record: Record) -> None:
     record.show(parsed, parsed.settings(), *parsed.endpoints)
     record.show(Settings(password=MARK), copy.copy(Settings(password=MARK)), SessionConfig(password=MARK))
     fields = ("name", 10, NEWEST, "me", MARK, 1, False, True, True, -1, False)
-    record.show(CreateSession(*fields), CreateSessionV2(*fields))
+    record.show(CreateSession(*fields), CreateSession(*fields, client_id="me"))
     with pytest.raises(LocalProtocolError) as caught:
         encode(CreateSession("name", 10, NEWEST, "me", MARK.encode(), 1, False, True, True, -1, False), 1, NEWEST)  # type: ignore[arg-type]
     record.show(caught.value)
 
 
 def _refuses(talk: Conversation) -> None:
-    talk.on[CreateSessionV2] = lambda _, __: talk.say(
-        ExceptionResponse(105, "AMQ229031: Unable to validate user: me"), 1
-    )
+    talk.on[CreateSession] = lambda _, __: talk.say(ExceptionResponse(105, "AMQ229031: Unable to validate user: me"), 1)
     talk.serve()
 
 
@@ -161,7 +159,7 @@ def test_refusals_and_bad_peers_show_no_password(record: Record) -> None:
 
 def test_a_peer_that_echoes_the_password_frame_does_not_bring_it_into_an_error(record: Record) -> None:
     def echoes(talk: Conversation) -> None:
-        talk.serve(until=CreateSessionV2)
+        talk.serve(until=CreateSession)
         talk.send(encode(talk.seen[-1], 10, NEWEST))
         talk.send(b"\xff" * 4 + encode(talk.seen[-1], 1, NEWEST))
         talk.until_gone()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from activeclient.broker.transaction import State
 from activeclient.errors import IllegalStateError, JMSError, XAError
+from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
 from activeclient.wire.packet import Packet
 
@@ -30,12 +31,12 @@ def refuse_branch(session: ServerSession, what: str) -> None:
         IllegalStateError: The session works in one (code 104).
     """
     if session.tx is not None and session.tx.xid is not None:
-        raise IllegalStateError(f"{what} of a session that works in a branch", code=104)
+        raise IllegalStateError(f"{what} of a session that works in a branch", code=ServerCode.ILLEGAL_STATE)
 
 
 def _check(session: ServerSession) -> None:
     if not session.xa:
-        raise JMSError("the session is not for distributed transactions", code=0)
+        raise JMSError("the session is not for distributed transactions", code=ServerCode.INTERNAL_ERROR)
 
 
 def _answered(body: Body) -> Handler:

@@ -16,6 +16,7 @@ from activeclient.broker.descriptions import describe_address, describe_queue, q
 from activeclient.broker.large import LargeBody
 from activeclient.broker.message import StoredMessage
 from activeclient.errors import IllegalStateError, InvalidClientIDError, InvalidDestinationError, JMSError
+from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
 from activeclient.wire.names import DUPLICATE_ID, GROUP_ID, LARGE_SIZE, LAST_VALUE, SCHEDULED_DELIVERY
 from activeclient.wire.packet import Packet
@@ -49,7 +50,9 @@ def with_address(session: ServerSession, message: StoredMessage) -> StoredMessag
     """
     if not session.default_address:
         session.post.release(message)
-        raise InvalidDestinationError("the message has no address, and the session has none for it", code=106)
+        raise InvalidDestinationError(
+            "the message has no address, and the session has none for it", code=ServerCode.ADDRESS_DOES_NOT_EXIST
+        )
     copy = message.to_core()
     copy.address = session.default_address
     return message.rewritten(copy)
@@ -71,7 +74,7 @@ def drop_incoming(session: ServerSession) -> None:
 def _continuation(session: ServerSession, packet: p.SendContinuation) -> None:
     message = session.incoming
     if message is None or message.large is None:
-        raise IllegalStateError("large-message not initialized on server", code=104)
+        raise IllegalStateError("large-message not initialized on server", code=ServerCode.ILLEGAL_STATE)
     message.large.append(packet.body)
     if packet.continues:
         return
@@ -92,7 +95,7 @@ def _replaced(session: ServerSession, old: StoredMessage, new: StoredMessage) ->
 def _request_credits(session: ServerSession, packet: p.RequestProducerCredits) -> None:
     address = packet.address
     if packet.credits <= 0:
-        raise IllegalStateError(f"{packet.credits} credits were asked for", code=104)
+        raise IllegalStateError(f"{packet.credits} credits were asked for", code=ServerCode.ILLEGAL_STATE)
     waiting = session.wanted_credits
     if address in waiting:
         waiting[address] = min(waiting[address] + packet.credits, 2**31 - 1)
@@ -123,11 +126,17 @@ def _remove_producer(session: ServerSession, packet: p.RemoveProducer) -> None:
 def _create_consumer(session: ServerSession, packet: p.CreateConsumer) -> Packet | None:
     queue = session.post.find(packet.queue_name)
     if queue is None:
-        raise InvalidDestinationError(f"AMQ229017: Queue {packet.queue_name} does not exist", code=100)
+        raise InvalidDestinationError(
+            f"AMQ229017: Queue {packet.queue_name} does not exist", code=ServerCode.QUEUE_DOES_NOT_EXIST
+        )
     if packet.consumer_id in session.consumers:
-        raise IllegalStateError(f"the session has a consumer {packet.consumer_id} already", code=104)
+        raise IllegalStateError(
+            f"the session has a consumer {packet.consumer_id} already", code=ServerCode.ILLEGAL_STATE
+        )
     if len(session.consumers) >= session.server.limits.max_consumers:
-        raise IllegalStateError(f"the session has {len(session.consumers)} consumers, no more are allowed", code=104)
+        raise IllegalStateError(
+            f"the session has {len(session.consumers)} consumers, no more are allowed", code=ServerCode.ILLEGAL_STATE
+        )
     consumer = ServerConsumer(
         session,
         packet.consumer_id,
@@ -139,7 +148,7 @@ def _create_consumer(session: ServerSession, packet: p.CreateConsumer) -> Packet
     if not packet.browse_only:
         queue.add_consumer(consumer)
     session.consumers[consumer.id] = consumer
-    return describe_queue(session.post.query_queue(packet.queue_name), session.version)
+    return describe_queue(session.post.query_queue(packet.queue_name))
 
 
 def _close_consumer(session: ServerSession, packet: p.ConsumerClose) -> None:
@@ -173,7 +182,9 @@ def _stop(session: ServerSession, _: p.SessionStop) -> None:
 def _consumer(session: ServerSession, consumer_id: int) -> ServerConsumer:
     consumer = session.consumers.get(consumer_id)
     if consumer is None:
-        raise IllegalStateError(f"AMQ229028: Consumer {consumer_id} does not exist on the server", code=104)
+        raise IllegalStateError(
+            f"AMQ229028: Consumer {consumer_id} does not exist on the server", code=ServerCode.ILLEGAL_STATE
+        )
     return consumer
 
 
@@ -255,11 +266,11 @@ def abandon_transaction(session: ServerSession, *, failed: bool) -> None:
 # --- addresses and queues --------------------------------------------------------------------------------------------
 
 
-def _create_queue(session: ServerSession, packet: p.CreateQueue | p.CreateQueueV2) -> None:
+def _create_queue(session: ServerSession, packet: p.CreateQueue) -> None:
     session.post.create_queue(queue_configuration(packet, session.user.name), owner=session)
 
 
-def _create_shared_queue(session: ServerSession, packet: p.CreateSharedQueue | p.CreateSharedQueueV2) -> None:
+def _create_shared_queue(session: ServerSession, packet: p.CreateSharedQueue) -> None:
     session.post.create_shared_queue(queue_configuration(packet, session.user.name))
 
 
@@ -272,30 +283,32 @@ def _create_address(session: ServerSession, packet: p.CreateAddress) -> None:
 
 
 def _query_queue(session: ServerSession, packet: p.QueueQuery) -> Packet:
-    return describe_queue(session.post.query_queue(packet.queue_name), session.version)
+    return describe_queue(session.post.query_queue(packet.queue_name))
 
 
 def _query_address(session: ServerSession, packet: p.BindingQuery) -> Packet:
-    return describe_address(session.post.query_address(packet.address), session.version)
+    return describe_address(session.post.query_address(packet.address))
 
 
 # --- the session itself ----------------------------------------------------------------------------------------------
 
 
-def _add_metadata(session: ServerSession, packet: p.AddMetadata | p.AddMetadataV2) -> None:
+def _add_metadata(session: ServerSession, packet: p.AddMetadata | p.AddCountedMetadata) -> None:
     _store_metadata(session, packet.key, packet.data)
 
 
 def _add_unique_metadata(session: ServerSession, packet: p.UniqueAddMetadata) -> None:
     if session.server.has_metadata(packet.key, packet.data, besides=session):
-        raise InvalidClientIDError(f"AMQ229136: Metadata {packet.key}={packet.data} had been set already", code=114)
+        raise InvalidClientIDError(
+            f"AMQ229136: Metadata {packet.key}={packet.data} had been set already", code=ServerCode.DUPLICATE_METADATA
+        )
     _store_metadata(session, packet.key, packet.data)
 
 
 def _store_metadata(session: ServerSession, key: str, data: str) -> None:
     metadata = session.metadata
     if key not in metadata and len(metadata) >= session.server.limits.max_metadata:
-        raise JMSError(f"the session has {len(metadata)} metadata, no more are allowed", code=104)
+        raise JMSError(f"the session has {len(metadata)} metadata, no more are allowed", code=ServerCode.ILLEGAL_STATE)
     metadata[key] = data
 
 
@@ -321,15 +334,13 @@ HANDLERS: Final[dict[type[Packet], Handler]] = {
     p.Commit: _commit,
     p.Rollback: _rollback,
     p.CreateQueue: _create_queue,
-    p.CreateQueueV2: _create_queue,
     p.CreateSharedQueue: _create_shared_queue,
-    p.CreateSharedQueueV2: _create_shared_queue,
     p.DeleteQueue: _delete_queue,
     p.CreateAddress: _create_address,
     p.QueueQuery: _query_queue,
     p.BindingQuery: _query_address,
     p.AddMetadata: _add_metadata,
-    p.AddMetadataV2: _add_metadata,
+    p.AddCountedMetadata: _add_metadata,
     p.UniqueAddMetadata: _add_unique_metadata,
     p.SessionClose: _close,
     **branches.HANDLERS,

@@ -16,6 +16,7 @@ from typing import Any, Final
 from activeclient.broker.wildcard import matches, precedence
 from activeclient.errors import ConfigError
 from activeclient.wire.names import MANAGEMENT_ADDRESS
+from activeclient.wire.queue_attributes import QUEUE_ATTRIBUTES
 
 
 class FullPolicy(Enum):
@@ -196,26 +197,27 @@ class QueueConfiguration:
     def resolved(self, settings: AddressSettings, routing_type: int) -> QueueConfiguration:
         """With everything that was left open filled from the settings of its address."""
         given: dict[str, Any] = {
-            "max_consumers": settings.default_max_consumers,
-            "purge_on_no_consumers": settings.default_purge_on_no_consumers,
-            "exclusive": settings.default_exclusive_queue,
-            "last_value": settings.default_last_value_queue,
-            "last_value_key": settings.default_last_value_key,
-            "non_destructive": settings.default_non_destructive,
-            "consumers_before_dispatch": settings.default_consumers_before_dispatch,
-            "delay_before_dispatch": settings.default_delay_before_dispatch,
-            "group_rebalance": settings.default_group_rebalance,
-            "group_rebalance_pause_dispatch": settings.default_group_rebalance_pause_dispatch,
-            "group_buckets": settings.default_group_buckets,
-            "group_first_key": settings.default_group_first_key,
-            "auto_delete": settings.auto_delete_queues if self.auto_created else settings.auto_delete_created_queues,
-            "auto_delete_delay": settings.auto_delete_queues_delay,
-            "auto_delete_message_count": settings.auto_delete_queues_message_count,
-            "ring_size": settings.default_ring_size,
-            "enabled": True,
+            name: getattr(settings, default_setting(name)) for name in QUEUE_ATTRIBUTES if name in _DEFAULTED
         }
+        given["auto_delete"] = settings.auto_delete_queues if self.auto_created else settings.auto_delete_created_queues
+        given["enabled"] = True
         missing = {name: value for name, value in given.items() if getattr(self, name) is None}
         return dataclasses.replace(self, routing_type=routing_type, **missing)
+
+
+_OWN_SETTING: Final = {
+    "exclusive": "default_exclusive_queue",
+    "last_value": "default_last_value_queue",
+    "auto_delete_delay": "auto_delete_queues_delay",
+    "auto_delete_message_count": "auto_delete_queues_message_count",
+}
+_DEFAULTED: Final = frozenset(QUEUE_ATTRIBUTES) - {"filter_string", "durable", "auto_delete", "enabled"}
+"""The attributes whose default is one setting of the address."""
+
+
+def default_setting(attribute: str) -> str:
+    """The name of the address setting that is the default of a queue attribute."""
+    return _OWN_SETTING.get(attribute, f"default_{attribute}")
 
 
 _INT, _LONG = (1 << 31) - 1, (1 << 63) - 1

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 from activeclient.broker.limits import STRANGER_FRAME
 from activeclient.broker.replies import error_packet, topology
 from activeclient.errors import ActiveClientError, IllegalStateError, RemoteProtocolError
+from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
 from activeclient.wire.frames import CHANNEL_PING, CHANNEL_SESSION, FRAME, FrameSplitter
 from activeclient.wire.packet import Packet, decode, encode
-from activeclient.wire.versions import NEWEST, V1_0, V2_18
+from activeclient.wire.versions import NEWEST
 
 if TYPE_CHECKING:
     from activeclient.broker.server import BrokerServer
@@ -232,17 +233,8 @@ class ServerConnection:
 
     def disconnect(self) -> None:
         """Tell the client that the server goes, and close when that is written."""
-        version = self.version or NEWEST
-        node_id = self.server.node_id
-        packet: Packet
-        if version < V1_0:
-            packet = p.Disconnect(node_id)
-        elif version < V2_18:
-            packet = p.DisconnectV2(node_id)
-        else:
-            packet = p.DisconnectV3(node_id, _SHUT_DOWN)
         self.frozen = False
-        self.send(packet, CHANNEL_PING)
+        self.send(p.Disconnect(self.server.node_id, _SHUT_DOWN), CHANNEL_PING)
         self.closing = True
 
     # --- channel 0 ---------------------------------------------------------------------------------------------------
@@ -254,13 +246,12 @@ class ServerConnection:
                 self.ttl = ttl / 1000 if ttl > 0 else None
                 self.server.ttl_changed(self)
                 self.write(frame)
-            case p.SubscribeTopologyV2(client_version=version):
+            case p.SubscribeTopology(client_version=version):
                 if version < 0:
                     raise RemoteProtocolError(f"protocol version {version}", kind=packet.KIND)
-                self.version = min(version, NEWEST)
-                self.send(topology(self.version, self.server.node_id), CHANNEL_PING)
-            case p.SubscribeTopology():
-                self.send(topology(0, self.server.node_id), CHANNEL_PING)
+                told = min(version, NEWEST)
+                self.version = told or self.version
+                self.write(encode(topology(self.server.node_id, self.server.newest_version), CHANNEL_PING, told))
             case _:
                 raise RemoteProtocolError(f"{type(packet).__name__} on channel 0", kind=packet.KIND)
 
@@ -268,7 +259,7 @@ class ServerConnection:
 
     def _session_frame(self, packet: Packet) -> None:
         match packet:
-            case p.CreateSession() | p.CreateSessionV2():
+            case p.CreateSession():
                 self._create_session(packet)
             case p.ReattachSession(name=name, last_confirmed_command_id=last):
                 self.server.reattach(self, name, last)
@@ -277,10 +268,12 @@ class ServerConnection:
             case _:
                 raise RemoteProtocolError(f"{type(packet).__name__} on channel 1", kind=packet.KIND)
 
-    def _create_session(self, packet: p.CreateSession | p.CreateSessionV2) -> None:
+    def _create_session(self, packet: p.CreateSession) -> None:
         try:
             if packet.session_channel_id <= CHANNEL_SESSION:
-                raise IllegalStateError(f"channel {packet.session_channel_id} is not for sessions", code=104)
+                raise IllegalStateError(
+                    f"channel {packet.session_channel_id} is not for sessions", code=ServerCode.ILLEGAL_STATE
+                )
             if not self.version:
                 self.version = max(0, min(packet.version, NEWEST))
             self.server.create_session(self, packet)
@@ -290,7 +283,7 @@ class ServerConnection:
             self.send(error_packet(error))
             return
         self._splitter.limit = self.server.limits.max_frame_size
-        self.send(p.CreateSessionResponse(NEWEST))
+        self.send(p.CreateSessionResponse(self.server.newest_version))
 
     # --- moving ------------------------------------------------------------------------------------------------------
 

@@ -11,10 +11,11 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from activeclient.broker.old_layout import old_receive
 from activeclient.broker.outgoing import LargeDelivery
 from activeclient.errors import IllegalStateError
+from activeclient.server_code import ServerCode
 from activeclient.wire.message import FORCED_DELIVERY, CoreMessage, encode_receive
+from activeclient.wire.old_layout import old_receive
 from activeclient.wire.packets.session import DisconnectConsumer
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ class ServerConsumer:
         return IllegalStateError(
             f"AMQ229027: Could not find reference on consumer ID={self.id}, messageId = {message_id}"
             f" queue = {self.queue.name}",
-            code=104,
+            code=ServerCode.ILLEGAL_STATE,
         )
 
     def take_all(self) -> list[Reference]:

@@ -28,6 +28,7 @@ from activeclient.broker.postoffice import PostOffice
 from activeclient.broker.server import BrokerServer
 from activeclient.broker.store import MemoryStore, Store
 from activeclient.errors import ConfigError, ConnectFailed, IllegalStateError, StoreError
+from activeclient.server_code import ServerCode
 
 if TYPE_CHECKING:
     from activeclient.drivers.memory import TransportEnd
@@ -245,7 +246,7 @@ class EmbeddedBroker:
         def count() -> int:
             found = post.find(queue)
             if found is None:
-                raise InvalidDestinationError(f"no queue {queue}", code=100)
+                raise InvalidDestinationError(f"no queue {queue}", code=ServerCode.QUEUE_DOES_NOT_EXIST)
             return found.message_count
 
         return self._running().call(count)

@@ -34,6 +34,7 @@ from activeclient.errors import (
     RemoteProtocolError,
     ResourceAllocationError,
 )
+from activeclient.server_code import ServerCode
 from activeclient.wire.names import INGRESS_TIMESTAMP, ORIGINAL_ADDRESS, ORIGINAL_MESSAGE_ID, ORIGINAL_QUEUE
 
 _NOBODY = User("", "")
@@ -93,7 +94,9 @@ class PostOffice(Registry):
             return User(user or "", "")
         found = self._users.get(user or "", _NOBODY)
         if not found.has_password(password) or found is _NOBODY:
-            raise JMSSecurityError(f"AMQ229031: Unable to validate user. Username: {user}", code=105)
+            raise JMSSecurityError(
+                f"AMQ229031: Unable to validate user. Username: {user}", code=ServerCode.SECURITY_EXCEPTION
+            )
         return found
 
     def _make_queue(
@@ -197,7 +200,7 @@ class PostOffice(Registry):
         self.release(message)
         if tx is not None:
             text = f"Duplicate message detected - message will not be routed. Message {message.id} to {message.address}"
-            tx.rollback_only(DuplicateIDError(text, code=113))
+            tx.rollback_only(DuplicateIDError(text, code=ServerCode.DUPLICATE_ID_REJECTED))
         return RoutingResult.DUPLICATE
 
     def _unrouted(
@@ -229,7 +232,7 @@ class PostOffice(Registry):
         self.release(message)
         if account.policy is FullPolicy.DROP:
             return RoutingResult.DROPPED
-        error = ResourceAllocationError(f'AMQ229102: Address "{account.name}" is full.', code=210)
+        error = ResourceAllocationError(f'AMQ229102: Address "{account.name}" is full.', code=ServerCode.ADDRESS_FULL)
         if tx is not None:
             tx.rollback_only(error)
         raise error

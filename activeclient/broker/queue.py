@@ -20,6 +20,7 @@ from activeclient.broker.groups import Groups
 from activeclient.broker.message import StoredMessage
 from activeclient.broker.store import Acknowledged, DeliveryCounted, Done
 from activeclient.errors import ResourceAllocationError
+from activeclient.server_code import ServerCode
 from activeclient.wire.names import GROUP_ID, LAST_VALUE
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ class Queue(Delivery):
         if most is not None and 0 <= most <= len(self._rotation):
             raise ResourceAllocationError(
                 f"AMQ229200: Maximum Consumer Limit Reached on Queue:(address={self.address},queue={self.name})",
-                code=214,
+                code=ServerCode.MAX_CONSUMER_LIMIT_EXCEEDED,
             )
         self._rotation.add(consumer)
         self.swept = False

@@ -19,6 +19,7 @@ from activeclient.broker.queue import Queue
 from activeclient.broker.store import AddressCreated, AddressDeleted, QueueCreated, QueueDeleted, Store
 from activeclient.destination import ANYCAST, MULTICAST
 from activeclient.errors import IllegalStateError, InvalidDestinationError, InvalidSelectorError, JMSError
+from activeclient.server_code import ServerCode
 
 CompileFilter = Callable[[str], Filter]
 _TYPE_NAMES = {ANYCAST: "ANYCAST", MULTICAST: "MULTICAST"}
@@ -96,7 +97,7 @@ class Registry:
         found = self.addresses.get(name)
         if found is not None:
             if not ignore_if_exists:
-                raise JMSError(f"AMQ229204: Address already exists: {name}", code=107)
+                raise JMSError(f"AMQ229204: Address already exists: {name}", code=ServerCode.ADDRESS_EXISTS)
             self._add_types(found, kinds)
             return found
         self.store.append(AddressCreated(name, kinds, auto_created))
@@ -118,9 +119,11 @@ class Registry:
         """
         address = self.addresses.get(name)
         if address is None:
-            raise InvalidDestinationError(f"AMQ229203: Address Does Not Exist: {name}", code=106)
+            raise InvalidDestinationError(
+                f"AMQ229203: Address Does Not Exist: {name}", code=ServerCode.ADDRESS_DOES_NOT_EXIST
+            )
         if address.queues and not force:
-            raise JMSError(f"AMQ229205: Address {name} has bindings", code=217)
+            raise JMSError(f"AMQ229205: Address {name} has bindings", code=ServerCode.DELETE_ADDRESS_ERROR)
         for queue in list(address.queues.values()):
             self._delete(queue)
         if self.addresses.get(name) is address:
@@ -162,7 +165,9 @@ class Registry:
         if found is not None:
             if ignore_if_exists:
                 return found
-            raise JMSError(f"AMQ229019: Queue {found.name} already exists on address {found.address}", code=101)
+            raise JMSError(
+                f"AMQ229019: Queue {found.name} already exists on address {found.address}", code=ServerCode.QUEUE_EXISTS
+            )
         settings = self.configuration.settings_for(configuration.address)
         address = self.addresses.get(configuration.address)
         routing_type = configuration.routing_type
@@ -190,12 +195,17 @@ class Registry:
         name = configuration.address
         if address is None:
             if not settings.auto_create_addresses and not configuration.temporary:
-                raise InvalidDestinationError(f"AMQ229203: Address Does Not Exist: {name}", code=106)
+                raise InvalidDestinationError(
+                    f"AMQ229203: Address Does Not Exist: {name}", code=ServerCode.ADDRESS_DOES_NOT_EXIST
+                )
             self.create_address(name, (routing_type,), auto_created=True)
         elif routing_type not in address.routing_types:
             if not settings.auto_create_addresses:
                 kind = _TYPE_NAMES.get(routing_type, str(routing_type))
-                raise JMSError(f"Address {name} exists, but does not support {kind} routing", code=215)
+                raise JMSError(
+                    f"Address {name} exists, but does not support {kind} routing",
+                    code=ServerCode.UNEXPECTED_ROUTING_TYPE_FOR_ADDRESS,
+                )
             self._add_types(address, frozenset((routing_type,)))
 
     def create_shared_queue(self, configuration: QueueConfiguration) -> Queue:
@@ -210,12 +220,18 @@ class Registry:
             return self.create_queue(configuration)
         if found.address != configuration.address:
             raise JMSError(
-                f"Queue {found.name} already exists on another subscription: address {found.address}", code=118
+                f"Queue {found.name} already exists on another subscription: address {found.address}",
+                code=ServerCode.INVALID_TRANSIENT_QUEUE_USE,
             )
         if (found.configuration.filter_string or None) != (configuration.filter_string or None):
-            raise JMSError(f"Queue {found.name} has a different filter than requested", code=118)
+            raise JMSError(
+                f"Queue {found.name} has a different filter than requested", code=ServerCode.INVALID_TRANSIENT_QUEUE_USE
+            )
         if found.configuration.durable != configuration.durable:
-            raise JMSError(f"Queue {found.name} is durable, or is not, other than requested", code=118)
+            raise JMSError(
+                f"Queue {found.name} is durable, or is not, other than requested",
+                code=ServerCode.INVALID_TRANSIENT_QUEUE_USE,
+            )
         return found
 
     def delete_queue(self, name: str, check_consumers: bool = True, *, auto_delete_address: bool = True) -> None:
@@ -227,12 +243,14 @@ class Registry:
         """
         queue = self.find(name)
         if queue is None:
-            raise InvalidDestinationError(f"AMQ229017: Queue {name} does not exist", code=100)
+            raise InvalidDestinationError(
+                f"AMQ229017: Queue {name} does not exist", code=ServerCode.QUEUE_DOES_NOT_EXIST
+            )
         if check_consumers and queue.consumer_count:
             raise IllegalStateError(
                 f"AMQ229025: Cannot delete queue {queue.name} on binding {queue.name} - it has consumers = "
                 f"{queue.consumer_count}",
-                code=104,
+                code=ServerCode.ILLEGAL_STATE,
             )
         self._delete(queue)
         address = self.addresses.get(queue.address)
@@ -339,4 +357,4 @@ class Registry:
         try:
             return self.compile_filter(text)
         except InvalidSelectorError as error:
-            raise InvalidSelectorError(str(error), code=103) from error
+            raise InvalidSelectorError(str(error), code=ServerCode.INVALID_FILTER_EXPRESSION) from error

@@ -1,6 +1,6 @@
-"""Answers in the form of the client's version, and errors as packets.
+"""Answers of the connection, and errors as packets.
 
-Law of this file: an answer is chosen by the version of whoever asked; a failure's number is that of Artemis
+Law of this file: a failure's number is that of Artemis
 (ActiveMQExceptionType), and its text names no secret. Source: ActiveMQPacketHandler, ServerSessionPacketHandler.
 """
 
@@ -9,22 +9,19 @@ from __future__ import annotations
 from typing import Final
 
 from activeclient.errors import SERVER_ERRORS, ActiveClientError, ConfigError
+from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
-from activeclient.wire.packet import Packet
-from activeclient.wire.versions import HORNETQ_TOPOLOGY, NEWEST, V1_0, V2_18
 
-INTERNAL_ERROR: Final = 0
-_INVALID_QUEUE_CONFIGURATION: Final = 216
 _MOST_TEXT: Final = 2000
 _CODES: Final[dict[type[ActiveClientError], int]] = {}
 for _code, _class in SERVER_ERRORS.items():
     _CODES.setdefault(_class, _code)
-_CODES[ConfigError] = _INVALID_QUEUE_CONFIGURATION
+_CODES[ConfigError] = ServerCode.INVALID_QUEUE_CONFIGURATION
 
 
 def code_of(error: ActiveClientError) -> int:
     """The number of an error."""
-    return error.code if error.code is not None else _CODES.get(type(error), INTERNAL_ERROR)
+    return error.code if error.code is not None else _CODES.get(type(error), ServerCode.INTERNAL_ERROR)
 
 
 def error_packet(error: ActiveClientError, correlation_id: int | None = None) -> p.ExceptionResponse:
@@ -32,12 +29,10 @@ def error_packet(error: ActiveClientError, correlation_id: int | None = None) ->
     return p.ExceptionResponse(code_of(error), str(error)[:_MOST_TEXT], correlation_id)
 
 
-def topology(version: int, node_id: str) -> Packet:
-    """This node alone, without connectors: the node that one is connected to."""
-    if version < HORNETQ_TOPOLOGY:
-        return p.ClusterTopology(False, node_id, None, None, True)
-    if version < V1_0:
-        return p.ClusterTopologyV2(False, node_id, 1, None, None, True)
-    if version < V2_18:
-        return p.ClusterTopologyV3(False, node_id, 1, None, None, True)
-    return p.ClusterTopologyV4(False, node_id, 1, None, None, True, server_version=NEWEST)
+def topology(node_id: str, version: int) -> p.ClusterTopology:
+    """This node alone, without connectors, which means the node that one is connected to.
+
+    Args:
+        version: The newest protocol version that it speaks.
+    """
+    return p.ClusterTopology(False, node_id, 1, None, None, True, server_version=version)

@@ -33,7 +33,7 @@ def kinds_of(packet: PacketLike, direction: str | None) -> frozenset[tuple[int, 
     ways = _WAYS[declared.SENT_BY]
     if direction is not None and direction not in ways:
         raise ConfigError("direction", direction, f"{declared.__name__} goes {' and '.join(ways)} only")
-    return frozenset((declared.KIND, way) for way in ways if direction is None or way == direction)
+    return frozenset((kind, way) for kind in declared.KINDS for way in ways if direction is None or way == direction)
 
 
 def _named(name: str) -> type[Packet]:

@@ -16,8 +16,9 @@ from activeclient.broker.limits import Limits
 from activeclient.broker.server_control import ServerControl
 from activeclient.broker.session import ServerSession
 from activeclient.errors import IncompatibleVersion, JMSError
+from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
-from activeclient.wire.versions import SUPPORTED
+from activeclient.wire import versions
 
 if TYPE_CHECKING:
     from activeclient.broker.consumers import Filter
@@ -27,7 +28,9 @@ ROUND_SECONDS: Final = 2.0
 """Longest time between two looks at silent connections and at what is not confirmed
 (connection-ttl-check-interval)."""
 _LEAST_ROUND: Final = 0.05
-SESSION_CREATION_REJECTED: Final = 112
+
+SUPPORTED: tuple[int, ...] = versions.SUPPORTED
+"""The protocol versions that clients may speak with a server; tests narrow it."""
 
 Report = Callable[[str, BaseException | None], None]
 
@@ -115,9 +118,14 @@ class BrokerServer:
         if connection.ttl is not None:
             self._look_within(connection.ttl / 2)
 
+    @property
+    def newest_version(self) -> int:
+        """The newest protocol version that clients may speak with this server."""
+        return max(SUPPORTED)
+
     # --- sessions ----------------------------------------------------------------------------------------------------
 
-    def create_session(self, connection: ServerConnection, packet: p.CreateSession | p.CreateSessionV2) -> None:
+    def create_session(self, connection: ServerConnection, packet: p.CreateSession) -> None:
         """A client wants a session.
 
         Raises:
@@ -126,10 +134,15 @@ class BrokerServer:
             JMSError: The connection has too many (112).
         """
         if packet.version not in SUPPORTED:
-            raise IncompatibleVersion("AMQ229033: Server and client versions incompatible", code=108)
+            raise IncompatibleVersion(
+                "AMQ229033: Server and client versions incompatible",
+                code=ServerCode.INCOMPATIBLE_CLIENT_SERVER_VERSIONS,
+            )
         user = self.post.authenticate(packet.username, packet.password)
         if len(connection.sessions) >= self.limits.max_sessions:
-            raise JMSError(f"the connection has {len(connection.sessions)} sessions", code=SESSION_CREATION_REJECTED)
+            raise JMSError(
+                f"the connection has {len(connection.sessions)} sessions", code=ServerCode.SESSION_CREATION_REJECTED
+            )
         # Whoever asks for a used name lost the answer, or the session: what was under it ends now, not at its TTL.
         old = self.sessions.get(packet.name)
         if old is not None:

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 from activeclient.broker import commands
 from activeclient.broker.consumer import ServerConsumer
 from activeclient.broker.message import StoredMessage
-from activeclient.broker.old_layout import modern_send
-from activeclient.broker.replies import INTERNAL_ERROR, error_packet
+from activeclient.broker.replies import error_packet
 from activeclient.engine.command_buffer import CommandBuffer
 from activeclient.errors import ActiveClientError, JMSError, ProtocolError, ReattachDiverged, RemoteProtocolError
+from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
 from activeclient.wire.frames import HEADER_SIZE
 from activeclient.wire.message import SEND, SEND_LARGE
+from activeclient.wire.old_layout import modern_send
 from activeclient.wire.packet import Packet, decode, encode, is_counted
 from activeclient.wire.versions import HORNETQ_DISCONNECT_CONSUMER, V2_0, V2_7, V2_21, V2_28
 
@@ -90,7 +91,7 @@ class ServerSession:
         self,
         server: BrokerServer,
         connection: ServerConnection,
-        packet: p.CreateSession | p.CreateSessionV2,
+        packet: p.CreateSession,
         user: User,
     ) -> None:
         self.server = server
@@ -106,7 +107,7 @@ class ServerSession:
         self.auto_commit_acks = packet.auto_commit_acks
         self.pre_acknowledge = packet.pre_acknowledge
         self.default_address = packet.default_address
-        self.client_id: str | None = getattr(packet, "client_id", None)
+        self.client_id: str | None = packet.client_id
         self.piece_size = min(max(packet.min_large_message_size, _LEAST_PIECE), _MOST_PIECE)
         self.metadata: dict[str, str] = {}
         self.producers: dict[int, str | None] = {}
@@ -232,7 +233,7 @@ class ServerSession:
         """What the client is told of it; a defect of ours must end neither the broker nor the others."""
         if not isinstance(error, ActiveClientError):
             self.server.report(f"session {self.channel} of {self.connection.name}: {type(error).__name__}", error)
-            error = JMSError(f"{type(error).__name__} in the broker", code=INTERNAL_ERROR)
+            error = JMSError(f"{type(error).__name__} in the broker", code=ServerCode.INTERNAL_ERROR)
         if self.tx is not None:
             self.tx.rollback_only(error)
         return error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from activeclient.broker.chain import Reference
 from activeclient.broker.store import Acknowledged, Done, DuplicateRecorded, Operation, Prepared, Resolved, stored
 from activeclient.errors import ActiveClientError, IllegalStateError
+from activeclient.server_code import ServerCode
 from activeclient.wire.fields import Xid
 
 if TYPE_CHECKING:
@@ -96,10 +97,12 @@ class Transaction:
             cause = self.cause
             self.rollback()
             raise (
-                cause.again() if cause is not None else IllegalStateError("the transaction is rollback-only", code=104)
+                cause.again()
+                if cause is not None
+                else IllegalStateError("the transaction is rollback-only", code=ServerCode.ILLEGAL_STATE)
             )
         if self.state not in (State.ACTIVE, State.PREPARED):
-            raise IllegalStateError(f"the transaction is {self.state.value}", code=104)
+            raise IllegalStateError(f"the transaction is {self.state.value}", code=ServerCode.ILLEGAL_STATE)
         operations: tuple[Operation, ...]
         if self.state is State.PREPARED:
             assert self.xid is not None
@@ -138,7 +141,7 @@ class Transaction:
             IllegalStateError: It is over already.
         """
         if self.state in (State.COMMITTED, State.ROLLED_BACK):
-            raise IllegalStateError(f"the transaction is {self.state.value}", code=104)
+            raise IllegalStateError(f"the transaction is {self.state.value}", code=ServerCode.ILLEGAL_STATE)
         if self.state is State.PREPARED and self.xid is not None:
             self._office.store.append(Resolved(self.xid, committed=False))
         self.undo(unacknowledged, delay)
@@ -173,7 +176,7 @@ class Transaction:
         if self.state is State.ROLLBACK_ONLY:
             self.commit()
         if self.state is not State.ACTIVE or self.xid is None:
-            raise IllegalStateError(f"the transaction is {self.state.value}", code=104)
+            raise IllegalStateError(f"the transaction is {self.state.value}", code=ServerCode.ILLEGAL_STATE)
         self._office.store.append(Prepared(self.xid, self.operations()))
         self.state = State.PREPARED
         if done is not None:

@@ -96,13 +96,7 @@ def protocol_name(number: int) -> str:
     """A protocol version in words."""
     if number >= versions.V2_37:
         return f"{number} (Artemis 2.37 or newer)"
-    names = {
-        value: name[1:].replace("_", ".")
-        for name, value in vars(versions).items()
-        if name.startswith("V") and isinstance(value, int)
-    }
-    known = [value for value in names if value <= number]
-    return f"{number} (Artemis {names[max(known)]})" if known else str(number)
+    return f"{number} ({versions.release(number)})" if number >= versions.V1_0 else str(number)
 
 
 def _host_lines(hosts: Sequence[Host]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from activeclient.engine.link import State as LinkState
 from activeclient.engine.requests import Pending
 from activeclient.engine.session import Session, State
 from activeclient.errors import ActiveClientError, CallTimeout, ClosedError, OutageTimeout, Outcome
+from activeclient.server_code import ServerCode
 
 NEVER = 365 * 86400.0
 """Seconds that stand for a switched off limit."""
@@ -76,7 +77,7 @@ class Calls:
             if usable:
                 left = self.call_timeout - connected
                 error: ActiveClientError = CallTimeout(
-                    f"no answer within {self.call_timeout:g} s (callTimeout)", code=3
+                    f"no answer within {self.call_timeout:g} s (callTimeout)", code=ServerCode.CONNECTION_TIMEDOUT
                 )
             else:
                 left = self.failover_timeout - (now - started - connected)

@@ -25,6 +25,7 @@ from activeclient.errors import (
     OutcomeUnknown,
     TransactionRolledBackError,
 )
+from activeclient.server_code import ServerCode
 from activeclient.wire.message import CoreMessage, duplicate_id_of, encode_send_large_header
 from activeclient.wire.names import LARGE_COMPRESSED
 from activeclient.wire.packets import SendContinuation
@@ -65,7 +66,8 @@ def send_large(
             except _Recreated:
                 if engine.transacted_sends:
                     raise TransactionRolledBackError(
-                        "the session was recreated while a large message was sent in the transaction", code=111
+                        "the session was recreated while a large message was sent in the transaction",
+                        code=ServerCode.TRANSACTION_ROLLED_BACK,
                     ) from None
                 if start is None:
                     raise NotSent(
@@ -133,7 +135,7 @@ def _send_once(
             )
             if last:
                 token = SendToken(correlation_id)
-            engine.send(frame, token, len(frame))
+            engine.send_in_version(frame, token, len(frame))
             if not last:
                 pump.after_submit()
                 continue

@@ -19,7 +19,6 @@ from activeclient.engine.producer import CreditPool
 from activeclient.engine.requests import SendToken, UnattendedToken
 from activeclient.engine.session import State
 from activeclient.errors import CallTimeout, IllegalStateError, Outcome
-from activeclient.wire import versions
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.names import DUPLICATE_ID, GROUP_ID
 from activeclient.wire.packets import CreateProducer, RemoveProducer
@@ -59,6 +58,7 @@ class ClientProducer:
         """Was it closed itself?"""
         self._templates: dict[tuple[str, int, bool, int], SendTemplate] = {}
         self._channel_id = self._version = -1
+        self._send = self._engine.send
         self._duplicate_detection = settings.duplicate_detection
         self._id_prefix = os.urandom(8)
         self._common = NO_PROPERTIES
@@ -76,7 +76,7 @@ class ClientProducer:
         self._group = settings.group_id or (os.urandom(8).hex() if settings.auto_group else None)
         self._bare = self._group is None and not self._duplicate_detection
         """Is nothing added to a message without properties?"""
-        if self._engine.client.version >= versions.V2_28:
+        if self._engine.supports(CreateProducer):
             self._engine.producers[producer_id] = address
             if self._engine.may_command:
                 self._engine.command(self._engine.encode(CreateProducer(producer_id, address)))
@@ -132,6 +132,7 @@ class ClientProducer:
             if engine.channel_id != self._channel_id or client.version != self._version:
                 self._templates.clear()
                 self._channel_id, self._version = engine.channel_id, client.version
+                self._send = engine.send if engine.sends_identified else engine.send_unidentified
             key = (to, message.body_type, durable, message.priority)
             template = self._templates.get(key) or self._template(key)
             bare = self._bare and not message.properties
@@ -167,7 +168,7 @@ class ClientProducer:
                 urgent = pool.balance < pool.window >> 1 and engine.ask_for_credits(pool)
             else:
                 urgent = False
-            engine.send(frame, token, size)
+            self._send(frame, token, size)
             if blocking and token is not None:
                 self._calls.outcome(token, timeout)
             else:
@@ -251,7 +252,11 @@ class ClientProducer:
             if self.closed:
                 return
             self.closed = True
-            if self._engine.producers.pop(self.id, False) is not False and self._engine.may_command:
+            if (
+                self._engine.producers.pop(self.id, False) is not False
+                and self._engine.may_command
+                and self._engine.supports(RemoveProducer)
+            ):
                 self._engine.command(self._engine.encode(RemoveProducer(self.id)))
                 self._pump.after_submit()
 

@@ -27,24 +27,26 @@ from activeclient.errors import (
     IllegalStateError,
     TransactionRolledBackError,
 )
+from activeclient.server_code import ServerCode
 from activeclient.wire.message import BYTES, CoreMessage
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
-    AddMetadataV2,
+    AddCountedMetadata,
     BindingQuery,
-    BindingQueryResponseV5,
+    BindingQueryResponse,
     Commit,
     CreateAddress,
-    CreateQueueV2,
-    CreateSharedQueueV2,
+    CreateQueue,
+    CreateSharedQueue,
     DeleteQueue,
     QueueQuery,
-    QueueQueryResponseV3,
+    QueueQueryResponse,
     Rollback,
     SessionStart,
     SessionStop,
     UniqueAddMetadata,
 )
+from activeclient.wire.queue_attributes import QUEUE_ATTRIBUTES
 
 if TYPE_CHECKING:
     from activeclient.client.session_factory import ClientSessionFactory
@@ -201,9 +203,12 @@ class ClientSession(XAResource):
         return request
 
     def create_address(self, address: str, routing_types: list[RoutingType] | None = None) -> None:
-        """Create an address; one that exists already is no error."""
+        """Create an address; one that exists already is no error.
+
+        Brokers before 2.0 know no addresses without queues: there nothing is done, and it exists with its first queue.
+        """
         types = [ROUTING[kind] for kind in routing_types or ["MULTICAST"]]
-        if self.query_address(address).exists:
+        if not self.engine.has_routing_types or self.query_address(address).exists:
             return
         self.request(CreateAddress(address, types, True, False))
 
@@ -225,12 +230,12 @@ class ClientSession(XAResource):
 
         Args:
             name: Default: the address.
-            attributes: Further fields of CREATE_QUEUE_V2 by name: `exclusive`, `last_value`, `ring_size`, ...
+            attributes: Further queue attributes by name: `exclusive`, `last_value`, `ring_size`, ...
 
         Raises:
             JMSError: It exists (code 101), or is not allowed.
         """
-        packet = CreateQueueV2(
+        packet = CreateQueue(
             address=address,
             queue_name=name or address,
             filter_string=filter,
@@ -243,6 +248,8 @@ class ClientSession(XAResource):
             purge_on_no_consumers=purge_on_no_consumers,
         )
         for key, value in (attributes or {}).items():
+            if key not in QUEUE_ATTRIBUTES:
+                raise ConfigError(key, value, f"is no attribute of a queue; known are {', '.join(QUEUE_ATTRIBUTES)}")
             setattr(packet, key, value)
         self.request(packet)
 
@@ -257,7 +264,7 @@ class ClientSession(XAResource):
     ) -> None:
         """Create a queue that others may have created alike; an equal one is no error."""
         self.request(
-            CreateSharedQueueV2(
+            CreateSharedQueue(
                 address=address,
                 queue_name=name,
                 filter_string=filter,
@@ -281,21 +288,17 @@ class ClientSession(XAResource):
         """
         self.request(DeleteQueue(name))
 
-    def query_queue(self, name: str) -> QueueQueryResponseV3:
+    def query_queue(self, name: str) -> QueueQueryResponse:
         """What the broker knows of a queue; `exists` says whether there is one."""
-        answer = self.request(QueueQuery(name))
-        assert isinstance(answer, QueueQueryResponseV3)
-        return answer
+        return self._ask(QueueQuery(name), QueueQueryResponse)
 
-    def query_address(self, address: str) -> BindingQueryResponseV5:
+    def query_address(self, address: str) -> BindingQueryResponse:
         """What the broker knows of an address: its queues, what it would create."""
-        answer = self.request(BindingQuery(address))
-        assert isinstance(answer, BindingQueryResponseV5)
-        return answer
+        return self._ask(BindingQuery(address), BindingQueryResponse)
 
     def add_metadata(self, key: str, value: str) -> None:
         """Tell the broker something of this session; told again when it is recreated."""
-        self.request(AddMetadataV2(key, value, True))
+        self.request(AddCountedMetadata(key, value, True))
         self.engine.metadata[key] = value
 
     def add_unique_metadata(self, key: str, value: str) -> None:
@@ -328,7 +331,7 @@ class ClientSession(XAResource):
         browse_only: bool = False,
         window_size: int | None = None,
         priority: int = 0,
-        queue_packet: CreateSharedQueueV2 | None = None,
+        queue_packet: CreateSharedQueue | None = None,
     ) -> ClientConsumer:
         """A consumer of a queue.
 
@@ -362,7 +365,7 @@ class ClientSession(XAResource):
 
             def created(request: Request) -> None:
                 if request.error is None:
-                    if isinstance(request.result, QueueQueryResponseV3):
+                    if isinstance(request.result, QueueQueryResponse):
                         consumer.queue_info = request.result
                     consumer.new_generation()
                     engine.consumers[consumer.id] = consumer
@@ -409,7 +412,8 @@ class ClientSession(XAResource):
                 # All of it: what was delivered since the recreation goes back to the server, so it must not stay here.
                 self._roll_back(False)
                 raise TransactionRolledBackError(
-                    "the session was lost and recreated during the transaction, which was rolled back", code=111
+                    "the session was lost and recreated during the transaction, which was rolled back",
+                    code=ServerCode.TRANSACTION_ROLLED_BACK,
                 )
             request = engine.submit(engine.request_of(Commit(0), _end_transaction(engine), correlated=True))
             self.calls.outcome(request)

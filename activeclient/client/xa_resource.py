@@ -6,10 +6,12 @@ before anything else is done in it; an answer that was lost is asked for again o
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from activeclient.client.calls import Calls
 from activeclient.drivers.threads import Pump
 from activeclient.engine.session import Session
-from activeclient.errors import JMSError, XAError
+from activeclient.errors import JMSError, RemoteProtocolError, XAError
 from activeclient.wire.fields import Xid
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
@@ -37,6 +39,9 @@ from activeclient.wire.packets import (
 XAER_RMERR, XAER_NOTA, XAER_RMFAIL = -3, -4, -7
 
 
+P = TypeVar("P", bound=Packet)
+
+
 class XAResource:
     """The XA verbs of a `ClientSession`, which is one, as in Artemis."""
 
@@ -47,6 +52,18 @@ class XAResource:
     def request(self, packet: Packet, *, correlated: bool = False) -> Packet | None:
         """Send a packet that is answered and wait for the answer; None for NULL_RESPONSE."""
         raise NotImplementedError
+
+    def _ask(self, packet: Packet, kind: type[P]) -> P:
+        """Send a packet that is answered by one of `kind`, and return that.
+
+        Raises:
+            RemoteProtocolError: The broker says that it is done, and does not answer.
+            JMSError, CallTimeout, OutageTimeout: As `request`.
+        """
+        answer = self.request(packet)
+        if not isinstance(answer, kind):
+            raise RemoteProtocolError(f"{type(packet).__name__} was answered without a {kind.__name__}")
+        return answer
 
     def _flush_acknowledgements(self) -> None:
         for consumer in self.engine.consumers.values():
@@ -151,18 +168,12 @@ class XAResource:
 
     def xa_recover(self) -> list[Xid]:
         """Branches that are prepared and in doubt."""
-        answer = self.request(XAIndoubtXids())
-        assert isinstance(answer, XAIndoubtXidsResponse)
-        return list(answer.xids)
+        return list(self._ask(XAIndoubtXids(), XAIndoubtXidsResponse).xids)
 
     def xa_set_timeout(self, seconds: int) -> bool:
         """Set the transaction timeout."""
-        answer = self.request(XASetTimeout(seconds))
-        assert isinstance(answer, XASetTimeoutResponse)
-        return answer.ok
+        return self._ask(XASetTimeout(seconds), XASetTimeoutResponse).ok
 
     def xa_get_timeout(self) -> int:
         """The transaction timeout in seconds."""
-        answer = self.request(XAGetTimeout())
-        assert isinstance(answer, XAGetTimeoutResponse)
-        return answer.timeout_seconds
+        return self._ask(XAGetTimeout(), XAGetTimeoutResponse).timeout_seconds

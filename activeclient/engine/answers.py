@@ -15,8 +15,9 @@ from activeclient.engine.session_life import State
 from activeclient.engine.settling import FENCE_KEY
 from activeclient.errors import ActiveClientError, OutcomeUnknown, RemoteProtocolError, from_server
 from activeclient.events import SendFailed
+from activeclient.server_code import ServerCode
 from activeclient.wire import versions
-from activeclient.wire.message import ReceivedMessage, duplicate_id_of
+from activeclient.wire.message import SEND, ReceivedMessage, duplicate_id_of
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
     DisconnectConsumer,
@@ -25,15 +26,14 @@ from activeclient.wire.packets import (
     ProducerFailCredits,
     ReceiveContinuation,
     ReceiveLarge,
+    SendContinuation,
 )
 
 if TYPE_CHECKING:
     from activeclient.engine.session import Session
 
-SENDS = (71, 73)
-"""SESS_SEND and SESS_SEND_CONTINUATION: their correlation id stands at the same place, counted from the end."""
-DELETED = 100
-"""QUEUE_DOES_NOT_EXIST."""
+SENDS = (SEND, SendContinuation.KIND)
+"""Their correlation id stands at the same place, counted from the end."""
 
 
 def handle(session: Session, packet: Packet, frame_size: int) -> None:
@@ -46,7 +46,7 @@ def handle(session: Session, packet: Packet, frame_size: int) -> None:
     current = session.current
     if handler is not None:
         handler(session, packet, frame_size)
-    elif current is not None and packet.KIND in current.reply:
+    elif current is not None and type(packet) in current.packet.REPLY:
         session.nulls.seen_up_to(current.mark)
         current.complete(session, packet)
     elif packet.SENT_BY == "client":
@@ -63,6 +63,8 @@ def _on_exception(session: Session, packet: ExceptionResponse, _size: int) -> No
         session.life.fence_refused(packet.message)
         return
     current = session.current
+    if not session.sends_identified and _oldest_send_refused(session, error):
+        return
     if current is None:
         session.emit(SendFailed(session.channel_id, error))
         return
@@ -70,6 +72,28 @@ def _on_exception(session: Session, packet: ExceptionResponse, _size: int) -> No
     if session.windowed:
         session.buffer.withdraw(lambda _, settle: settle is current)
     current.failed(session, error)
+
+
+def _oldest_send_refused(session: Session, error: ActiveClientError) -> bool:
+    """Record the refusal of the send that waits longest, on a server before 2.7, whose answers keep the order but name
+    no send; return False if a request waits longer."""
+    current = session.current
+    if not session.windowed:
+        token = session.take_oldest_send()
+        if token is None:
+            return False
+        session.nulls.seen()
+        _tell_refused(session, token, error, None)
+        return True
+    for frame, settle in session.buffer.entries():
+        if settle is not None and settle is current:
+            return False
+        if frame[4] in SENDS and frame[-1]:
+            session.buffer.withdraw(lambda other, _, refused=frame: other is refused)  # type: ignore[misc]
+            session.nulls.seen()
+            _tell_refused(session, settle, error, frame)
+            return True
+    return False
 
 
 def _send_refused(session: Session, correlation_id: int, error: ActiveClientError) -> None:
@@ -93,11 +117,16 @@ def _send_refused(session: Session, correlation_id: int, error: ActiveClientErro
             session.awaiting_bytes -= len(entry[0])
         elif session.current is not None and session.current.correlation_id == correlation_id:
             token = session.current
+    _tell_refused(session, token, error, entry[0] if entry is not None else None)
+
+
+def _tell_refused(session: Session, token: Pending | None, error: ActiveClientError, frame: bytes | None) -> None:
+    """The server refused a send: tell whoever waits for it, else the listeners."""
     if token is None:
         session.emit(SendFailed(session.channel_id, error))
-    elif correlation_id in session.repeated:
+    elif token.correlation_id in session.repeated:
         # This copy was refused; the one that an earlier session sent may be stored.
-        duplicate_id = duplicate_id_of(entry[0]) if entry is not None else None
+        duplicate_id = duplicate_id_of(frame) if frame is not None else None
         unknown = OutcomeUnknown(
             f"{error}; an earlier copy may have been stored", duplicate_id=duplicate_id, code=error.code
         )
@@ -129,7 +158,7 @@ def _on_disconnect_consumer(session: Session, packet: DisconnectConsumer, _size:
     consumer = session.consumers.get(packet.consumer_id)
     if consumer is not None:
         text = f"the queue {consumer.queue} of this consumer was deleted, or the broker failed to deliver to it"
-        error = from_server(DELETED, text)
+        error = from_server(ServerCode.QUEUE_DOES_NOT_EXIST, text)
         session.consumer_lost(consumer, error)
 
 

@@ -47,23 +47,27 @@ from activeclient.events import (
     Reconnected,
 )
 from activeclient.reconnection import Decision
+from activeclient.server_code import ServerCode
 from activeclient.wire import versions
 from activeclient.wire.frames import FIRST_SESSION_CHANNEL, MAGIC, MAX_FRAME_SIZE
+from activeclient.wire.message import SEND
+from activeclient.wire.old_layout import old_send
 from activeclient.wire.packet import Packet, encode
 from activeclient.wire.packets import (
     ClusterTopology,
-    ClusterTopologyV2,
-    ClusterTopologyV3,
-    ClusterTopologyV4,
     Disconnect,
     DisconnectConsumerKill,
-    DisconnectV2,
-    DisconnectV3,
     Ping,
-    SubscribeTopologyV2,
+    SubscribeTopology,
 )
+from activeclient.wire.versions import V2_0
 
 TTL_NEVER = -1
+REDIRECTS = (0, 1)
+"""Reasons of a disconnect that name another broker."""
+VERSION_SECONDS = 1.0
+"""How long the event of a first connection waits for the server to say its version, which it says at once or, before
+2.18, with the first session."""
 DIVERGENCES = 3
 """Impossible confirmations on one link that are answered by a new session; after that the link itself is given up."""
 
@@ -98,6 +102,10 @@ class ClientEngine:
         self.new_id = new_id
         self.version = config.version
         self.server_version = 0
+        """Protocol version of the server, as it said itself; 0: not told yet."""
+        self._connected: Endpoint | None = None
+        """Of an event that waits for the server's version."""
+        self._tell_connected_by = 0.0
         self._acknowledged: LRUCache[str, Lost] = LRUCache(MAX_QUEUES)
         self.reattaches: bool | None = None
         """Does the server let sessions be reattached? None: not known yet, the next creation asks."""
@@ -154,7 +162,7 @@ class ClientEngine:
         self.heartbeat.started(now)
         ttl = self.config.connection_ttl
         ping = encode(Ping(TTL_NEVER if ttl is None else int(ttl * 1000)), 0, self.version)
-        self.write(MAGIC + ping + encode(SubscribeTopologyV2(False, self.version), 0, self.version))
+        self.write(MAGIC + ping + encode(SubscribeTopology(False, self.version), 0, self.version))
         self.hello_waits = self._unheard
         if not self.hello_waits:
             self._say_hello(now)
@@ -185,6 +193,8 @@ class ClientEngine:
         out = self.outbox
         self.outbox = []
         self.pending_bytes = 0
+        if self.version < V2_0:
+            return [old_send(frame) if frame[4] == SEND else frame for frame in out]
         return out
 
     def next_event(self) -> Event | None:
@@ -206,6 +216,8 @@ class ClientEngine:
                 self._ping(now)
             for session in list(self.sessions.values()):
                 session.handle_timeout(now)
+        if self._connected is not None and now >= self._tell_connected_by:
+            self._tell_connected()
         self._tell_progress(now)
         endpoint, attempt = self.link.endpoint, self.link.attempts
         ended = self.link.handle_timeout(now)
@@ -231,7 +243,8 @@ class ClientEngine:
         due = self.link.next_timeout()
         if self.link.state in (LinkState.UP, LinkState.HANDSHAKING):
             beat = self.heartbeat.next_timeout()
-            times = [due, beat, *(session.next_timeout() for session in self.sessions.values())]
+            tell = None if self._connected is None else self._tell_connected_by
+            times = [due, beat, tell, *(session.next_timeout() for session in self.sessions.values())]
             return min((time for time in times if time is not None), default=None)
         return due
 
@@ -287,6 +300,7 @@ class ClientEngine:
         self.server_version = version
         if self.reattaches is False and self._learned_of[1] != version:
             self.reattaches = None  # another broker, or another release of it: the next session asks
+        self._tell_connected()
 
     def learned_reattach(self, can: bool) -> None:
         """The server lets sessions be reattached, or it does not."""
@@ -299,7 +313,7 @@ class ClientEngine:
         if not lower:
             return False
         self.version = max(lower)
-        self.write(encode(SubscribeTopologyV2(False, self.version), 0, self.version))
+        self.write(encode(SubscribeTopology(False, self.version), 0, self.version))
         return True
 
     def move_channel(self, session: Session) -> None:
@@ -368,9 +382,12 @@ class ClientEngine:
                     self.hello_waits = False
                     self._say_hello(now)
                 self._check_established(now)
-        elif isinstance(packet, (ClusterTopology, ClusterTopologyV2, ClusterTopologyV3, ClusterTopologyV4)):
+        elif isinstance(packet, ClusterTopology):
+            if packet.server_version:
+                self.server_version = packet.server_version
+                self._tell_connected()
             self.topology.told(packet)
-        elif isinstance(packet, (Disconnect, DisconnectV2, DisconnectV3)):
+        elif isinstance(packet, Disconnect):
             self._on_disconnect(packet, now)
         elif isinstance(packet, DisconnectConsumerKill):
             self.abort(DisconnectedByServer("the broker ended this connection: a consumer was too slow"), now)
@@ -386,16 +403,14 @@ class ClientEngine:
         self._next_channel += 1
         return channel
 
-    def _on_disconnect(self, packet: Disconnect | DisconnectV2 | DisconnectV3, now: float) -> None:
-        reason = "the broker is going away"
-        if isinstance(packet, DisconnectV3):
-            target = endpoint_of(packet.target_connector)
-            if packet.reason in (0, 1) and target is not None:
-                self.endpoints.redirect(target)
-                reason = f"the broker sends us to {target}"
-            else:
-                reason = f"the broker is going away (reason {packet.reason})"
-        self.abort(DisconnectedByServer(reason, code=4), now)
+    def _on_disconnect(self, packet: Disconnect, now: float) -> None:
+        target = endpoint_of(packet.target_connector)
+        if packet.reason in REDIRECTS and target is not None:
+            self.endpoints.redirect(target)
+            reason = f"the broker sends us to {target}"
+        else:
+            reason = f"the broker is going away (reason {packet.reason})"
+        self.abort(DisconnectedByServer(reason, code=ServerCode.DISCONNECTED), now)
 
     def _ping(self, now: float) -> None:
         ttl = self.config.connection_ttl
@@ -419,6 +434,7 @@ class ClientEngine:
 
     def _lost(self, reason: ActiveClientError, now: float) -> None:
         was_up = self.link.state is LinkState.UP
+        self._tell_connected()
         endpoint, attempt = self.link.endpoint, self.link.attempts
         nonsense = isinstance(reason, RemoteProtocolError)
         if was_up:
@@ -527,4 +543,11 @@ class ClientEngine:
                 )
             )
         else:
+            self._connected, self._tell_connected_by = endpoint, now + VERSION_SECONDS
+            if self.server_version:
+                self._tell_connected()
+
+    def _tell_connected(self) -> None:
+        endpoint, self._connected = self._connected, None
+        if endpoint is not None:
             self.events.append(Connected(endpoint, self.server_version))

@@ -18,12 +18,14 @@ from activeclient.errors import ActiveClientError, RemoteProtocolError
 from activeclient.events import LargeMessageDamaged, StaleAcknowledgement
 from activeclient.wire.message import CoreMessage, ReceivedMessage, forced_delivery_sequence, received
 from activeclient.wire.packets import (
+    Acknowledge,
     ConsumerClose,
     CreateConsumer,
-    CreateSharedQueueV2,
+    CreateSharedQueue,
     FlowToken,
     ForceDelivery,
-    QueueQueryResponseV3,
+    IndividualAcknowledge,
+    QueueQueryResponse,
     ReceiveContinuation,
 )
 
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
 
 ACKNOWLEDGE = struct.Struct(">ibqqq?")
 """SESS_ACKNOWLEDGE and SESS_INDIVIDUAL_ACKNOWLEDGE, whole frames; sent for every message, hence packed by hand."""
-KIND_ACKNOWLEDGE = 41
-KIND_INDIVIDUAL = 81
+KIND_ACKNOWLEDGE = Acknowledge.KIND
+KIND_INDIVIDUAL = IndividualAcknowledge.KIND
 SLACK = 1 << 20
 """Bytes that may wait beyond twice the window before the server is taken for one that heeds no credits: one message
 overshoots a window honestly, and windows may be smaller than messages."""
@@ -128,8 +130,8 @@ class Consumer:
         """Consumed bytes at which they are granted again."""
         self._tracks = session.tracks_taken and not browse_only
         self.origin = Origin(self, session.epoch)
-        self.queue_info: QueueQueryResponseV3 | None = None
-        self.queue_packet: CreateSharedQueueV2 | None = None
+        self.queue_info: QueueQueryResponse | None = None
+        self.queue_packet: CreateSharedQueue | None = None
         """What makes its queue anew when that ends with its last consumer: the server does not tell so of a queue."""
         self.credits = 0
         """Bytes consumed and not yet granted again."""

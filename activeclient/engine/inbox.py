@@ -14,14 +14,18 @@ from activeclient.engine.answers import handle
 from activeclient.engine.session import Session, State
 from activeclient.errors import ReattachDiverged, RemoteProtocolError
 from activeclient.wire.frames import FRAME, what_it_is
+from activeclient.wire.message import RECEIVE
+from activeclient.wire.old_layout import modern_receive_of_equal_size as present_receive
 from activeclient.wire.packet import decode
+from activeclient.wire.packets import NullResponse, PacketsConfirmed
+from activeclient.wire.versions import V2_0
 
 if TYPE_CHECKING:
     from activeclient.engine.client import ClientEngine
 
 INT_AT = struct.Struct(">i").unpack_from
 LONG_AT = struct.Struct(">q").unpack_from
-RECEIVE, CONFIRMED, NULL_RESPONSE = 75, 22, 21
+CONFIRMED, NULL_RESPONSE = PacketsConfirmed.KIND, NullResponse.KIND
 PARTS = 8
 """Pieces of one frame that are kept as they came."""
 
@@ -88,6 +92,7 @@ class Inbox:
         confirmed = -1
         taken = taken_bytes = 0
         lives = client.lives
+        modern = client.version >= V2_0
         while end - pos >= 13:
             size, kind, channel = unpack(data, pos)
             if not 9 <= size <= limit:
@@ -125,7 +130,7 @@ class Inbox:
                             raise RemoteProtocolError("a delivery too short to be one", kind=kind)
                         consumer = session.consumers.get(LONG_AT(data, after - 12)[0])
                         if consumer is not None:
-                            consumer.deliver(data[pos:after])
+                            consumer.deliver(data[pos:after] if modern else present_receive(data[pos:after]))
                     except RemoteProtocolError:
                         # What came before it was taken: a replay of that would be delivered twice.
                         self._account(session, confirmed, taken, taken_bytes, now)

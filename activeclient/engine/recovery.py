@@ -21,10 +21,11 @@ from activeclient.errors import (
     XAError,
 )
 from activeclient.events import SessionRecreated
-from activeclient.wire.message import duplicate_id_of
+from activeclient.server_code import ServerCode
+from activeclient.wire.message import SEND, duplicate_id_of
 from activeclient.wire.packets import (
     Acknowledge,
-    AddMetadataV2,
+    AddCountedMetadata,
     BindingQuery,
     Commit,
     ConsumerClose,
@@ -32,13 +33,11 @@ from activeclient.wire.packets import (
     CreateConsumer,
     CreateProducer,
     CreateQueue,
-    CreateQueueV2,
     CreateSharedQueue,
-    CreateSharedQueueV2,
     DeleteQueue,
     IndividualAcknowledge,
     QueueQuery,
-    QueueQueryResponseV3,
+    QueueQueryResponse,
     Rollback,
     SessionClose,
     SessionStart,
@@ -52,13 +51,12 @@ from activeclient.wire.packets import (
     XARollback,
     XASetTimeout,
 )
+from activeclient.wire.queue_attributes import QUEUE_ATTRIBUTES
 
 if TYPE_CHECKING:
     from activeclient.engine.consumer import Consumer
     from activeclient.engine.session import Session
 
-SEND, SEND_LARGE, SEND_CONTINUATION = 71, 72, 73
-QUEUE_EXISTS = 101
 XAER_RMFAIL = -7
 
 AGAIN = (
@@ -68,11 +66,11 @@ AGAIN = (
     CreateConsumer,
     CreateAddress,
     CreateQueue,
-    CreateQueueV2,
+    CreateQueue,
     CreateSharedQueue,
-    CreateSharedQueueV2,
+    CreateSharedQueue,
     DeleteQueue,
-    AddMetadataV2,
+    AddCountedMetadata,
     UniqueAddMetadata,
     SessionStop,
     XAIndoubtXids,
@@ -100,7 +98,6 @@ few storage syncs long. Without it one recreation in 400 under load overtook wha
 GATE_SECONDS = 2.0
 """How long the old session is waited for. A server that has not noticed the loss keeps it until the connection's TTL,
 too long to stand still: then order may be lost, as it is with every client that makes a new session."""
-DUPLICATE_METADATA = 114
 Steps = Generator["Request | float", "Request", None]
 """Requests, one after the other, each given back when it ended; or seconds to rest."""
 
@@ -167,7 +164,9 @@ class Recovery:
         """The session ends before the rebuilding did: a commit in doubt stays so."""
         commit, self._unsettled = self._unsettled, None
         if commit is not None:
-            unknown = TransactionOutcomeUnknownError(f"the commit could not be settled: {error}", code=115)
+            unknown = TransactionOutcomeUnknownError(
+                f"the commit could not be settled: {error}", code=ServerCode.TRANSACTION_OUTCOME_UNKNOWN
+            )
             unknown.__cause__ = error
             commit.failed(self.session, unknown)
 
@@ -238,7 +237,9 @@ class Recovery:
             transaction.reset()
             request.failed(
                 session,
-                TransactionOutcomeUnknownError("the session was lost while the commit was on its way", code=115),
+                TransactionOutcomeUnknownError(
+                    "the session was lost while the commit was on its way", code=ServerCode.TRANSACTION_OUTCOME_UNKNOWN
+                ),
             )
 
     # --- rebuilding -----------------------------------------------------------------------------------------------
@@ -280,8 +281,9 @@ class Recovery:
         for temporary in session.temporary_queues.values():
             yield session.request_of(temporary)
         for consumer in list(session.consumers.values()):
-            if _needs_queue(consumer, session):
-                yield session.request_of(_queue_of(consumer))
+            info = consumer.queue_info
+            if info is not None and _needs_queue(consumer, info, session):
+                yield session.request_of(_queue_of(consumer, info))
             answer = yield session.request_of(consumer.create_packet())
             if answer.error is not None:
                 session.consumer_lost(consumer, answer.error)
@@ -291,7 +293,7 @@ class Recovery:
             # The branch outlives its session on the server, perhaps without its last sends: it must never be prepared,
             # and what is still sent in it must not be visible either.
             session.command(session.encode(XAFailed(session.branch)))
-        for producer_id, address in session.producers.items():
+        for producer_id, address in session.producers.items() if session.supports(CreateProducer) else ():
             session.command(session.encode(CreateProducer(producer_id, address)))
         if session.started:
             session.command(session.encode(SessionStart()))
@@ -312,7 +314,7 @@ class Recovery:
         deadline = session.client.now + GATE_SECONDS
         while True:
             answer = yield session.request_of(UniqueAddMetadata(GATE_KEY, name, True))
-            taken = answer.error is not None and answer.error.code == DUPLICATE_METADATA
+            taken = answer.error is not None and answer.error.code == ServerCode.DUPLICATE_METADATA
             if not taken or session.client.now >= deadline:
                 break
             yield GATE_PAUSE
@@ -335,7 +337,9 @@ class Recovery:
         if answer.error is None or isinstance(answer.error, DuplicateIDError):
             commit.complete(session, None)
         else:
-            error = TransactionOutcomeUnknownError(f"the commit could not be settled: {answer.error}", code=115)
+            error = TransactionOutcomeUnknownError(
+                f"the commit could not be settled: {answer.error}", code=ServerCode.TRANSACTION_OUTCOME_UNKNOWN
+            )
             error.__cause__ = answer.error
             commit.failed(session, error)
 
@@ -373,46 +377,21 @@ def claim_gate(session: Session) -> Request | None:
     return session.request_of(UniqueAddMetadata(GATE_KEY, session.gate, True))
 
 
-def _needs_queue(consumer: Consumer, session: Session) -> bool:
+def _needs_queue(consumer: Consumer, info: QueueQueryResponse, session: Session) -> bool:
     """Would a restarted broker have forgotten the queue?"""
-    info = consumer.queue_info
-    return (
-        info is not None
-        and consumer.queue not in session.temporary_queues
-        and (not info.durable or info.temporary or info.auto_created)
-    )
+    return consumer.queue not in session.temporary_queues and (not info.durable or info.temporary or info.auto_created)
 
 
-def _queue_of(consumer: Consumer) -> CreateQueueV2 | CreateSharedQueueV2:
+def _queue_of(consumer: Consumer, info: QueueQueryResponse) -> CreateQueue | CreateSharedQueue:
     """The queue of a consumer, with all that the server had told of it."""
     if consumer.queue_packet is not None:
         return consumer.queue_packet
-    info = consumer.queue_info
-    assert isinstance(info, QueueQueryResponseV3)
-    return CreateQueueV2(
+    return CreateQueue(
         address=info.address or consumer.queue,
         queue_name=consumer.queue,
-        filter_string=info.filter_string,
-        durable=info.durable,
         temporary=info.temporary,
         requires_response=True,
         auto_created=info.auto_created,
         routing_type=info.routing_type,
-        max_consumers=info.max_consumers,
-        purge_on_no_consumers=info.purge_on_no_consumers,
-        exclusive=info.exclusive,
-        last_value=info.last_value,
-        last_value_key=info.last_value_key,
-        non_destructive=info.non_destructive,
-        consumers_before_dispatch=info.consumers_before_dispatch,
-        delay_before_dispatch=info.delay_before_dispatch,
-        group_rebalance=info.group_rebalance,
-        group_buckets=info.group_buckets,
-        auto_delete=info.auto_delete,
-        auto_delete_delay=info.auto_delete_delay,
-        auto_delete_message_count=info.auto_delete_message_count,
-        group_first_key=info.group_first_key,
-        ring_size=info.ring_size,
-        enabled=info.enabled,
-        group_rebalance_pause_dispatch=info.group_rebalance_pause_dispatch,
+        **{name: getattr(info, name) for name in QUEUE_ATTRIBUTES},
     )

@@ -13,30 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from activeclient.errors import ActiveClientError, OutcomeUnknown
 from activeclient.events import SendFailed
+from activeclient.server_code import ServerCode
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
+    NULL,
     BindingQuery,
-    BindingQueryResponse,
-    BindingQueryResponseV2,
-    BindingQueryResponseV3,
-    BindingQueryResponseV4,
-    BindingQueryResponseV5,
     CreateAddress,
-    CreateConsumer,
     CreateQueue,
-    CreateQueueV2,
     DeleteQueue,
     QueueQuery,
-    QueueQueryResponse,
-    QueueQueryResponseV2,
-    QueueQueryResponseV3,
     XAGetTimeout,
-    XAGetTimeoutResponse,
     XAIndoubtXids,
-    XAIndoubtXidsResponse,
-    XAResponse,
     XASetTimeout,
-    XASetTimeoutResponse,
 )
 
 if TYPE_CHECKING:
@@ -140,78 +128,59 @@ class UnheardFailures:
             session.emit(SendFailed(session.channel_id, self._first, self.count, ids))
 
 
-NULL: tuple[int, ...] = (21,)
-"""Reply kinds of a request that is answered by NULL_RESPONSE."""
-QUEUE_REPLIES = (QueueQueryResponse.KIND, QueueQueryResponseV2.KIND, QueueQueryResponseV3.KIND)
-BINDING_REPLIES = (
-    BindingQueryResponse.KIND,
-    BindingQueryResponseV2.KIND,
-    BindingQueryResponseV3.KIND,
-    BindingQueryResponseV4.KIND,
-    BindingQueryResponseV5.KIND,
-)
-REPLIES: dict[type[Packet], tuple[int, ...]] = {
-    QueueQuery: QUEUE_REPLIES,
-    CreateConsumer: QUEUE_REPLIES,
-    BindingQuery: BINDING_REPLIES,
-    XAIndoubtXids: (XAIndoubtXidsResponse.KIND,),
-    XAGetTimeout: (XAGetTimeoutResponse.KIND,),
-    XASetTimeout: (XASetTimeoutResponse.KIND,),
-}
-"""What answers a packet when it is not NULL_RESPONSE; XA verbs: `XAResponse`."""
 REPEATABLE = (QueueQuery, BindingQuery, XAIndoubtXids, XAGetTimeout, XASetTimeout)
 """Requests that change nothing: when the server counted one and threw its answer away, it is sent again."""
 
 
-TOOK_EFFECT: dict[type[Packet], int] = {CreateAddress: 107, CreateQueue: 101, CreateQueueV2: 101, DeleteQueue: 100}
+TOOK_EFFECT: dict[type[Packet], int] = {
+    CreateAddress: ServerCode.ADDRESS_EXISTS,
+    CreateQueue: ServerCode.QUEUE_EXISTS,
+    DeleteQueue: ServerCode.QUEUE_DOES_NOT_EXIST,
+}
 """The refusal of a request that was repeated in a new session by which the server says that the first one was
 carried out: it exists, or it does not exist any more."""
-
-
-def replies_to(packet: Packet) -> tuple[int, ...]:
-    """The packet kinds that answer `packet`."""
-    reply = REPLIES.get(type(packet))
-    if reply is None:
-        reply = (XAResponse.KIND,) if 50 < packet.KIND < 61 else NULL
-    return reply
 
 
 class Request(Pending):
     """A packet that is answered: one without correlation id may be outstanding on a session at a time.
 
     Args:
-        packet: What to send.
-        reply: Packet kinds that answer it; `NULL` for NULL_RESPONSE.
+        packet: What to send; it says which packets answer it.
         on_done: Called when it ended, before anybody who waits for it; must not raise.
     """
 
-    __slots__ = ("answered", "bound", "mark", "on_done", "packet", "recreated", "reply", "result", "sent")
+    __slots__ = ("answered", "bound", "mark", "on_done", "packet", "recreated", "result", "sends_before", "sent")
 
     def __init__(
         self,
         packet: Packet,
-        reply: tuple[int, ...] = NULL,
         on_done: Callable[[Request], None] | None = None,
         correlation_id: int = -1,
     ) -> None:
         super().__init__(correlation_id)
         self.packet = packet
-        self.reply = reply
         self.on_done = on_done
         self.result: Packet | None = None
         self.sent = False
         """It was given a place among the commands of the present session."""
         self.answered = False
-        """The server has counted it; a reply of another kind than NULL_RESPONSE may still be on its way."""
+        """The server has counted it; an answer other than NULL_RESPONSE may still be on its way."""
         self.recreated = False
         """It was sent in an earlier session generation too: it may have taken effect there."""
         self.bound = False
         """It concerns the present session on the server alone, and is over with it."""
         self.mark = 0
+        self.sends_before = 0
+        """The correlation id of the last send before it; later sends are answered after it."""
+
+    @property
+    def answered_by_null(self) -> bool:
+        """Is it answered by no more than that it is done?"""
+        return self.packet.REPLY is NULL
 
     def settled(self, session: Session) -> None:
         self.answered = True
-        if self.reply is NULL:
+        if self.answered_by_null:
             self.complete(session, None)
 
     def complete(self, session: Session, result: Packet | None) -> None:

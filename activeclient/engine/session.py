@@ -16,26 +16,36 @@ from activeclient.engine.command_buffer import CommandBuffer
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.producer import CreditPool
 from activeclient.engine.recovery import Recovery
-from activeclient.engine.requests import NULL, Pending, Request, SendToken, replies_to
+from activeclient.engine.requests import Pending, Request, SendToken
 from activeclient.engine.session_config import SessionConfig
 from activeclient.engine.session_life import SessionLife, State
 from activeclient.engine.settling import NullCounter
 from activeclient.engine.transaction import Transaction
-from activeclient.errors import ActiveClientError, CallTimeout, ClosedError, LocalProtocolError, OutcomeUnknown
+from activeclient.errors import (
+    ActiveClientError,
+    CallTimeout,
+    ClosedError,
+    LocalProtocolError,
+    OutcomeUnknown,
+    UnsupportedOperationError,
+)
 from activeclient.events import AddressBlocked, AddressUnblocked, ConsumerLost, Event, Work
+from activeclient.server_code import ServerCode
 from activeclient.wire.fields import Xid
-from activeclient.wire.message import duplicate_id_of
-from activeclient.wire.packet import Packet, encode
+from activeclient.wire.message import SEND_LARGE, duplicate_id_of
+from activeclient.wire.packet import Packet, carries, encode, is_supported
 from activeclient.wire.packets import (
     Acknowledge,
-    AddMetadataV2,
+    AddCountedMetadata,
     Commit,
     ConsumerClose,
-    CreateQueueV2,
+    CreateAddress,
+    CreateQueue,
     DeleteQueue,
     IndividualAcknowledge,
     PacketsConfirmed,
     RequestProducerCredits,
+    Send,
     SessionClose,
 )
 
@@ -49,8 +59,6 @@ ATTACHED = State.ATTACHED
 CONFIRMED = struct.Struct(">ibqi")
 IN_FLIGHT_LIMIT = 1 << 20
 """Bytes of sends that may wait for their answer when there is no command buffer (window -1): one default window."""
-CALL_TIMEOUT = 3
-"""CONNECTION_TIMEDOUT: the code of an error that says that callTimeout is over."""
 
 
 class Session:
@@ -87,7 +95,7 @@ class Session:
         self.pools: dict[str, CreditPool] = {}
         self.started = False
         self.metadata: dict[str, str] = {}
-        self.temporary_queues: dict[str, CreateQueueV2] = {}
+        self.temporary_queues: dict[str, CreateQueue] = {}
         self.producers: dict[int, str | None] = {}
         self.branch: Xid | None = None
         """The XA branch that this session works in now."""
@@ -187,6 +195,15 @@ class Session:
 
     # --- commands -------------------------------------------------------------------------------------------------
 
+    @property
+    def has_routing_types(self) -> bool:
+        """True if the server tells queues from topics; before 2.0 each queue of an address gets each message."""
+        return self.supports(CreateAddress)
+
+    def supports(self, kind: type[Packet]) -> bool:
+        """True if the protocol version that is spoken with the server has this packet."""
+        return is_supported(kind, self.client.version)
+
     def encode(self, packet: Packet) -> bytes:
         """The frame of a packet on this channel."""
         return encode(packet, self.channel_id, self.client.version)
@@ -226,11 +243,26 @@ class Session:
             client.outbox.append(frame)
             client.pending_bytes += size
 
+    def send_unidentified(self, frame: bytes, token: SendToken | None, size: int) -> None:
+        """As `send`, on a server before 2.7: the answer will not say which send it is for (`sends_identified`)."""
+        if frame[-1] and frame[4] != SEND_LARGE:
+            self.nulls.expect()
+        self.send(frame, token, size)
+
+    @property
+    def sends_identified(self) -> bool:
+        """True if answers to sends carry their correlation id; else they are told apart by their order."""
+        return carries(Send, "correlation_id", self.client.version)
+
+    def send_in_version(self, frame: bytes, token: SendToken | None, size: int) -> None:
+        """`send` or `send_unidentified`, by the version of the server."""
+        (self.send if self.sends_identified else self.send_unidentified)(frame, token, size)
+
     def request_of(
         self, packet: Packet, on_done: Callable[[Request], None] | None = None, *, correlated: bool = False
     ) -> Request:
-        """A request for `packet` with the replies that answer it."""
-        return Request(packet, replies_to(packet), on_done, self.next_correlation() if correlated else -1)
+        """A request for `packet`."""
+        return Request(packet, on_done, self.next_correlation() if correlated else -1)
 
     def submit(self, request: Request) -> Request:
         """Queue a request; it goes out when the session is usable and nothing else is outstanding."""
@@ -296,17 +328,19 @@ class Session:
             packet.correlation_id = request.correlation_id
         try:
             frame = self.encode(packet)
-        except LocalProtocolError as error:
+        except (LocalProtocolError, UnsupportedOperationError) as error:
             request.failed(self, error)
             return
         self.current = request
         request.sent = True
         request.answered = False
-        if request.reply is NULL and request.correlation_id < 0:
+        request.sends_before = self.correlation_id
+        identified = request.correlation_id >= 0 and carries(Commit, "correlation_id", self.client.version)
+        if request.answered_by_null and not identified:
             request.mark = self.nulls.expect()
         else:
             request.mark = self.nulls.sent
-        if isinstance(packet, CreateQueueV2) and packet.temporary:
+        if isinstance(packet, CreateQueue) and packet.temporary:
             self.temporary_queues[packet.queue_name] = packet
         elif isinstance(packet, DeleteQueue):
             self.temporary_queues.pop(packet.queue_name, None)
@@ -325,14 +359,13 @@ class Session:
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` has something to do; None: never."""
-        resume_at, due = self.resume_at, self.life.check.due
-        if resume_at is None or due is None:
-            return due if resume_at is None else resume_at
-        return min(resume_at, due)
+        life = self.life
+        times = (self.resume_at, life.check.due, life.probe_due)
+        return min((time for time in times if time is not None), default=None)
 
     def handle_timeout(self, now: float) -> None:
-        """A pause of the recovery may be over, or one between two questions to the server."""
-        self.life.check.handle_timeout(now)
+        """A pause of the recovery may be over, or a question to the server due, or its answer."""
+        self.life.handle_timeout(now)
         if self.resume_at is not None and now >= self.resume_at and self.recovery is not None:
             self.recovery.advance()
 
@@ -398,7 +431,7 @@ class Session:
         else:
             unknown = CallTimeout(f"{error}; it may have taken effect")
         unknown.__cause__ = error
-        renew = self.current is token or error.code == CALL_TIMEOUT
+        renew = self.current is token or error.code == ServerCode.CONNECTION_TIMEDOUT
         token.failed(self, unknown)
         if renew and self.state is State.ATTACHED:
             # The answer would be taken for that of the next request: only a new link brings certainty. And a server
@@ -474,8 +507,25 @@ class Session:
         self.nulls.seen()
         if self.life.fence is not None:
             self.life.fence_answered()
-        elif not self.windowed and self.current is not None and self.current.reply is NULL:
-            self.current.complete(self, None)
+        elif not self.windowed:
+            current = self.current
+            token = self.take_oldest_send()
+            if token is not None:
+                token.settled(self)
+            elif current is not None and current.answered_by_null:
+                current.complete(self, None)
+
+    def take_oldest_send(self) -> SendToken | None:
+        """Take out the send that the next answer without a correlation id is for, on a session that counts nothing.
+
+        None when the answer is for the current request, or for nothing.
+        """
+        first = next(iter(self.awaiting), None)
+        if first is None or self.sends_identified or (self.current is not None and self.current.sends_before < first):
+            return None
+        frame, token = self.awaiting.pop(first)
+        self.awaiting_bytes -= len(frame)
+        return token
 
     def count_received(self, size: int, count: int = 1) -> None:
         """`count` counted packets of `size` bytes in all were taken; confirm when the window is reached."""
@@ -511,6 +561,6 @@ class Session:
         channel = self.channel_id.to_bytes(8, "big")
         return frame if frame[5:13] == channel else frame[:5] + channel + frame[13:]
 
-    def metadata_packets(self) -> list[AddMetadataV2]:
+    def metadata_packets(self) -> list[AddCountedMetadata]:
         """What tells the server again what this session said of itself."""
-        return [AddMetadataV2(key, value, True) for key, value in self.metadata.items()]
+        return [AddCountedMetadata(key, value, True) for key, value in self.metadata.items()]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from activeclient.engine.settling import FENCE_KEY
 from activeclient.errors import SessionUnanswered
-from activeclient.wire.packets import AddMetadataV2
+from activeclient.wire.packets import AddCountedMetadata
 
 if TYPE_CHECKING:
     from activeclient.engine.requests import Request
@@ -113,7 +113,7 @@ class SessionCheck:
         self.due = now + max(SHORT_PATIENCE, patience) * 2.0 ** min(self._failures, MOST_DOUBLINGS)
         self._asking = True
         if self._question is None:
-            self._question = question = session.request_of(AddMetadataV2(FENCE_KEY, "", True), self._on_done)
+            self._question = question = session.request_of(AddCountedMetadata(FENCE_KEY, "", True), self._on_done)
             session.submit_first(question)
 
     def _on_done(self, _: Request) -> None:

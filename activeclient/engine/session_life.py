@@ -22,34 +22,37 @@ from activeclient.errors import (
     NotSent,
     OutcomeUnknown,
     ReattachDiverged,
+    SessionUnanswered,
     from_server,
 )
 from activeclient.events import ReplayConfirmed, SessionReattached
-from activeclient.wire import versions
-from activeclient.wire.message import duplicate_id_of
+from activeclient.server_code import ServerCode
+from activeclient.wire.message import SEND, duplicate_id_of
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
     AddMetadata,
     CreateConsumer,
     CreateSession,
     CreateSessionResponse,
-    CreateSessionV2,
     ExceptionResponse,
     QueueQuery,
     ReattachSession,
     ReattachSessionResponse,
+    SendContinuation,
     SessionClose,
 )
+from activeclient.wire.versions import V2_29
 
 if TYPE_CHECKING:
     from activeclient.engine.session import Session
 
 BARRIER_QUEUE = "activeclient.barrier"
 """A queue name that nobody has: the query for it is a harmless command whose answer is unmistakable."""
-TRY_LATER = (112, 222)
-"""SESSION_CREATION_REJECTED (the server is starting) and ROUTING_EXCEPTION: another attempt may be taken."""
-INCOMPATIBLE = 108
-SEND, SEND_CONTINUATION = 71, 73
+TRY_LATER = (ServerCode.SESSION_CREATION_REJECTED, ServerCode.ROUTING_EXCEPTION)
+"""The server is starting, or sends us elsewhere: another attempt may be taken."""
+PROBE_SECONDS = 3.0
+"""How long after the creation of a session the server may take to say whether it can be reattached, which it should say
+at once. A server that does not may hang in the question: the connection is renewed, and the answer counts as no."""
 
 
 class State(enum.Enum):
@@ -83,6 +86,7 @@ class SessionLife:
         "_silent",
         "check",
         "fence",
+        "probe_due",
         "probing",
         "replaying",
         "session",
@@ -94,6 +98,8 @@ class SessionLife:
         """What has to be answered before the server's count is final."""
         self.probing = False
         """Is the server being asked whether it lets sessions be reattached?"""
+        self.probe_due: float | None = None
+        """When an answer to that does not count any more; None: it is not asked, or has not made the session yet."""
         self.check = SessionCheck(session, session.client.config.answer_timeout)
         """Asks whether the server still answers it."""
         self._fences = 0
@@ -141,6 +147,7 @@ class SessionLife:
     def link_lost(self, now: float) -> None:
         """The connection is gone."""
         session = self.session
+        self.probe_due = None
         if session.state in (State.NEW, State.CLOSED):
             return
         if session.state in (State.ATTACHED, State.REBUILDING):
@@ -163,11 +170,14 @@ class SessionLife:
         client = session.client
         config = session.config
         session.name = client.new_id()
-        version = client.version
-        common = (
+        if client.reattaches is None and (client.server_version or client.version) < V2_29:
+            # These brokers reattach a session, and one (2.28.0) hangs for good when it is asked to on the session's
+            # own connection, with a thread that other connections need.
+            client.learned_reattach(True)
+        packet = CreateSession(
             session.name,
             session.channel_id,
-            version,
+            client.version,
             config.user,
             config.password,
             config.min_large_message_size,
@@ -177,12 +187,8 @@ class SessionLife:
             config.wire_window(reattach=client.reattaches is not False),
             config.pre_acknowledge,
             None,
+            config.client_id,
         )
-        packet: Packet
-        if version >= versions.V2_18:
-            packet = CreateSessionV2(*common, config.client_id)
-        else:
-            packet = CreateSession(*common)
         client.ask_control(packet, self._on_created)
         self.probing = session.reattachable and client.reattaches is None
         if self.probing:
@@ -203,6 +209,19 @@ class SessionLife:
         session.client.server_said_version(packet.server_version)
         if not self.probing:
             self._created(now)
+            return
+        patience = session.client.config.answer_timeout
+        self.probe_due = now + (PROBE_SECONDS if patience is None else min(PROBE_SECONDS, patience / 2))
+
+    def handle_timeout(self, now: float) -> None:
+        """Look at what is due: a question to the server, or its answer to whether it reattaches sessions."""
+        self.check.handle_timeout(now)
+        if self.probe_due is not None and now >= self.probe_due:
+            self.probe_due = None
+            self.probing = False
+            self.session.client.learned_reattach(False)
+            text = "the broker does not say whether sessions can be reattached; the connection is renewed without that"
+            self.session.client.abort(SessionUnanswered(text), now)
 
     def on_probed(self, name: str, packet: Packet, now: float) -> None:
         """Does this server let sessions be reattached? Artemis 2.57 answers as if it knew none."""
@@ -210,6 +229,7 @@ class SessionLife:
         if name != session.name or not self.probing or session.state not in (State.NEW, State.RECREATING):
             return
         self.probing = False
+        self.probe_due = None
         client = session.client
         client.learned_reattach(isinstance(packet, ReattachSessionResponse) and packet.reattached)
         if client.reattaches:
@@ -236,9 +256,10 @@ class SessionLife:
 
     def _creation_refused(self, packet: ExceptionResponse, now: float) -> None:
         self.probing = False
+        self.probe_due = None
         client = self.session.client
         error = from_server(packet.code, packet.message)
-        if packet.code == INCOMPATIBLE and client.lower_version():
+        if packet.code == ServerCode.INCOMPATIBLE_CLIENT_SERVER_VERSIONS and client.lower_version():
             self._create(now)
         elif packet.code in TRY_LATER:
             later = ConnectionLost(str(error), code=packet.code)
@@ -382,7 +403,10 @@ class SessionLife:
             request.complete(session, None)
         else:
             request.failed(
-                session, CallTimeout("the server executed it and its answer was lost with the connection", code=5)
+                session,
+                CallTimeout(
+                    "the server executed it and its answer was lost with the connection", code=ServerCode.UNBLOCKED
+                ),
             )
 
     def diverged(self, error: ReattachDiverged, now: float) -> None:
@@ -454,7 +478,7 @@ class SessionLife:
         session.awaiting_bytes = 0
         unheard = UnheardFailures()
         for frame, token, maybe in work:
-            if frame[4] in (SEND, SEND_CONTINUATION) and not isinstance(token, Request):
+            if frame[4] in (SEND, SendContinuation.KIND) and not isinstance(token, Request):
                 duplicate_id = duplicate_id_of(frame) if frame[4] == SEND else None
                 if maybe:
                     in_doubt.append(duplicate_id)

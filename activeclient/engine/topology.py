@@ -13,7 +13,7 @@ from cachetools import LRUCache
 from activeclient.engine.failover import MAX_NODES, EndpointList
 from activeclient.events import Endpoint, Event, TopologyChanged
 from activeclient.wire.fields import TransportConfiguration
-from activeclient.wire.packets import ClusterTopology, ClusterTopologyV2, ClusterTopologyV3, ClusterTopologyV4
+from activeclient.wire.packets import ClusterTopology
 
 MAX_HOST = 255
 """Characters of a host's name (RFC 1035)."""
@@ -21,8 +21,6 @@ PLACEHOLDER_NODE = "00000000-0000-0000-0000-000000000000"
 """Of whom Artemis 2.57 tells before a login: no member, with `localhost:61616` as a backup that must never be tried."""
 PLACEHOLDER = "PRE_AUTH_CONNECTOR"
 """The name of that backup's connector (CoreProtocolManager)."""
-
-Announcement = ClusterTopology | ClusterTopologyV2 | ClusterTopologyV3 | ClusterTopologyV4
 
 
 class Topology:
@@ -40,7 +38,7 @@ class Topology:
         self._events = events
         self._known: LRUCache[str, TopologyChanged] = LRUCache(MAX_NODES)
 
-    def told(self, packet: Announcement) -> None:
+    def told(self, packet: ClusterTopology) -> None:
         """The broker announced a node, or that it has left."""
         if packet.node_id == PLACEHOLDER_NODE:
             return

@@ -15,11 +15,11 @@ from activeclient.client.session import ROUTING, ClientSession
 from activeclient.destination import ANYCAST, Destination, Queue, Topic
 from activeclient.errors import InvalidDestinationError, JMSError
 from activeclient.jms.temporary import OwnTemporary
-from activeclient.wire import versions
-from activeclient.wire.packets import BindingQueryResponseV5, CreateAddress, CreateQueueV2, CreateSharedQueueV2
+from activeclient.server_code import ServerCode
+from activeclient.wire.packets import BindingQueryResponse, CreateAddress, CreateQueue, CreateSharedQueue
+from activeclient.wire.packets.queues import UNTOLD
+from activeclient.wire.queue_attributes import QUEUE_ATTRIBUTES, attribute_types
 
-ADDRESS_EXISTS = 107
-QUEUE_EXISTS = 101
 MAX_KNOWN = 10_000
 """Destinations that are remembered as existing."""
 
@@ -70,9 +70,7 @@ class Known:
             if not answer.auto_create_addresses or not (topic or answer.auto_create_queues):
                 raise InvalidDestinationError(f"{destination} does not exist, and the broker creates none")
             _create_address(core, address, topic=topic)
-        elif core.engine.client.version >= versions.V2_29 and not (
-            answer.supports_multicast if topic else answer.supports_anycast
-        ):
+        elif not (answer.supports_multicast if topic else answer.supports_anycast):
             raise InvalidDestinationError(
                 f"{destination}: the address exists, but is not for {'topics' if topic else 'queues'}"
                 f" ({'MULTICAST' if topic else 'ANYCAST'})"
@@ -91,20 +89,22 @@ class Known:
         self._queue(core, destination, queue, None)
 
     def _queue(
-        self, core: ClientSession, destination: Destination, queue: str, known: BindingQueryResponseV5 | None
+        self, core: ClientSession, destination: Destination, queue: str, known: BindingQueryResponse | None
     ) -> None:
         found = core.query_queue(destination.name if destination.queue_name else queue)
         if found.exists:
             receives = known is None  # who sends only has asked for the address's kinds already
-            if receives and _is_plain_queue(destination) and found.routing_type != ANYCAST:
+            if receives and _is_plain_queue(destination) and found.routing_type not in (ANYCAST, UNTOLD):
                 raise InvalidDestinationError(f"{destination}: a topic's subscription has this name (MULTICAST)")
             if destination.queue_name is not None and found.address != destination.address:
                 raise InvalidDestinationError(f"{destination}: this queue belongs to address {found.address!r}")
             return
         if not found.auto_create_queues or destination.temporary:
-            raise InvalidDestinationError(f"{destination} does not exist, and the broker creates none", code=100)
+            raise InvalidDestinationError(
+                f"{destination} does not exist, and the broker creates none", code=ServerCode.QUEUE_DOES_NOT_EXIST
+            )
         defaults = known if known is not None else core.query_address(destination.address)
-        packet = CreateQueueV2(
+        packet = CreateQueue(
             address=destination.address,
             queue_name=queue,
             durable=True,
@@ -115,7 +115,7 @@ class Known:
             purge_on_no_consumers=defaults.default_purge_on_no_consumers,
         )
         apply_attributes(packet, destination)
-        _unless(QUEUE_EXISTS, lambda: core.request(packet))
+        _unless(ServerCode.QUEUE_EXISTS, lambda: core.request(packet))
 
     def _remember(self, destination: Destination) -> None:
         if len(self._known) >= MAX_KNOWN:
@@ -128,8 +128,10 @@ def _is_plain_queue(destination: Destination) -> bool:
 
 
 def _create_address(core: ClientSession, address: str, *, topic: bool) -> None:
+    if not core.engine.has_routing_types:
+        return  # before 2.0 it exists as soon as it has a queue
     kinds = [ROUTING["MULTICAST" if topic else "ANYCAST"]]
-    _unless(ADDRESS_EXISTS, lambda: core.request(CreateAddress(address, kinds, True, True)))
+    _unless(ServerCode.ADDRESS_EXISTS, lambda: core.request(CreateAddress(address, kinds, True, True)))
 
 
 def _unless(code: int, call: Callable[[], object]) -> None:
@@ -152,56 +154,29 @@ def _whole(text: str, bits: int) -> int:
     return value
 
 
-def _int(text: str) -> int:
-    return _whole(text, 32)
-
-
-def _long(text: str) -> int:
-    return _whole(text, 64)
-
-
 def _boolean(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise ValueError("must be true or false")
     return text.lower() == "true"
 
 
-_ATTRIBUTES: dict[str, Callable[[str], object]] = {
-    "filter-string": str,
-    "durable": _boolean,
-    "max-consumers": _int,
-    "purge-on-no-consumers": _boolean,
-    "exclusive": _boolean,
-    "last-value": _boolean,
-    "last-value-key": str,
-    "non-destructive": _boolean,
-    "consumers-before-dispatch": _int,
-    "delay-before-dispatch": _long,
-    "group-rebalance": _boolean,
-    "group-rebalance-pause-dispatch": _boolean,
-    "group-buckets": _int,
-    "group-first-key": str,
-    "auto-delete": _boolean,
-    "auto-delete-delay": _long,
-    "auto-delete-message-count": _long,
-    "ring-size": _long,
-    "enabled": _boolean,
-}
-"""Attribute to the reader of its text, whose error has the rule; the field of CREATE_QUEUE_V2 has the same name."""
+def _reader(kind: type, bits: int) -> Callable[[str], object]:
+    """What reads the text of an attribute; its error has the rule."""
+    return str if kind is str else _boolean if kind is bool else lambda text: _whole(text, bits)
 
 
-def apply_attributes(packet: CreateQueueV2 | CreateSharedQueueV2, destination: Destination) -> None:
+def apply_attributes(packet: CreateQueue | CreateSharedQueue, destination: Destination) -> None:
     """Write what stands behind the name of `destination` into the request that makes its queue.
 
     Raises:
         InvalidDestinationError: A value is not of its attribute's type.
     """
     for key, text in destination.parameters.items():
-        read = _ATTRIBUTES.get(key)
-        if read is None:
+        name = key.replace("-", "_")
+        if name not in QUEUE_ATTRIBUTES or "_" in key:
             continue  # said by the kind of destination, or to the consumer
         try:
-            value = read(text)
+            value = _reader(*attribute_types()[name])(text)
         except ValueError as rule:
             raise InvalidDestinationError(f"{destination}: {key}={text[:40]!r} {rule}") from None
-        setattr(packet, key.replace("-", "_"), value)
+        setattr(packet, name, value)

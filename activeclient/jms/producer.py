@@ -60,6 +60,7 @@ class MessageProducer:
 
     def __init__(self, session: Session, destination: Destination | None) -> None:
         self._session = session
+        self._routed = session.core.engine.has_routing_types
         self._destination = destination
         self._core = session.core.create_producer(None if destination is None else destination.address)
         self._core.stamps = False
@@ -239,6 +240,8 @@ class MessageProducer:
 
     def _marks(self, to: Destination) -> dict[str, PropertyValue]:
         """What each message carries: whose it is, and for queues or topics."""
+        if not self._routed:
+            return {CONNECTION_ID: self._session.connection_tag}
         routing = _MULTICAST if isinstance(to, Topic) else _ANYCAST
         return {CONNECTION_ID: self._session.connection_tag, ROUTING_TYPE: routing}
 

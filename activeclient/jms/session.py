@@ -37,10 +37,11 @@ from activeclient.jms.selector import core_filter, without_own
 from activeclient.jms.serializers import SerializersAttribute
 from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
 from activeclient.jms.typed import K
+from activeclient.server_code import ServerCode
 
 if TYPE_CHECKING:
     from activeclient.jms.connection import Connection
-    from activeclient.wire.packets import CreateSharedQueueV2
+    from activeclient.wire.packets import CreateSharedQueue
 
 
 class Session(MessageFactory):
@@ -285,7 +286,7 @@ class Session(MessageFactory):
         no_local: bool,
         window: int | None,
         ends: bool = False,
-        made_by: CreateSharedQueueV2 | None = None,
+        made_by: CreateSharedQueue | None = None,
     ) -> MessageConsumer[K]:
         expected = consumer_kind(kind)
         try:
@@ -365,7 +366,7 @@ class Session(MessageFactory):
         if owner.is_closed or not owner.holds(core):
             raise TransactionRolledBackError(
                 "the session was recreated, or the consumer closed, since the message came: it is delivered again",
-                code=111,
+                code=ServerCode.TRANSACTION_ROLLED_BACK,
             )
         owner.individual_acknowledge(core)
         self.core.commit()

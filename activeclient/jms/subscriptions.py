@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING
 from activeclient.client.session import ROUTING
 from activeclient.destination import Topic
 from activeclient.errors import IllegalStateError, InvalidDestinationError, JMSError
-from activeclient.jms.addressing import QUEUE_EXISTS, apply_attributes
-from activeclient.wire.packets import CreateQueueV2, CreateSharedQueueV2, QueueQueryResponseV3
+from activeclient.jms.addressing import apply_attributes
+from activeclient.server_code import ServerCode
+from activeclient.wire.packets import CreateQueue, CreateSharedQueue, QueueQueryResponse
 
 if TYPE_CHECKING:
     from activeclient.client.session import ClientSession
 
 MULTICAST = ROUTING["MULTICAST"]
-ANOTHER_SHARED_QUEUE = 118
-"""INVALID_TRANSIENT_QUEUE_USE: the server has a shared queue of this name with another topic or filter."""
-NO_SUCH_QUEUE = 100
-"""QUEUE_DOES_NOT_EXIST: a queue that is not durable went with its last consumer since it was asked for."""
+ANOTHER_SHARED_QUEUE = ServerCode.INVALID_TRANSIENT_QUEUE_USE
+"""The server has a shared queue of this name with another topic or filter."""
+NO_SUCH_QUEUE = ServerCode.QUEUE_DOES_NOT_EXIST
+"""A queue that is not durable went with its last consumer since it was asked for."""
 
 
 def subscription_queue(name: str, client_id: str | None, *, durable: bool) -> str:
@@ -82,13 +83,15 @@ def for_durable(core: ClientSession, topic: Topic, queue: str, filter_string: st
     try:
         core.request(_queue(topic, queue, filter_string, durable=True))
     except JMSError as error:
-        if error.code != QUEUE_EXISTS:  # else another client, or our own try before a reconnection, was quicker
+        if (
+            error.code != ServerCode.QUEUE_EXISTS
+        ):  # else another client, or our own try before a reconnection, was quicker
             raise
 
 
 def for_shared(
     core: ClientSession, topic: Topic, queue: str, filter_string: str | None, *, durable: bool, replace: bool
-) -> CreateSharedQueueV2:
+) -> CreateSharedQueue:
     """See that the queue of a shared subscription exists, as it is wanted; returns what makes it.
 
     Raises:
@@ -102,7 +105,7 @@ def for_shared(
             raise IllegalStateError(f"subscription {queue!r} has consumers, with {_topic_of(found)}")
         _check_replace(replace, queue, found)
         _delete(core, queue)
-    packet = CreateSharedQueueV2(address=topic.address, queue_name=queue)
+    packet = CreateSharedQueue(address=topic.address, queue_name=queue)
     _complete(packet, topic, filter_string, durable=durable)
     try:
         core.request(packet)
@@ -147,28 +150,28 @@ def _filter(topic: Topic, filter_string: str | None) -> str | None:
     return filter_string if filter_string is not None else topic.parameters.get("filter-string")
 
 
-def _same(found: QueueQueryResponseV3, topic: Topic, filter_string: str | None) -> bool:
+def _same(found: QueueQueryResponse, topic: Topic, filter_string: str | None) -> bool:
     return found.address == topic.address and (found.filter_string or None) == _filter(topic, filter_string)
 
 
-def _check_replace(replace: bool, queue: str, found: QueueQueryResponseV3) -> None:
+def _check_replace(replace: bool, queue: str, found: QueueQueryResponse) -> None:
     if not replace:
         raise IllegalStateError(f"subscription {queue!r} exists, with {_topic_of(found)}, and must not be replaced")
 
 
-def _topic_of(found: QueueQueryResponseV3) -> str:
+def _topic_of(found: QueueQueryResponse) -> str:
     filter_string = f"filter {found.filter_string!r}" if found.filter_string else "no selector"
     return f"topic {found.address!r} and {filter_string}"
 
 
-def _queue(topic: Topic, queue: str, filter_string: str | None, *, durable: bool) -> CreateQueueV2:
-    packet = CreateQueueV2(address=topic.address, queue_name=queue, temporary=not durable)
+def _queue(topic: Topic, queue: str, filter_string: str | None, *, durable: bool) -> CreateQueue:
+    packet = CreateQueue(address=topic.address, queue_name=queue, temporary=not durable)
     _complete(packet, topic, filter_string, durable=durable)
     return packet
 
 
 def _complete(
-    packet: CreateQueueV2 | CreateSharedQueueV2, topic: Topic, filter_string: str | None, *, durable: bool
+    packet: CreateQueue | CreateSharedQueue, topic: Topic, filter_string: str | None, *, durable: bool
 ) -> None:
     apply_attributes(packet, topic)
     packet.routing_type = MULTICAST

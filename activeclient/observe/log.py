@@ -36,7 +36,8 @@ def log_event(connection: str, event: Event) -> None:
     """Log an event of a connection; called under its lock, so anything that is not logged costs one comparison."""
     match event:
         case Connected():
-            link.info("%s: connected to %s, server version %d", connection, event.endpoint, event.server_version)
+            version = event.server_version or "not told yet"
+            link.info("%s: connected to %s, server version %s", connection, event.endpoint, version)
         case Detached():
             link.warning("%s: lost %s: %s", connection, event.endpoint, event.reason)
         case ConnectAttemptFailed():

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack, cast
 
 from activeclient.errors import ConfigError, InvalidDestinationError, UnsupportedOperationError
+from activeclient.server_code import ServerCode
 from activeclient.testing.cuts import Direction, How
 from activeclient.testing.cutter import Cutter
 from activeclient.testing.detour import detour, endpoint_of
@@ -172,7 +173,7 @@ class BrokerUnderTest:
         with self._asking() as session:
             found = session.query_queue(queue)
         if not found.exists:
-            raise InvalidDestinationError(f"no queue {queue}", code=100)
+            raise InvalidDestinationError(f"no queue {queue}", code=ServerCode.QUEUE_DOES_NOT_EXIST)
         return found.message_count
 
     @contextlib.contextmanager

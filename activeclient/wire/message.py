@@ -4,7 +4,8 @@ Law of this file: a received message is its frame until somebody asks for someth
 and nothing is decoded twice. Trailers are found from the end of the frame, never by reading through the message.
 
 A message inside a frame: the position of the body's end (counted from the packet type byte), the body, the headers, the
-trailer of its packet. Messages have this layout from version 129 on; older ones are refused. Source: CoreMessage,
+trailer of its packet. Messages have this layout from version 129 on; `activeclient.wire.old_layout` converts frames of
+older versions, of which only the trailer is written here. Source: CoreMessage,
 SessionSendMessage_V3, SessionReceiveMessage of Artemis.
 """
 
@@ -27,7 +28,7 @@ from activeclient.wire.fields import read_simple, write_simple
 from activeclient.wire.frames import FRAME, HEADER_SIZE, MIN_LENGTH
 from activeclient.wire.names import DUPLICATE_ID, LARGE_COMPRESSED
 from activeclient.wire.properties import PropertyValue, decode_properties, encode_properties
-from activeclient.wire.versions import NEWEST, V2_0, V2_7, V2_28
+from activeclient.wire.versions import NEWEST, V2_7, V2_28
 
 SEND: Final = 71
 SEND_LARGE: Final = 72
@@ -443,10 +444,8 @@ def decode_send(frame: bytes, version: int) -> tuple[CoreMessage, bool, int, int
     The message is decoded lazily, as every received one.
 
     Raises:
-        RemoteProtocolError: The frame cannot be read, or the version has another layout.
+        RemoteProtocolError: The frame cannot be read.
     """
-    if version < V2_0:
-        raise RemoteProtocolError(f"messages of protocol version {version} are not supported, only from {V2_0} on")
     if len(frame) < _BODY_AT or frame[4] != SEND:
         raise RemoteProtocolError("no SESS_SEND", kind=_kind(frame))
     size = _trailer_size(version)
@@ -508,10 +507,10 @@ def forced_delivery_sequence(message: CoreMessage) -> int | None:
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def refuse_old(version: int) -> None:
-    """Raise LocalProtocolError when messages have another layout in a protocol version."""
-    if not V2_0 <= version <= NEWEST:
-        raise LocalProtocolError(f"messages of protocol version {version} are not supported, only {V2_0} to {NEWEST}")
+def check_version(version: int) -> None:
+    """Raise LocalProtocolError for a protocol version that does not exist."""
+    if not 0 <= version <= NEWEST:
+        raise LocalProtocolError(f"{version} is no protocol version that we know")
 
 
 def _write_user_id(user_id: bytes | None) -> bytes:
@@ -605,9 +604,9 @@ def encode_send(
 
     Raises:
         MessageFormatError: A header field or property that has no place on the wire.
-        LocalProtocolError: The version has another layout.
+        LocalProtocolError: No such version.
     """
-    refuse_old(version)
+    check_version(version)
     content = write_message(message)
     trailer = write_send_trailer(version, requires_response, correlation_id, sender_id)
     return b"".join((FRAME.pack(len(content) + len(trailer) + MIN_LENGTH, SEND, channel_id), content, trailer))
@@ -619,7 +618,7 @@ def encode_send_large_header(message: CoreMessage, channel_id: int, version: int
     Raises:
         MessageFormatError, LocalProtocolError: As `encode_send`.
     """
-    refuse_old(version)
+    check_version(version)
     header = write_header(message)
     return FRAME.pack(len(header) + MIN_LENGTH, SEND_LARGE, channel_id) + header
 

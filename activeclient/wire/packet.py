@@ -1,28 +1,34 @@
 """Packets are declared as classes; their codecs are compiled from the annotations.
 
-Law of this file: a packet's fields, their order, their versions and what the peer does with it are said once, in its
-class; no code elsewhere asks for a packet's type number to encode or decode it. Two classes with one type number fail
-at import. Encoding is by one function for each class and version, made when it is first needed.
+Law of this file: a packet is one class. Its type numbers, its fields, their order, the versions of both, and what
+the peer does with it are declared there once; no code elsewhere needs a type number to encode or decode it. Two classes
+with one type number fail at import. Encoding is by one function for each class and version, made when it is first
+needed.
+
+A packet whose type number changed over the versions has several *forms*. The version chooses the form to encode. A
+frame is decoded by the form of its type number, with the fields of the version nearest to the connection's that uses
+this form: peers also send old forms on new connections.
 
 Field rules that `wire` adds to an annotation: `since` and `until` (first and last version that has the field),
-`optional` (older peers stop in front of it), `unless` (present only when that flag of the packet is false).
+`missing` (its decoded value where the version lacks it), `needed` (a request is refused rather than sent without it),
+`optional` (older peers stop in front of it), `unless` (present only when that flag of the packet is false), `after`
+(the inherited field that it follows). Inherited fields follow the class's own.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, Literal, TypeVar, dataclass_transform, get_type_hints
 
-from activeclient.errors import LocalProtocolError, RemoteProtocolError
+from activeclient.errors import LocalProtocolError, RemoteProtocolError, UnsupportedOperationError
 from activeclient.wire.fields import Fixed, Sized
 from activeclient.wire.frames import FRAME, HEADER_SIZE, MIN_LENGTH
-from activeclient.wire.versions import NEWEST
+from activeclient.wire.versions import NEWEST, V2_0, release
 
 Sender = Literal["client", "server", "both"]
-NULL_RESPONSE: Final = 21
-"""Type of the answer that says no more than that the request was done."""
+Convert = Callable[[bytes], bytes]
 
 
 class Packet:
@@ -30,16 +36,20 @@ class Packet:
 
     __slots__ = ()
     KIND: ClassVar[int]
-    """The type byte, signed."""
+    """The type byte of the newest form, signed."""
+    KINDS: ClassVar[Mapping[int, int]]
+    """Type byte of each form to the first version that uses it, oldest form first."""
     COUNTED: ClassVar[bool]
     """Does it take a command id on a session channel? Ask `is_counted` for a packet at hand."""
     COUNTED_IF: ClassVar[str]
     """Name of the flag on which counting depends; empty for most."""
-    REPLY: ClassVar[tuple[int, ...]]
-    """Types of the packets that answer it (if it asks for an answer); any request may get an exception instead."""
+    REPLY: ClassVar[tuple[type[Packet], ...]]
+    """The packets that answer it (if it asks for an answer); any request may get an exception instead."""
     SENT_BY: ClassVar[Sender]
+    BEFORE_2_0: ClassVar[tuple[Convert, Convert] | None]
+    """What makes the frame of versions before 129 of the present one, and the other way round; None: they are alike."""
     SINCE: ClassVar[int]
-    """First version in which we can write and read it."""
+    """First version that has it; 0: all of them."""
 
     # Written once here and not generated for each class, which would cost start-up time.
 
@@ -69,31 +79,58 @@ _DECODERS: Final[dict[tuple[int, int], Decoder]] = {}
 def wire(
     *,
     default: Any = dataclasses.MISSING,
+    missing: Any = dataclasses.MISSING,
     since: int = 0,
     until: int = NEWEST,
+    needed: bool = False,
     optional: bool = False,
     unless: str = "",
+    after: str = "",
     repr: bool = True,  # noqa: A002 (the name that dataclass_transform knows)
 ) -> Any:
-    """A field that is not in every frame of its packet; `default` stands in where it is not.
+    """Declare a field that is not in every frame of its packet; `default` is its value where it is not.
 
     An optional field whose kind has no place for None is left out when its value is None.
+
+    Args:
+        missing: Its decoded value where the version lacks the field, if that is not `default`.
+        needed: Raise UnsupportedOperationError instead of leaving out another value than `default`.
+        after: The inherited field behind which it stands in the frame.
     """
-    rules = {"since": since, "until": until, "optional": optional, "unless": unless}
+    rules = {
+        "since": since,
+        "until": until,
+        "missing": default if missing is dataclasses.MISSING else missing,
+        "needed": needed,
+        "optional": optional,
+        "unless": unless,
+        "after": after,
+    }
     return dataclasses.field(default=default, repr=repr, metadata=rules)
+
+
+@dataclass_transform(field_specifiers=(wire,), kw_only_default=True)
+def shared_fields(cls: C) -> C:
+    """Declare fields that several packets inherit; they are given by keyword."""
+    made: Any = dataclasses.dataclass(slots=True, repr=False, eq=False, kw_only=True)(cls)
+    return made  # type: ignore[no-any-return]
 
 
 @dataclass_transform(field_specifiers=(wire,))
 def packet(
-    kind: int,
+    kinds: int | Mapping[int, int],
     *,
     counted: bool = True,
     counted_if: str = "",
-    reply: tuple[int, ...] = (),
+    reply: tuple[type[Packet], ...] = (),
     sent_by: Sender = "client",
-    since: int = 0,
+    before_2_0: tuple[Convert, Convert] | None = None,
 ) -> Callable[[C], C]:
-    """Declare a packet of type `kind`.
+    """Declare a packet.
+
+    Args:
+        kinds: Its type number; or the type number of each of its forms and the first version that uses it, oldest
+            first.
 
     Raises:
         TypeError: The type number is taken. A field without a kind is found at the first use, and by a test: looking
@@ -102,17 +139,20 @@ def packet(
 
     def declare(cls: C) -> C:
         made: Any = dataclasses.dataclass(slots=True, repr=False, eq=False)(cls)
-        made.KIND = kind
+        made.KINDS = forms = {kinds: 0} if isinstance(kinds, int) else dict(kinds)
+        made.KIND = tuple(forms)[-1]
         made.COUNTED = counted
         made.COUNTED_IF = counted_if
         made.REPLY = reply
         made.SENT_BY = sent_by
-        made.SINCE = since
-        if kind in REGISTRY:
-            raise TypeError(f"packet type {kind} of {cls.__name__} is that of {REGISTRY[kind].__name__} already")
-        if not -128 <= kind <= 127:
-            raise TypeError(f"packet type {kind} of {cls.__name__} does not fit a signed byte")
-        REGISTRY[kind] = made
+        made.BEFORE_2_0 = before_2_0
+        made.SINCE = next(iter(forms.values()))
+        for kind in forms:
+            if kind in REGISTRY:
+                raise TypeError(f"packet type {kind} of {cls.__name__} is that of {REGISTRY[kind].__name__} already")
+            if not -128 <= kind <= 127:
+                raise TypeError(f"packet type {kind} of {cls.__name__} does not fit a signed byte")
+            REGISTRY[kind] = made
         return made  # type: ignore[no-any-return]
 
     return declare
@@ -125,11 +165,23 @@ def is_counted(packet: Packet) -> bool:
     return packet.COUNTED
 
 
+def is_supported(cls: type[Packet], version: int) -> bool:
+    """True if a protocol version has this packet."""
+    return version >= cls.SINCE
+
+
+def carries(cls: type[Packet], field: str, version: int) -> bool:
+    """True if a protocol version has this field in the packet."""
+    (declared,) = (each for each in dataclasses.fields(cls) if each.name == field)  # type: ignore[arg-type]
+    return bool(declared.metadata.get("since", 0) <= version <= declared.metadata.get("until", NEWEST))
+
+
 def encode(packet: Packet, channel_id: int, version: int) -> bytes:
     """The whole frame of `packet`, length included.
 
     Raises:
-        LocalProtocolError: A value does not fit its field, or the version has no such packet.
+        LocalProtocolError: A value does not fit its field.
+        UnsupportedOperationError: The version has no such packet, or lacks a field that is needed.
     """
     encoder = _ENCODERS.get((type(packet), version)) or _encoder(type(packet), version)
     try:
@@ -180,7 +232,7 @@ class _Field:
 def _fields(cls: type[Packet], version: int) -> list[_Field]:
     hints = get_type_hints(cls, include_extras=True)
     found = []
-    for each in dataclasses.fields(cls):  # type: ignore[arg-type]
+    for each in ordered_fields(cls):
         kinds = [kind for kind in getattr(hints[each.name], "__metadata__", ()) if isinstance(kind, Fixed | Sized)]
         if len(kinds) != 1:
             raise TypeError(f"{cls.__name__}.{each.name} has no kind")
@@ -190,6 +242,18 @@ def _fields(cls: type[Packet], version: int) -> list[_Field]:
             omit_none = optional and isinstance(kinds[0], Fixed) and each.default is None
             found.append(_Field(each.name, kinds[0], optional, rules.get("unless", ""), omit_none))
     return found
+
+
+def ordered_fields(cls: type[Packet]) -> list[dataclasses.Field[Any]]:
+    """The fields in the order of the frame: the class's own, then the inherited ones with what stands among them."""
+    declared = dataclasses.fields(cls)  # type: ignore[arg-type]
+    own = cls.__annotations__
+    placed = [each for each in declared if each.name in own and not each.metadata.get("after")]
+    for inherited in declared:
+        if inherited.name not in own:
+            placed.append(inherited)
+            placed += [each for each in declared if each.metadata.get("after") == inherited.name]
+    return placed
 
 
 def _runs(fields: list[_Field]) -> list[list[_Field]]:
@@ -205,28 +269,79 @@ def _runs(fields: list[_Field]) -> list[list[_Field]]:
     return runs
 
 
-def _check_version(cls: type[Packet], version: int) -> str:
+def _form(cls: type[Packet], version: int) -> int:
+    """The type number by which a version encodes a packet.
+
+    Raises:
+        LocalProtocolError: No such version.
+        UnsupportedOperationError: The version has no such packet.
+    """
     if not 0 <= version <= NEWEST:
-        return f"{version} is no protocol version that we know"
-    if version < cls.SINCE:
-        return f"{cls.__name__} is not supported at protocol version {version}, only from {cls.SINCE} on"
-    return ""
+        raise LocalProtocolError(f"{version} is no protocol version that we know")
+    form = None
+    for kind, since in cls.KINDS.items():
+        if since <= version:
+            form = kind
+    if form is None:
+        raise _unsupported(cls.__name__, version, cls.SINCE)
+    return form
 
 
-def _encoder(cls: type[Packet], version: int) -> Encoder:
+def _layout_version(cls: type[Packet], kind: int, version: int) -> int:
+    """The version whose fields a form has on a connection of `version`: the nearest one that uses the form."""
+    first, last = cls.KINDS[kind], NEWEST
+    for since in cls.KINDS.values():
+        if since > first:
+            last = since - 1
+            break
+    return min(max(version, first), last)
+
+
+def _unsupported(what: str, version: int, since: int) -> UnsupportedOperationError:
+    return UnsupportedOperationError(
+        f"{what} cannot be asked of this broker: it speaks protocol version {version}, and this needs version {since}"
+        f" ({release(since)})"
+    )
+
+
+def _refusal(cls: type[Packet], version: int) -> Callable[[Packet], None] | None:
+    """What refuses a request whose values `version` cannot express; None when it lacks no field that is needed."""
+    if cls.SENT_BY != "client":
+        return None  # an answer says what there is a place for
+    lacking = [
+        (each.name, each.default, each.metadata["since"])
+        for each in dataclasses.fields(cls)  # type: ignore[arg-type]
+        if each.metadata.get("needed") and version < each.metadata["since"]
+    ]
+
+    def refuse(packet: Packet) -> None:
+        for name, default, since in lacking:
+            if getattr(packet, name) != default:
+                raise _unsupported(f"{cls.__name__}.{name}", version, since)
+
+    return refuse if lacking else None
+
+
+def _encoder(cls: type[Packet], version: int, kind: int | None = None) -> Encoder:
     if cls not in REGISTRY.values():
         raise LocalProtocolError(f"{cls.__name__} is no packet")
-    if problem := _check_version(cls, version):
-        raise LocalProtocolError(problem)
+    chosen = _form(cls, version)
+    if kind is None:
+        kind = chosen
+    layout = _layout_version(cls, kind, version)
     scope: dict[str, Any] = {}
-    runs = _runs(_fields(cls, version))
+    runs = _runs(_fields(cls, layout))
     lines = ["def encoder(p, channel):"]
+    refuse = _refusal(cls, layout)
+    if refuse is not None:
+        scope["refuse"] = refuse
+        lines.append("    refuse(p)")
     if all(isinstance(run[0].kind, Fixed) and not run[0].alone for run in runs):
         # One Struct for the whole frame.
         formats, values = _fixed(runs[0] if runs else [])
         whole = struct.Struct(FRAME.format + formats)
         scope["pack"] = whole.pack
-        lines.append(f"    return pack({', '.join([str(whole.size - 4), str(cls.KIND), 'channel', *values])})")
+        lines.append(f"    return pack({', '.join([str(whole.size - 4), str(kind), 'channel', *values])})")
     else:
         scope["head"] = FRAME.pack
         scope["join"] = b"".join
@@ -246,9 +361,13 @@ def _encoder(cls: type[Packet], version: int) -> Encoder:
                 value = f"b'' if p.{first.name} is None else {value}"
             lines.append(f"    v{n} = {value}")
         size = " + ".join(f"len({part})" for part in parts)
-        lines.append(f"    return join((head({size} + {MIN_LENGTH}, {cls.KIND}, channel), {', '.join(parts)}))")
+        lines.append(f"    return join((head({size} + {MIN_LENGTH}, {kind}, channel), {', '.join(parts)}))")
     encoder: Encoder = _compile(lines, "encoder", cls, version, scope)
-    _ENCODERS[cls, version] = encoder
+    if cls.BEFORE_2_0 is not None and version < V2_0:
+        modern, to_old = encoder, cls.BEFORE_2_0[0]
+        encoder = lambda packet, channel: to_old(modern(packet, channel))  # noqa: E731
+    if kind == chosen:
+        _ENCODERS[cls, version] = encoder
     return encoder
 
 
@@ -262,19 +381,26 @@ def _decoder(kind: int, version: int) -> Decoder:
     cls = REGISTRY.get(kind)
     if cls is None:
         raise RemoteProtocolError("unknown packet", kind=kind)
-    if problem := _check_version(cls, version):
-        raise RemoteProtocolError(problem, kind=kind)
+    if not 0 <= version <= NEWEST:
+        raise RemoteProtocolError(f"{version} is no protocol version that we know", kind=kind)
+    layout = _layout_version(cls, kind, version)
     scope: dict[str, Any] = {"cls": cls}
     read: list[str] = []
     lines = ["def decoder(frame, pos):", "    end = len(frame)"]
-    defaults = {each.name: each.default for each in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    for n, run in enumerate(_runs(_fields(cls, version))):
+    declared = {each.name: each for each in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields = _fields(cls, layout)
+    for name in declared.keys() - {each.name for each in fields}:
+        missing = declared[name].metadata["missing"]
+        if missing is not declared[name].default:
+            scope[f"missing_{name}"] = missing
+            read.append(f"{name}=missing_{name}")
+    for n, run in enumerate(_runs(fields)):
         first = run[0]
         if first.optional:
             lines.append(f"    if pos >= end: return cls({', '.join(read)})")
         indent = "    "
         if first.unless:
-            scope[f"d{n}"] = defaults[first.name]
+            scope[f"d{n}"] = declared[first.name].default
             lines += [f"    if {first.unless}: {first.name} = d{n}", "    else:"]
             indent = "        "
         if isinstance(first.kind, Fixed):
@@ -288,6 +414,9 @@ def _decoder(kind: int, version: int) -> Decoder:
         read += [f"{each.name}={each.name}" for each in run]
     lines.append(f"    return cls({', '.join(read)})")
     decoder: Decoder = _compile(lines, "decoder", cls, version, scope)
+    if cls.BEFORE_2_0 is not None and version < V2_0:
+        modern, to_modern = decoder, cls.BEFORE_2_0[1]
+        decoder = lambda frame, position: modern(to_modern(frame), position)  # noqa: E731
     _DECODERS[kind, version] = decoder
     return decoder
 

@@ -17,7 +17,7 @@ from activeclient.wire.message import (
     SEND_TAIL,
     USER_ID_SIZE,
     CoreMessage,
-    refuse_old,
+    check_version,
     write_address,
     write_header,
     write_send_trailer,
@@ -38,7 +38,7 @@ class SendTemplate:
 
     Raises:
         MessageFormatError: A value that has no place on the wire.
-        LocalProtocolError: The version has another layout.
+        LocalProtocolError: No such version.
     """
 
     __slots__ = (
@@ -64,7 +64,7 @@ class SendTemplate:
         expiration: int = 0,
         sender_id: int = 0,
     ) -> None:
-        refuse_old(version)
+        check_version(version)
         write_header(CoreMessage(b"", body_type, address, durable=durable, priority=priority, expiration=expiration))
         self._channel_id = channel_id
         self._version = version

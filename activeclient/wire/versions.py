@@ -40,3 +40,23 @@ OLDEST: Final = 121
 NEWEST: Final = V2_37
 SUPPORTED: Final[tuple[int, ...]] = tuple(range(NEWEST, OLDEST - 1, -1))
 """What we speak, the best first."""
+
+_RELEASES: Final = {
+    V1_0: "Artemis 1.0",
+    V1_3: "Artemis 1.3",
+    V1_5: "Artemis 1.5",
+    CONSUMER_KILL: "Artemis 1.5",
+    V2_0: "Artemis 2.0",
+    V2_7: "Artemis 2.7",
+    V2_18: "Artemis 2.18",
+    V2_21: "Artemis 2.21",
+    V2_24: "Artemis 2.24",
+    V2_28: "Artemis 2.28",
+    V2_29: "Artemis 2.29",
+    V2_37: "Artemis 2.37",
+}
+
+
+def release(version: int) -> str:
+    """The broker release that brought a protocol version, such as "Artemis 2.29"."""
+    return _RELEASES.get(version, "HornetQ")

@@ -19,7 +19,7 @@ from activeclient.events import ConnectAttemptFailed, Detached, Reconnected, Ses
 from activeclient.testing.cuts import Cut, Direction, How, random_cuts
 from activeclient.testing.cutter import Cutter
 from activeclient.wire.packet import encode
-from activeclient.wire.packets import ReattachSession, ReattachSessionResponse, SubscribeTopologyV2
+from activeclient.wire.packets import ReattachSession, ReattachSessionResponse, SubscribeTopology
 from activeclient.wire.versions import NEWEST
 from integration.artemis import Broker
 from integration.cases.support import (
@@ -560,7 +560,7 @@ def test_a_session_that_a_late_request_takes_away_comes_back(
     line.cut_now()
     recorder.wait(Reconnected)
     with Handshake(artemis.host, artemis.port, timeout=PATIENCE) as thief:
-        hello = encode(SubscribeTopologyV2(False, NEWEST), 0, NEWEST)
+        hello = encode(SubscribeTopology(False, NEWEST), 0, NEWEST)
         thief.socket.sendall(hello + encode(ReattachSession(session.name, session.engine.received), 1, NEWEST))
         while thief.read(int.from_bytes(thief.read(4), "big"))[0] != ReattachSessionResponse.KIND:
             pass

@@ -48,7 +48,7 @@ class World:
         """A client that has said which version it speaks."""
         peer = Peer(self, **more)
         if version is not None:
-            peer.send(p.SubscribeTopologyV2(False, version), 0)
+            peer.send(p.SubscribeTopology(False, version), 0)
             peer.version = version
             peer.take_all()
         return peer
@@ -124,7 +124,7 @@ class Peer:
 
     def queue(self, name: str = "q", channel: int = CHANNEL, **more: Any) -> None:
         """A queue of anycast."""
-        self.ask(p.CreateQueueV2(name, name, routing_type=1, **more), p.NullResponse, channel)
+        self.ask(p.CreateQueue(name, name, routing_type=1, **more), p.NullResponse, channel)
 
     def post(self, body: bytes = b"body", address: str = "q", channel: int = CHANNEL, **more: Any) -> None:
         """Send a message that wants no answer."""
@@ -135,7 +135,7 @@ class Peer:
 
     def consume(self, queue: str = "q", consumer_id: int = 0, credits: int = -1, **more: Any) -> None:
         """A consumer with credits, on a session that runs."""
-        self.ask(p.CreateConsumer(consumer_id, queue, **more), p.QueueQueryResponseV3)
+        self.ask(p.CreateConsumer(consumer_id, queue, **more), p.QueueQueryResponse)
         self.send(p.FlowToken(consumer_id, credits))
         self.send(p.SessionStart())
 
@@ -148,7 +148,7 @@ class Peer:
         return [each.body for each in self.messages()]
 
 
-def create_session(name: str, channel: int, *, window: int = 1, **more: Any) -> p.CreateSessionV2:
+def create_session(name: str, channel: int, *, window: int = 1, **more: Any) -> p.CreateSession:
     """The packet, for a session that acknowledges and sends at once unless told otherwise."""
     given: dict[str, Any] = {
         "version": NEWEST,
@@ -160,7 +160,7 @@ def create_session(name: str, channel: int, *, window: int = 1, **more: Any) -> 
         "auto_commit_acks": True,
         "pre_acknowledge": False,
     }
-    return p.CreateSessionV2(name=name, session_channel_id=channel, window_size=window, **(given | more))
+    return p.CreateSession(name=name, session_channel_id=channel, window_size=window, **(given | more))
 
 
 def confirmed(packets: list[Packet]) -> int:

@@ -26,7 +26,7 @@ def count(peer: Peer, queue: str = "q") -> int:
 
 def test_nothing_comes_before_the_session_is_started(peer: Peer) -> None:
     put(peer, 1)
-    peer.ask(p.CreateConsumer(0, "q"), p.QueueQueryResponseV3)
+    peer.ask(p.CreateConsumer(0, "q"), p.QueueQueryResponse)
     peer.send(p.FlowToken(0, -1))
     assert peer.messages() == []
     peer.send(p.SessionStart())
@@ -35,7 +35,7 @@ def test_nothing_comes_before_the_session_is_started(peer: Peer) -> None:
 
 def test_nothing_comes_without_credits(peer: Peer) -> None:
     put(peer, 1)
-    peer.ask(p.CreateConsumer(0, "q"), p.QueueQueryResponseV3)
+    peer.ask(p.CreateConsumer(0, "q"), p.QueueQueryResponse)
     peer.send(p.SessionStart())
     assert peer.messages() == []
 
@@ -272,7 +272,7 @@ def test_a_browser_sees_everything_and_takes_nothing(peer: Peer) -> None:
 def test_a_browser_does_not_wait_for_its_session_to_be_started(peer: Peer) -> None:
     put(peer, 2)
     peer.send(p.SessionStop())
-    peer.ask(p.CreateConsumer(0, "q", browse_only=True), p.QueueQueryResponseV3)
+    peer.ask(p.CreateConsumer(0, "q", browse_only=True), p.QueueQueryResponse)
     peer.send(p.FlowToken(0, -1))
     assert peer.bodies() == [b"0", b"1"]
 
@@ -287,7 +287,7 @@ def test_a_browser_goes_on_when_it_has_credits_again(peer: Peer) -> None:
 
 def test_a_browser_is_no_consumer_of_the_queue(peer: Peer) -> None:
     peer.consume(browse_only=True)
-    assert peer.ask(p.QueueQuery("q"), p.QueueQueryResponseV3).consumer_count == 0
+    assert peer.ask(p.QueueQuery("q"), p.QueueQueryResponse).consumer_count == 0
 
 
 # --- large messages ---------------------------------------------------------------------------------------------------
@@ -398,7 +398,7 @@ def test_temporary_queues_end_with_their_connection_and_not_with_their_session(p
     peer.session("other", 11)
     peer.queue("temporary", 11, temporary=True, durable=False)
     peer.ask(p.SessionClose(), p.NullResponse, 11)
-    assert peer.ask(p.QueueQuery("temporary"), p.QueueQueryResponseV3).exists
+    assert peer.ask(p.QueueQuery("temporary"), p.QueueQueryResponse).exists
     peer.ask(p.SessionClose(), p.NullResponse)
     peer.connection.connection_lost()
     assert peer.world.post.find("temporary") is None

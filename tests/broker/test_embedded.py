@@ -175,7 +175,7 @@ def test_a_refused_reattachment_is_survived(session: ClientSession, broker: Embe
 def test_an_answer_that_is_lost_with_its_connection_is_not_missed(
     session: ClientSession, broker: EmbeddedBroker
 ) -> None:
-    broker.faults.cut("QueueQueryResponseV3")
+    broker.faults.cut("QueueQueryResponse")
     assert session.query_queue("q").exists
 
 

@@ -87,11 +87,11 @@ def test_answers_can_be_lost(peer: Peer) -> None:
 
 
 def test_answers_can_be_late(peer: Peer) -> None:
-    peer.world.server.faults.delay("QueueQueryResponseV3", 0.5)
+    peer.world.server.faults.delay("QueueQueryResponse", 0.5)
     peer.send(p.QueueQuery("q"))
     peer.take(p.PacketsConfirmed)
     peer.world.advance(0.6)
-    peer.take(p.QueueQueryResponseV3)
+    peer.take(p.QueueQueryResponse)
 
 
 def test_a_cut_of_an_answer_closes_the_connection_behind_what_was_before_it(peer: Peer) -> None:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activeclient.broker.old_layout import modern_send, old_receive
 from activeclient.errors import RemoteProtocolError
 from activeclient.wire import packets as p
 from activeclient.wire.message import CoreMessage, encode_receive, encode_send
+from activeclient.wire.old_layout import modern_send, old_receive
 from tests.broker.peer import World
 
 

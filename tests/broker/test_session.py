@@ -231,7 +231,7 @@ def test_a_session_is_taken_over_while_its_connection_is_alive(peer: Peer) -> No
 def test_the_end_of_the_old_connection_does_not_touch_a_session_that_moved(peer: Peer) -> None:
     again, _ = reattach(peer.world, 0)
     peer.connection.connection_lost()
-    assert again.ask(p.QueueQuery("q"), p.QueueQueryResponseV3).exists
+    assert again.ask(p.QueueQuery("q"), p.QueueQueryResponse).exists
 
 
 def test_a_session_ends_when_its_connection_was_silent_for_too_long(peer: Peer) -> None:
@@ -282,7 +282,7 @@ def test_a_second_reattachment_wins_over_one_that_still_waits() -> None:
     store.release()
     assert first.take(p.ReattachSessionResponse) == p.ReattachSessionResponse(-1, False)
     assert second.take(p.ReattachSessionResponse) == p.ReattachSessionResponse(1, True)
-    assert second.ask(p.QueueQuery("q"), p.QueueQueryResponseV3).exists
+    assert second.ask(p.QueueQuery("q"), p.QueueQueryResponse).exists
 
 
 def test_a_reattachment_may_be_repeated_on_the_same_connection(peer: Peer) -> None:
@@ -386,6 +386,6 @@ def test_a_unique_pair_is_refused_while_another_session_has_it(peer: Peer) -> No
 
 
 def test_metadata_of_the_second_form_is_answered_only_if_asked(peer: Peer) -> None:
-    peer.send(p.AddMetadataV2("a", "b", False))
+    peer.send(p.AddCountedMetadata("a", "b", False))
     assert peer.take_all() == []
-    peer.ask(p.AddMetadataV2("a", "b", True), p.NullResponse)
+    peer.ask(p.AddCountedMetadata("a", "b", True), p.NullResponse)

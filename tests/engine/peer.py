@@ -13,6 +13,7 @@ from activeclient.engine.link import State as LinkState
 from activeclient.engine.requests import Pending, SendToken
 from activeclient.engine.retry import artemis_policy, initial_policy
 from activeclient.engine.session import SessionConfig
+from activeclient.engine.topology import PLACEHOLDER_NODE
 from activeclient.errors import ConnectionLost
 from activeclient.events import Abort, Connect, Endpoint, Work
 from activeclient.wire import packets as p
@@ -26,15 +27,12 @@ ON_CONTROL = (p.CreateSessionResponse, p.ReattachSessionResponse)
 ON_CONNECTION = (
     p.Ping,
     p.Disconnect,
-    p.DisconnectV2,
-    p.DisconnectV3,
     p.DisconnectConsumerKill,
     p.ClusterTopology,
-    p.ClusterTopologyV2,
-    p.ClusterTopologyV3,
-    p.ClusterTopologyV4,
 )
 PING = p.Ping(60000)
+NOBODY = p.ClusterTopology(False, PLACEHOLDER_NODE, 1, server_version=NEWEST)
+"""The topology before a login: no member, and the server's version."""
 
 
 class Creation(Pending):
@@ -174,7 +172,7 @@ class Peer:
         """Open, connected, and the server has answered the ping."""
         self.open()
         self.connect()
-        self.say(PING)
+        self.say(PING, NOBODY)
         return self
 
     def begin(self, **config):
@@ -215,7 +213,7 @@ class Peer:
         session.submit(session.request_of(consumer.create_packet(), created))
         self.serve()
         self.sent()
-        self.say(self.confirm(), info or p.QueueQueryResponseV3(True, True, name=queue, address=queue))
+        self.say(self.confirm(), info or p.QueueQueryResponse(True, True, name=queue, address=queue))
         return consumer
 
     def send(self, body=b"x", duplicate_id=None, *, handler=None, address="q"):
@@ -270,7 +268,7 @@ class Peer:
         """The server does not have the session any more and makes a new one; the first thing that is written in it."""
         reattachable = self.session.reattachable and self.engine.reattaches is not False
         out = self.back(reattached=False) if reattachable else self._renew()
-        assert p.CreateSessionV2 in map(type, out)
+        assert p.CreateSession in map(type, out)
         return self.created()
 
     def _renew(self):
@@ -288,4 +286,4 @@ class Peer:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-FIRST = (p.Ping, p.SubscribeTopologyV2)
+FIRST = (p.Ping, p.SubscribeTopology)

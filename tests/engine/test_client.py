@@ -38,7 +38,7 @@ from activeclient.wire import packets as p
 from activeclient.wire.fields import TransportConfiguration
 from activeclient.wire.frames import MAGIC
 from activeclient.wire.versions import NEWEST, OLDEST, V2_18
-from tests.engine.peer import FIRST, PING, A, B, Creation, Peer
+from tests.engine.peer import FIRST, NOBODY, PING, A, B, Creation, Peer
 
 
 def transport(host, port=61616):
@@ -69,10 +69,43 @@ def test_the_first_answer_makes_it_connected_once():
     peer = Peer().open()
     peer.connect()
     assert peer.events == []
-    peer.say(PING)
+    peer.say(PING, NOBODY)
     peer.say(PING)
     assert names(peer.events) == ["Connected"]
-    assert peer.events[0].endpoint == A
+    assert (peer.events[0].endpoint, peer.events[0].server_version) == (A, NEWEST)
+
+
+def test_connected_waits_for_the_version_of_the_server():
+    peer = Peer().open()
+    peer.connect()
+    peer.say(PING)
+    assert peer.events == []
+    peer.say(NOBODY)
+    assert [event.server_version for event in peer.told(Connected)] == [NEWEST]
+
+
+def test_connected_takes_the_version_from_a_session_when_the_topology_has_none():
+    peer = Peer(version=130).open()
+    peer.connect()
+    peer.say(PING, NOBODY)  # before 131 without the server's version
+    peer.create()
+    assert [event.server_version for event in peer.told(Connected)] == [NEWEST]
+
+
+def test_connected_does_not_wait_for_ever_for_a_version():
+    peer = Peer().open()
+    peer.connect()
+    peer.say(PING)
+    peer.pass_time(1)
+    assert [event.server_version for event in peer.told(Connected)] == [0]
+
+
+def test_connected_comes_before_the_loss_of_the_connection():
+    peer = Peer().open()
+    peer.connect()
+    peer.say(PING)
+    peer.lose()
+    assert names(peer.events) == ["Connected", "Detached"]
 
 
 def test_pings_go_out_each_period_and_silence_ends_the_link():
@@ -112,7 +145,7 @@ def test_each_failed_attempt_is_told_once_and_the_next_is_asked_for():
         peer.pass_time(1)
         assert len(peer.connects) == attempt + 1
     peer.connect()
-    peer.say(PING)
+    peer.say(PING, NOBODY)
     assert names(peer.events) == ["ConnectAttemptFailed"] * 3 + ["Connected"]
 
 
@@ -242,7 +275,7 @@ def test_a_session_asked_for_in_any_state_is_made_when_it_can_be(state):
     if state == "waiting":
         peer.pass_time(1)
     asked = peer.sent() if state in ("handshaking", "up") else peer.connect()
-    assert [type(packet) for packet in asked if not isinstance(packet, FIRST)] == [p.CreateSessionV2]
+    assert [type(packet) for packet in asked if not isinstance(packet, FIRST)] == [p.CreateSession]
     peer.created()
     assert session.creation.done
     assert session.creation.error is None
@@ -310,7 +343,7 @@ def test_a_server_that_is_starting_is_tried_again(code):
     assert not session.creation.done
     assert peer.aborts[-1].code == code
     peer.pass_time(1)
-    assert [type(packet) for packet in peer.connect()][-1] is p.CreateSessionV2
+    assert [type(packet) for packet in peer.connect()][-1] is p.CreateSession
     peer.created()
     assert session.usable
 
@@ -339,7 +372,7 @@ def test_another_refusal_later_is_tried_again():
     assert peer.told(GaveUp) == []
     peer.pass_time(1)
     assert peer.session.state is State.RECREATING
-    assert p.CreateSessionV2 in map(type, peer.connect())
+    assert p.CreateSession in map(type, peer.connect())
 
 
 def test_the_password_is_nowhere_to_be_seen():
@@ -359,9 +392,8 @@ def test_the_password_is_nowhere_to_be_seen():
     "goodbye",
     [
         p.Disconnect("node"),
-        p.DisconnectV2("node"),
-        p.DisconnectV2("node", "other"),
-        *[p.DisconnectV3("node", reason) for reason in (-1, 0, 1, 2, 3, 4, 5)],
+        p.Disconnect("node", target_node_id="other"),
+        *[p.Disconnect("node", reason) for reason in (-1, 0, 1, 2, 3, 4, 5)],
         p.DisconnectConsumerKill("node"),
     ],
     ids=repr,
@@ -379,14 +411,14 @@ def test_a_goodbye_of_any_version_ends_the_link_and_is_followed_by_an_attempt(go
 @pytest.mark.parametrize("reason", [0, 1])
 def test_a_redirection_is_followed(reason):
     peer = Peer().up()
-    peer.say(p.DisconnectV3("node", reason, "there", transport("elsewhere", 5445)))
+    peer.say(p.Disconnect("node", reason, "there", transport("elsewhere", 5445)))
     peer.pass_time(1)
     assert peer.connects[1].endpoint == Endpoint(host="elsewhere", port=5445)
 
 
 def test_what_stands_behind_a_goodbye_is_not_looked_at():
     peer = Peer().up()
-    peer.say(p.DisconnectV3("node", 4), b"\xff" * 40)
+    peer.say(p.Disconnect("node", 4), b"\xff" * 40)
     assert len(peer.aborts) == 1
     assert len(peer.told(Detached)) == 1
 
@@ -397,10 +429,9 @@ def test_what_stands_behind_a_goodbye_is_not_looked_at():
 @pytest.mark.parametrize(
     "told",
     [
-        p.ClusterTopology(False, "n", transport("a"), transport("b"), True),
-        p.ClusterTopologyV2(False, "n", 1, transport("a"), transport("b"), True),
-        p.ClusterTopologyV3(False, "n", 1, transport("a"), transport("b"), True),
-        p.ClusterTopologyV4(False, "n", 1, transport("a"), transport("b"), True, None, None, 136),
+        p.ClusterTopology(False, "n", 0, transport("a"), transport("b"), True),
+        p.ClusterTopology(False, "n", 1, transport("a"), transport("b"), True),
+        p.ClusterTopology(False, "n", 1, transport("a"), transport("b"), True, None, None, 136),
     ],
     ids=lambda packet: type(packet).__name__,
 )
@@ -408,7 +439,7 @@ def test_a_member_is_told_once_in_every_form_and_again_when_it_goes(told):
     peer = Peer().up()
     peer.say(told, told)
     assert peer.told(TopologyChanged) == [TopologyChanged("n", A, B)]
-    peer.say(p.ClusterTopologyV2(True, "n", 2))
+    peer.say(p.ClusterTopology(True, "n", 2))
     assert peer.told(TopologyChanged)[1:] == [TopologyChanged("n", None, None, True)]
 
 
@@ -417,8 +448,8 @@ def test_the_placeholder_that_a_broker_names_before_a_login_is_no_backup():
     nobody = "00000000-0000-0000-0000-000000000000"
     elsewhere = TransportConfiguration("PRE_AUTH_CONNECTOR", "y", {"host": "localhost", "port": "61616"})
     peer.say(
-        p.ClusterTopologyV4(False, nobody, 1, transport("a"), elsewhere, True, None, None, 136),
-        p.ClusterTopologyV2(True, nobody, 2),
+        p.ClusterTopology(False, nobody, 1, transport("a"), elsewhere, True, None, None, 136),
+        p.ClusterTopology(True, nobody, 2),
     )
     assert peer.told(TopologyChanged) == []
     endpoints = peer.engine.endpoints
@@ -445,7 +476,7 @@ def test_the_placeholder_that_a_broker_names_before_a_login_is_no_backup():
 )
 def test_a_connector_that_nobody_could_reach_is_none(parameters):
     peer = Peer().up()
-    peer.say(p.ClusterTopologyV4(False, "n", 1, TransportConfiguration("x", "y", parameters), None, True))
+    peer.say(p.ClusterTopology(False, "n", 1, TransportConfiguration("x", "y", parameters), None, True))
     assert peer.told(TopologyChanged) == [TopologyChanged("n", None, None)]
 
 
@@ -454,9 +485,9 @@ def test_the_node_that_a_server_invents_before_the_login_is_never_failed_over_to
     invented = TransportConfiguration("PRE_AUTH_CONNECTOR", "y", {"host": "localhost", "port": 61616})
     peer = Peer().up()
     peer.say(
-        p.ClusterTopologyV4(False, nobody, 1, transport("a"), invented, True),
-        p.ClusterTopologyV2(True, nobody, 2),
-        p.ClusterTopologyV4(False, "n", 3, transport("a"), invented, True),
+        p.ClusterTopology(False, nobody, 1, transport("a"), invented, True),
+        p.ClusterTopology(True, nobody, 2),
+        p.ClusterTopology(False, "n", 3, transport("a"), invented, True),
     )
     assert peer.told(TopologyChanged) == [TopologyChanged("n", A, None)]
 
@@ -470,7 +501,7 @@ def test_bytes_may_come_in_any_pieces(sizes):
     consumer = peer.consume()
     data = b"".join(
         [
-            peer.frame(p.ClusterTopologyV4(False, "n", 1, transport("a"), None, True)),
+            peer.frame(p.ClusterTopology(False, "n", 1, transport("a"), None, True)),
             *[peer.delivery(number, body=b"x" * number) for number in range(1, 6)],
             peer.frame(PING),
             peer.frame(p.ProducerCredits(5, "q")),

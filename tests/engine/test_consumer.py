@@ -14,7 +14,7 @@ from activeclient.wire import packets as p
 from activeclient.wire.message import FORCED_DELIVERY, CoreMessage
 from tests.engine.peer import Peer
 
-DEFINED = p.QueueQueryResponseV3(True, durable=True, name="q", address="q")
+DEFINED = p.QueueQueryResponse(True, durable=True, name="q", address="q")
 
 
 def ids(messages):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from activeclient.engine.recovery import AGAIN, DUPLICATE_METADATA, GATE_PAUSE, GATE_REST, GATE_SECONDS
+from activeclient.engine.recovery import AGAIN, GATE_PAUSE, GATE_REST, GATE_SECONDS
 from activeclient.engine.requests import SendToken
 from activeclient.engine.session import SessionConfig, State
 from activeclient.errors import (
@@ -16,6 +16,7 @@ from activeclient.errors import (
     XAError,
 )
 from activeclient.events import ConsumerLost, Reconnected, SendFailed, SessionReattached, SessionRecreated
+from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
 from activeclient.wire.fields import Xid
 from activeclient.wire.message import CoreMessage, encode_send_large_header
@@ -24,7 +25,7 @@ from activeclient.wire.versions import NEWEST
 from tests.engine.peer import Peer
 
 XID = Xid(1, b"g", b"b")
-DEFINED = p.QueueQueryResponseV3(True, durable=True, name="q", address="q")
+DEFINED = p.QueueQueryResponse(True, durable=True, name="q", address="q")
 
 
 def kinds(packets):
@@ -147,20 +148,20 @@ def test_everything_is_made_anew_in_its_order_and_what_was_in_flight_comes_last(
     session.metadata["key"] = "value"
     session.producers[3] = "q"
     session.started = True
-    peer.request(p.CreateQueueV2("tmp", "tmp", temporary=True))
+    peer.request(p.CreateQueue("tmp", "tmp", temporary=True))
     peer.say(peer.confirm())
     peer.consume("q", info=DEFINED)
-    peer.consume("forgotten", info=p.QueueQueryResponseV3(True, durable=False, name="forgotten", address="a"))
-    peer.consume("tmp", info=p.QueueQueryResponseV3(True, temporary=True, name="tmp", address="tmp"))
+    peer.consume("forgotten", info=p.QueueQueryResponse(True, durable=False, name="forgotten", address="a"))
+    peer.consume("tmp", info=p.QueueQueryResponse(True, temporary=True, name="tmp", address="tmp"))
     token = peer.send(b"1", duplicate_id=b"d")
     waiting = peer.request(p.QueueQuery("x"))
     out = rebuild(peer, peer.recreate())
     assert kinds(out) == [
-        p.AddMetadataV2,
-        p.CreateQueueV2,
+        p.AddCountedMetadata,
+        p.CreateQueue,
         p.CreateConsumer,
         p.FlowToken,
-        p.CreateQueueV2,
+        p.CreateQueue,
         p.CreateConsumer,
         p.FlowToken,
         p.CreateConsumer,
@@ -170,10 +171,10 @@ def test_everything_is_made_anew_in_its_order_and_what_was_in_flight_comes_last(
         p.Send,
         p.QueueQuery,
     ]
-    assert [packet.queue_name for packet in out if isinstance(packet, p.CreateQueueV2)] == ["tmp", "forgotten"]
+    assert [packet.queue_name for packet in out if isinstance(packet, p.CreateQueue)] == ["tmp", "forgotten"]
     assert session.usable
     assert not token.done
-    peer.say(peer.confirm(), p.QueueQueryResponseV3(True, name="x"))
+    peer.say(peer.confirm(), p.QueueQueryResponse(True, name="x"))
     assert token.done
     assert waiting.result.name == "x"
     assert len(peer.told(SessionRecreated)) == 1
@@ -181,7 +182,7 @@ def test_everything_is_made_anew_in_its_order_and_what_was_in_flight_comes_last(
 
 def test_the_queue_of_a_consumer_is_made_as_the_server_had_described_it():
     peer = Peer().begin()
-    info = p.QueueQueryResponseV3(
+    info = p.QueueQueryResponse(
         True,
         durable=True,
         filter_string="a = 1",
@@ -195,7 +196,7 @@ def test_the_queue_of_a_consumer_is_made_as_the_server_had_described_it():
     )
     peer.consume("q", info=info)
     queue = peer.recreate()[0]
-    assert isinstance(queue, p.CreateQueueV2)
+    assert isinstance(queue, p.CreateQueue)
     for name in ("filter_string", "address", "auto_created", "routing_type", "max_consumers", "exclusive", "ring_size"):
         assert getattr(queue, name) == getattr(info, name)
     assert queue.queue_name == "q"
@@ -203,7 +204,7 @@ def test_the_queue_of_a_consumer_is_made_as_the_server_had_described_it():
 
 def test_a_queue_that_is_there_already_does_no_harm():
     peer = Peer().begin()
-    consumer = peer.consume("q", info=p.QueueQueryResponseV3(True, durable=False, name="q", address="q"))
+    consumer = peer.consume("q", info=p.QueueQueryResponse(True, durable=False, name="q", address="q"))
     peer.recreate()
     out = peer.say(p.ExceptionResponse(101, "exists"))
     assert kinds(out) == [p.CreateConsumer]
@@ -291,7 +292,7 @@ def test_a_divergence_lets_nothing_go_that_waited_behind_what_it_ends():
     undo, question = peer.request(p.Rollback()), peer.request(p.QueueQuery("q"))
     peer.sent()
     out = peer.say(p.PacketsConfirmed(77))
-    assert [type(packet) for packet in out] == [p.SessionClose, p.CreateSessionV2]
+    assert [type(packet) for packet in out] == [p.SessionClose, p.CreateSession]
     assert undo.done
     out = peer.created()
     assert p.QueueQuery in map(type, out)
@@ -315,10 +316,10 @@ REPEATED = [
     p.BindingQuery("q"),
     p.CreateConsumer(9, "q"),
     p.CreateAddress("a", [1]),
-    p.CreateQueueV2("a", "q"),
-    p.CreateSharedQueueV2("a", "q"),
+    p.CreateQueue("a", "q"),
+    p.CreateSharedQueue("a", "q"),
     p.DeleteQueue("q"),
-    p.AddMetadataV2("k", "v"),
+    p.AddCountedMetadata("k", "v"),
     p.UniqueAddMetadata("k", "v"),
     p.SessionStop(),
     p.SessionClose(),
@@ -352,7 +353,7 @@ def test_a_request_that_can_be_made_again_is_and_knows_whether_it_may_have_been_
 @pytest.mark.parametrize(
     ("packet", "code"),
     [
-        (p.CreateQueueV2("a", "q", requires_response=True), 101),
+        (p.CreateQueue("a", "q", requires_response=True), 101),
         (p.CreateAddress("a", (1,)), 107),
         (p.DeleteQueue("q"), 100),
     ],
@@ -607,14 +608,14 @@ def test_a_session_that_comes_to_a_server_which_does_not_reattach_claims_its_nam
     peer.say(peer.confirm(), p.NullResponse(-1))
     assert peer.session.state is State.ATTACHED
     assert claims(peer.recreate()) == [claim]
-    assert peer.say(peer.confirm(), p.ExceptionResponse(DUPLICATE_METADATA, "taken")) == []
+    assert peer.say(peer.confirm(), p.ExceptionResponse(ServerCode.DUPLICATE_METADATA, "taken")) == []
 
 
 def test_a_new_session_waits_until_the_one_before_has_let_go_of_its_name():
     peer = gated()
     consumer = peer.consume()
     (claim,) = claims(peer.recreate())
-    assert peer.say(p.ExceptionResponse(DUPLICATE_METADATA, "taken")) == []  # the old one is still there
+    assert peer.say(p.ExceptionResponse(ServerCode.DUPLICATE_METADATA, "taken")) == []  # the old one is still there
     peer.pass_time(GATE_PAUSE)
     assert claims(peer.sent()) == [claim]
     assert peer.say(p.NullResponse(-1)) == []  # its last work may still be on its way to the disk
@@ -646,7 +647,7 @@ def test_it_does_not_wait_for_ever():
     peer.consume()
     peer.recreate()
     for _ in range(1000):
-        out = peer.say(p.ExceptionResponse(DUPLICATE_METADATA, "taken"))
+        out = peer.say(p.ExceptionResponse(ServerCode.DUPLICATE_METADATA, "taken"))
         assert out == []
         peer.pass_time(GATE_PAUSE)
         if not claims(out := peer.sent()):
@@ -659,7 +660,7 @@ def test_it_does_not_wait_for_ever():
 def test_the_loss_of_the_link_ends_the_pause():
     peer = gated()
     peer.recreate()
-    peer.say(p.ExceptionResponse(DUPLICATE_METADATA, "taken"))
+    peer.say(p.ExceptionResponse(ServerCode.DUPLICATE_METADATA, "taken"))
     peer.lose()
     peer.pass_time(GATE_PAUSE)
     assert peer.sent() == []

@@ -7,7 +7,7 @@ import pytest
 from activeclient.engine.requests import Pending, Request, SendToken, UnattendedToken, UnheardFailures
 from activeclient.errors import CallTimeout, JMSError, NotSent, OutcomeUnknown
 from activeclient.events import SendFailed
-from activeclient.wire.packets import QueueQuery, QueueQueryResponseV3, SessionStop
+from activeclient.wire.packets import QueueQuery, QueueQueryResponse, SessionStop
 
 ERROR = JMSError("no")
 
@@ -101,11 +101,11 @@ def test_a_request_answered_by_null_response_is_done_by_its_confirmation():
 
 def test_a_request_with_an_answer_of_its_own_waits_for_it_after_the_confirmation():
     log = Log()
-    request = Request(QueueQuery("q"), (QueueQueryResponseV3.KIND,))
+    request = Request(QueueQuery("q"), (QueueQueryResponse.KIND,))
     request.settled(log)
     assert request.answered
     assert not request.done
-    answer = QueueQueryResponseV3(True)
+    answer = QueueQueryResponse(True)
     request.complete(log, answer)
     assert request.result is answer
     assert log.ended == [request]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from activeclient.engine.session import SessionConfig, State
-from activeclient.engine.session_life import BARRIER_QUEUE
+from activeclient.engine.session_life import BARRIER_QUEUE, PROBE_SECONDS
 from activeclient.engine.settling import FENCE_KEY, MAX_FENCES
+from activeclient.engine.topology import PLACEHOLDER_NODE
 from activeclient.errors import (
     CallTimeout,
     ClosedError,
@@ -21,6 +22,7 @@ from activeclient.errors import (
     ReattachDiverged,
     RemoteProtocolError,
     ResourceAllocationError,
+    SessionUnanswered,
 )
 from activeclient.events import (
     AddressBlocked,
@@ -36,7 +38,7 @@ from activeclient.events import (
 from activeclient.wire import packets as p
 from activeclient.wire.fields import Xid
 from activeclient.wire.versions import NEWEST
-from tests.engine.peer import PING, A, B, Peer
+from tests.engine.peer import FIRST, PING, A, B, Peer
 
 XID = Xid(1, b"g", b"b")
 
@@ -79,7 +81,7 @@ def test_the_same_server_is_not_asked_again_whether_it_reattaches():
     peer.lose()
     out = peer.connect()
     assert p.ReattachSession not in map(type, out)
-    assert [each.window_size for each in out if isinstance(each, p.CreateSessionV2)] == [0]
+    assert [each.window_size for each in out if isinstance(each, p.CreateSession)] == [0]
 
 
 def test_another_host_is_asked_whether_it_reattaches():
@@ -106,6 +108,64 @@ def test_a_server_of_another_release_is_asked_by_the_next_session():
     assert (create.window_size, type(probe)) == (1, p.ReattachSession)
 
 
+def test_a_server_that_does_not_say_whether_it_reattaches_does_not():
+    peer = Peer().up()
+    session = peer.session = peer.engine.create_session(SessionConfig(window=1000), peer.now)
+    peer.serve()
+    peer.say(p.CreateSessionResponse(NEWEST))
+    peer.pass_time(PROBE_SECONDS - 0.1)
+    assert (peer.aborts, session.usable) == ([], False)
+    peer.pass_time(0.2)
+    assert isinstance(peer.aborts[-1], SessionUnanswered)
+    peer.pass_time(1)
+    out = peer.connect(alive=False)
+    out += peer.say(PING)
+    assert [type(packet) for packet in out if not isinstance(packet, FIRST)] == [p.CreateSession]
+    assert out[-1].window_size == 0
+    peer.say(p.CreateSessionResponse(NEWEST))
+    assert session.usable
+    peer.pass_time(50)
+    assert len(peer.aborts) == 1
+
+
+def test_a_short_call_timeout_leaves_time_for_a_second_connection():
+    peer = Peer(answer_timeout=2.0).up()
+    peer.session = peer.engine.create_session(SessionConfig(window=1000), peer.now)
+    peer.serve()
+    peer.say(p.CreateSessionResponse(NEWEST))
+    peer.pass_time(1.1)
+    assert isinstance(peer.aborts[-1], SessionUnanswered)
+
+
+def test_a_link_that_is_lost_while_the_server_is_asked_ends_the_wait():
+    peer = Peer().up()
+    peer.session = peer.engine.create_session(SessionConfig(window=1000), peer.now)
+    peer.serve()
+    peer.say(p.CreateSessionResponse(NEWEST))
+    peer.lose()
+    peer.pass_time(1)
+    peer.connect()
+    peer.created()
+    peer.pass_time(50)
+    assert (peer.aborts, peer.session.usable, peer.engine.reattaches) == ([], True, True)
+
+
+@pytest.mark.parametrize("version", [134, 130, 129, 126])
+def test_brokers_before_2_29_reattach_and_are_not_asked(version):
+    peer = Peer(version=version).open()
+    peer.connect()
+    peer.say(PING, p.ClusterTopology(False, PLACEHOLDER_NODE, server_version=version))
+    session = peer.session = peer.engine.create_session(SessionConfig(window=1000), peer.now)
+    peer.serve()
+    (create,) = peer.sent()
+    assert create.window_size == 1
+    peer.say(p.CreateSessionResponse(version))
+    assert session.usable
+    peer.lose()
+    peer.pass_time(1)
+    assert p.ReattachSession in map(type, peer.connect())
+
+
 def test_a_server_that_lets_no_session_be_reattached_is_not_asked_to_keep_any():
     peer = Peer().up()
     session = peer.session = peer.engine.create_session(SessionConfig(window=1000), peer.now)
@@ -120,7 +180,7 @@ def test_a_server_that_lets_no_session_be_reattached_is_not_asked_to_keep_any():
     peer.say(p.CreateSessionResponse(NEWEST))
     assert session.usable
     peer.lose()
-    assert [type(packet) for packet in peer.connect()][-1] is p.CreateSessionV2
+    assert [type(packet) for packet in peer.connect()][-1] is p.CreateSession
 
 
 def test_every_creation_has_a_name_of_its_own():
@@ -267,7 +327,7 @@ def test_one_request_is_outstanding_at_a_time():
     peer = Peer().begin()
     first, second = peer.request(p.QueueQuery("a")), peer.request(p.SessionStop())
     assert [packet.queue_name for packet in peer.sent()] == ["a"]
-    out = peer.say(peer.confirm(), p.QueueQueryResponseV3(True, name="a"))
+    out = peer.say(peer.confirm(), p.QueueQueryResponse(True, name="a"))
     assert first.done
     assert first.result.name == "a"
     assert [type(packet) for packet in out] == [p.SessionStop]
@@ -278,7 +338,7 @@ def test_one_request_is_outstanding_at_a_time():
 
 def test_a_refused_request_is_withdrawn_from_the_count():
     peer = Peer().begin()
-    request = peer.request(p.CreateQueueV2("a", "a"))
+    request = peer.request(p.CreateQueue("a", "a"))
     peer.say(p.ExceptionResponse(100, "none"))
     assert isinstance(request.error, InvalidDestinationError)
     assert len(peer.session.buffer) == 0
@@ -287,7 +347,7 @@ def test_a_refused_request_is_withdrawn_from_the_count():
 def test_a_request_that_cannot_be_written_fails_alone():
     peer = Peer().begin()
     waits = peer.request(p.SessionStop())
-    bad = peer.request(p.CreateQueueV2("a", "q", temporary=True, max_consumers=1 << 40))
+    bad = peer.request(p.CreateQueue("a", "q", temporary=True, max_consumers=1 << 40))
     after = peer.request(p.QueueQuery("b"))
     peer.sent()
     assert [packet.queue_name for packet in peer.say(peer.confirm())] == ["b"]
@@ -296,7 +356,7 @@ def test_a_request_that_cannot_be_written_fails_alone():
     assert bad.error.outcome is Outcome.NOT_SENT
     assert "max_consumers" in str(bad.error)
     assert peer.session.temporary_queues == {}
-    peer.say(peer.confirm(), p.QueueQueryResponseV3(True, name="b"))
+    peer.say(peer.confirm(), p.QueueQueryResponse(True, name="b"))
     assert after.result.name == "b"
 
 
@@ -495,7 +555,7 @@ def test_after_a_stray_a_barrier_asks_until_the_answers_are_accounted_for():
     out = peer.back(strays=1)  # the stop was counted, its answer thrown away: one NULL too few is accounted
     assert stop.done
     assert [packet.queue_name for packet in out if isinstance(packet, p.QueueQuery)] == [BARRIER_QUEUE]
-    peer.say(peer.confirm(), p.QueueQueryResponseV3(False))
+    peer.say(peer.confirm(), p.QueueQueryResponse(False))
     assert peer.session.nulls.due == 0
     peer.back(strays=0)
 
@@ -538,7 +598,7 @@ def test_a_count_that_cannot_be_is_never_replayed_by(last):
     peer.lose()
     peer.connect()
     out = peer.say(p.ReattachSessionResponse(last, True))
-    assert [type(packet) for packet in out] == [p.SessionClose, p.CreateSessionV2]
+    assert [type(packet) for packet in out] == [p.SessionClose, p.CreateSession]
     assert peer.session.channel_id != channel
     out = peer.created()
     assert bodies(out) == [b"2"]
@@ -575,7 +635,7 @@ def test_a_count_that_turns_out_impossible_at_the_fence_is_not_replayed_by():
     peer.connect()
     peer.say(p.ReattachSessionResponse(0, True), p.ExceptionResponse(210, "full", token.correlation_id))
     out = peer.say(p.NullResponse())
-    assert [type(packet) for packet in out] == [p.SessionClose, p.CreateSessionV2]
+    assert [type(packet) for packet in out] == [p.SessionClose, p.CreateSession]
     assert token.error.code == 210
 
 
@@ -598,7 +658,7 @@ def test_a_session_without_a_buffer_is_not_reattached_but_made_anew(window):
     peer.lose()
     assert not peer.session.room
     out = peer.connect()
-    assert isinstance(out[-1], p.CreateSessionV2)
+    assert isinstance(out[-1], p.CreateSession)
     peer.created()
     assert [event.recreated for event in peer.told(Reconnected)] == [1]
 
@@ -697,7 +757,7 @@ def test_a_request_that_the_server_missed_is_replayed_and_answered_normally():
     request = peer.request(p.QueueQuery("q"))
     out = peer.back(last=-1)
     assert [type(each) for each in out] == [p.QueueQuery]
-    peer.say(peer.confirm(), p.QueueQueryResponseV3(True, name="q"))
+    peer.say(peer.confirm(), p.QueueQueryResponse(True, name="q"))
     assert request.result.name == "q"
 
 
@@ -856,11 +916,11 @@ def test_the_loss_of_the_link_in_any_state_is_survived(state):
     peer.lose(ConnectionLost("again"))
     peer.pass_time(20)
     out = peer.connect()
-    if p.CreateSessionV2 not in map(type, out):
+    if p.CreateSession not in map(type, out):
         peer.say(p.ReattachSessionResponse(-1, False))
     out = peer.created()
     if state is State.REBUILDING:
-        assert isinstance(out[0], p.AddMetadataV2)
+        assert isinstance(out[0], p.AddCountedMetadata)
         peer.say(peer.confirm())
     assert peer.session.usable
     assert isinstance(sent.error, OutcomeUnknown)

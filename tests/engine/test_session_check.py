@@ -9,7 +9,7 @@ from activeclient.errors import HandshakeTimeout, HeartbeatMissed, SessionUnansw
 from activeclient.wire import packets as p
 from tests.engine.peer import PING, Peer
 
-QUESTION = p.AddMetadataV2("activeclient-fence", "", True)
+QUESTION = p.AddCountedMetadata("activeclient-fence", "", True)
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_after_an_attempt_without_an_answer_the_patience_is_short_and_doubles():
     assert patience == [1, 2, 4]
     out = peer.say(peer.confirm(), p.NullResponse())
     while out:  # one barrier for each fence with a name
-        out = peer.say(peer.confirm(), p.QueueQueryResponseV3(False, name=out[0].queue_name))
+        out = peer.say(peer.confirm(), p.QueueQueryResponse(False, name=out[0].queue_name))
     assert asked(peer, 0.11) == [], "it has just answered"
     for doublings in range(1, 8):
         assert asked(peer, 0.1 * 2**doublings + 0.01) == [QUESTION]
@@ -172,7 +172,7 @@ def test_after_a_silence_the_sessions_wait_until_the_server_answers_pings():
     peer = Peer(ttl=6, check=3).begin()
     peer.pass_time(6)
     assert [type(reason) for reason in peer.aborts] == [HeartbeatMissed]
-    assert kinds(peer.connect(alive=False)) == [p.Ping, p.SubscribeTopologyV2]
+    assert kinds(peer.connect(alive=False)) == [p.Ping, p.SubscribeTopology]
     peer.pass_time(5)
     assert [type(reason) for reason in peer.aborts] == [HeartbeatMissed, HandshakeTimeout]
     peer.pass_time(1)
@@ -184,7 +184,7 @@ def test_after_a_silence_the_sessions_wait_until_the_server_answers_pings():
 def test_after_a_visible_loss_they_say_hello_at_once():
     peer = Peer().begin()
     peer.lose()
-    assert kinds(peer.connect(alive=False)) == [p.Ping, p.SubscribeTopologyV2, p.ReattachSession]
+    assert kinds(peer.connect(alive=False)) == [p.Ping, p.SubscribeTopology, p.ReattachSession]
 
 
 def test_after_a_hello_without_an_answer_they_wait():
@@ -193,7 +193,7 @@ def test_after_a_hello_without_an_answer_they_wait():
     peer.connect(alive=False)
     peer.lose()
     peer.pass_time(1)
-    assert kinds(peer.connect(alive=False)) == [p.Ping, p.SubscribeTopologyV2]
+    assert kinds(peer.connect(alive=False)) == [p.Ping, p.SubscribeTopology]
     assert peer.session.life.check.unanswered == 1
 
 
@@ -204,7 +204,7 @@ def test_a_session_that_is_made_meanwhile_waits_with_them():
     peer.engine.create_session(SessionConfig(window=1000), peer.now)
     peer.serve()
     assert peer.sent() == []
-    assert p.CreateSessionV2 in kinds(peer.say(PING))
+    assert p.CreateSession in kinds(peer.say(PING))
 
 
 def test_the_link_after_the_next_visible_loss_is_quick_again():

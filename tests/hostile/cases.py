@@ -34,15 +34,14 @@ from activeclient.wire.packets import (
     BindingQueryResponse,
     CreateSession,
     CreateSessionResponse,
-    CreateSessionV2,
+    Disconnect,
     DisconnectConsumer,
-    DisconnectV3,
     ExceptionResponse,
     NullResponse,
     PacketsConfirmed,
     ProducerCredits,
     QueueQuery,
-    QueueQueryResponseV3,
+    QueueQueryResponse,
     ReattachSessionResponse,
     ReceiveContinuation,
     ReceiveLarge,
@@ -124,7 +123,7 @@ def _say(*packets: object, channel: int | None = None) -> Script:
 
 def _refusing(code: int, text: str) -> Script:
     def script(talk: Conversation) -> None:
-        talk.on[CreateSessionV2] = talk.on[CreateSession] = lambda _, __: talk.say(ExceptionResponse(code, text), 1)
+        talk.on[CreateSession] = talk.on[CreateSession] = lambda _, __: talk.say(ExceptionResponse(code, text), 1)
         talk.serve()
 
     return script
@@ -225,14 +224,14 @@ PEERS: list[Case] = [
     Case(
         "closes when a session is asked for",
         "session",
-        _instead(CreateSessionV2, lambda talk, _: talk.sock.close()),
+        _instead(CreateSession, lambda talk, _: talk.sock.close()),
         ReconnectGaveUp,
         "closed|reset|broken",
     ),
     Case(
         "never answers to a session asked for",
         "session",
-        _instead(CreateSessionV2, lambda *_: None),
+        _instead(CreateSession, lambda *_: None),
         CallTimeout,
         "no answer within",
         limit="callTimeout",
@@ -368,7 +367,7 @@ FRAMES: list[Case] = [
     Case(
         "an answer of the wrong kind to a session asked for",
         "session",
-        _instead(CreateSessionV2, lambda talk, _: talk.say(NullResponse(), 1)),
+        _instead(CreateSession, lambda talk, _: talk.say(NullResponse(), 1)),
         ReconnectGaveUp,
         "answers the creation",
     ),
@@ -380,7 +379,7 @@ FRAMES: list[Case] = [
         "no answer within",
         limit="callTimeout",
     ),
-    Case("an answer in vain, on a session", "receive", _say(NullResponse(), QueueQueryResponseV3(exists=True)), None),
+    Case("an answer in vain, on a session", "receive", _say(NullResponse(), QueueQueryResponse(exists=True)), None),
     Case(
         "a delivery for an unknown consumer", "receive", after_consumer(lambda talk: talk.deliver(consumer_id=99)), None
     ),
@@ -393,7 +392,7 @@ FRAMES: list[Case] = [
         "confirmations of what was never sent, again and again",
         "receive",
         _instead(
-            CreateSessionV2,
+            CreateSession,
             lambda talk, channel: (
                 talk.answer(talk.seen[-1], channel),
                 setattr(talk, "windowed", False),  # no true one behind it, which would count alone
@@ -407,7 +406,7 @@ FRAMES: list[Case] = [
     Case(
         "a redirect to nonsense",
         "receive",
-        after_consumer(lambda talk: talk.say(DisconnectV3("node", 1, "other", None), 0)),
+        after_consumer(lambda talk: talk.say(Disconnect("node", 1, "other", None), 0)),
         ReconnectGaveUp,
         "going away",
     ),

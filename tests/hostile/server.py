@@ -21,7 +21,6 @@ from activeclient.wire.packets import (
     CreateConsumer,
     CreateSession,
     CreateSessionResponse,
-    CreateSessionV2,
     FlowToken,
     ForceDelivery,
     NullResponse,
@@ -29,7 +28,7 @@ from activeclient.wire.packets import (
     Ping,
     ProducerCredits,
     QueueQuery,
-    QueueQueryResponseV3,
+    QueueQueryResponse,
     ReattachSession,
     ReattachSessionResponse,
     RequestProducerCredits,
@@ -152,7 +151,7 @@ class Conversation:
         """What a broker says."""
         if isinstance(packet, Ping):
             self.say(packet, 0)
-        elif isinstance(packet, (CreateSession, CreateSessionV2)):
+        elif isinstance(packet, CreateSession):
             self.channel = packet.session_channel_id
             self.windowed = packet.window_size >= 0
             self.counted[self.channel] = 0
@@ -161,17 +160,17 @@ class Conversation:
             self.say(ReattachSessionResponse(-1, False), 1)
         elif isinstance(packet, (QueueQuery, CreateConsumer)):
             name = packet.queue_name
-            self.say(QueueQueryResponseV3(exists=True, name=name, address=name), channel)
+            self.say(QueueQueryResponse(exists=True, name=name, address=name), channel)
         elif isinstance(packet, RequestProducerCredits):
             self.say(ProducerCredits(packet.credits, packet.address), channel)
         elif isinstance(packet, (FlowToken, ForceDelivery, SessionStart, SendContinuation)) or not packet.REPLY:
             pass
-        elif packet.REPLY == (NullResponse.KIND,):
+        elif (NullResponse,) == packet.REPLY:
             self.say(NullResponse(getattr(packet, "correlation_id", -1)), channel)
 
     def to_session(self) -> None:
         """Serve until a session exists."""
-        for created in (CreateSessionV2,):
+        for created in (CreateSession,):
             self.serve(created)
 
     def to_consumer(self) -> None:

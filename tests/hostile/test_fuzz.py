@@ -25,7 +25,7 @@ from activeclient.wire.packets import (
     PacketsConfirmed,
     Ping,
     QueueQuery,
-    QueueQueryResponseV3,
+    QueueQueryResponse,
     ReattachSessionResponse,
     ReceiveContinuation,
     ReceiveLarge,
@@ -68,7 +68,7 @@ class Fuzzed:
         consumer = Consumer(session, session.new_consumer_id(), "q", None, window=1000, ack_batch=0)
         session.consumers[consumer.id] = consumer
         session.submit(session.request_of(consumer.create_packet()))
-        self.feed(encode(QueueQueryResponseV3(exists=True, name="q"), 10, NEWEST))
+        self.feed(encode(QueueQueryResponse(exists=True, name="q"), 10, NEWEST))
         consumer.grant_window()
         frame = encode_send(CoreMessage(b"x", 4, "q"), 10, NEWEST, True, session.next_correlation(), 0)
         session.send(frame, None, len(frame))
@@ -132,7 +132,7 @@ def _own() -> list[bytes]:
         encode(NullResponse(1), 10, NEWEST),
         encode(PacketsConfirmed(0), 10, NEWEST),
         encode(PacketsConfirmed(77), 10, NEWEST),
-        encode(QueueQueryResponseV3(exists=True), 10, NEWEST),
+        encode(QueueQueryResponse(exists=True), 10, NEWEST),
         encode_receive(message, 0, 1, 10),
         encode_receive(message, 0, 0, 10),
         encode(ReceiveLarge(0, 1, 100, message), 10, NEWEST),

@@ -13,7 +13,7 @@ import pytest
 from activeclient.client.locator import ServerLocator
 from activeclient.client.session import ClientSession
 from activeclient.wire.message import CoreMessage
-from activeclient.wire.packets import CreateSessionV2, QueueQuery, RequestProducerCredits, SessionClose
+from activeclient.wire.packets import CreateSession, QueueQuery, RequestProducerCredits, SessionClose
 from tests.hostile.cases import _instead, _large
 from tests.hostile.server import HostileServer, Script, broker, silent
 
@@ -33,7 +33,7 @@ def _read(session: ClientSession) -> object:
 CALLS: dict[str, tuple[Script, Call]] = {
     "connecting": (silent, lambda locator: locator.create_session_factory()),
     "creating a session": (
-        _instead(CreateSessionV2, lambda *_: None),
+        _instead(CreateSession, lambda *_: None),
         lambda locator: locator.create_session_factory().create_session(),
     ),
     "asking": (_instead(QueueQuery, lambda *_: None), _in_session(lambda session: session.query_queue("q"))),

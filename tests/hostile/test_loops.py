@@ -12,7 +12,7 @@ import pytest
 from activeclient.client.locator import ServerLocator
 from activeclient.errors import ActiveClientError, ConnectFailed
 from activeclient.wire.message import CoreMessage
-from activeclient.wire.packets import CreateSessionV2, NullResponse, PacketsConfirmed, Ping
+from activeclient.wire.packets import CreateSession, NullResponse, PacketsConfirmed, Ping
 from tests.drivers.fakes import PATIENCE, until
 from tests.hostile.server import Conversation, HostileServer, Script, after_consumer, after_session, hangs_up, silent
 
@@ -82,11 +82,11 @@ def test_a_peer_that_works_a_little_and_breaks_again_does_not_make_a_busy_loop(n
 
 
 def _confirms_too_much(talk: Conversation) -> None:
-    def created(packet: CreateSessionV2, channel: int) -> None:
+    def created(packet: CreateSession, channel: int) -> None:
         talk.answer(packet, channel)
         talk.say(PacketsConfirmed(1 << 20))
 
-    talk.on[CreateSessionV2] = created  # type: ignore[assignment]
+    talk.on[CreateSession] = created  # type: ignore[assignment]
     talk.serve()
 
 
@@ -97,7 +97,7 @@ def test_confirmations_that_cannot_be_do_not_make_a_busy_loop_of_sessions() -> N
             with pytest.raises(ActiveClientError):
                 factory.create_session().query_queue("q")
             time.sleep(0.5)
-            asked = sum(isinstance(packet, CreateSessionV2) for talk in server.conversations for packet in talk.seen)
+            asked = sum(isinstance(packet, CreateSession) for talk in server.conversations for packet in talk.seen)
         assert asked <= 100
 
 

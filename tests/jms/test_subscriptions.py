@@ -55,10 +55,10 @@ class Core:
         self.requests = []
 
     def query_address(self, address):
-        return p.BindingQueryResponseV5(exists=True)
+        return p.BindingQueryResponse(exists=True)
 
     def query_queue(self, queue):
-        return p.QueueQueryResponseV3(True, durable=True, name=queue, address="other")
+        return p.QueueQueryResponse(True, durable=True, name=queue, address="other")
 
     def delete_queue(self, queue):
         raise from_server(self.refusal, "no")

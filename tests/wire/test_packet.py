@@ -12,13 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activeclient.errors import LocalProtocolError, RemoteProtocolError
+from activeclient.broker.configuration import QueueConfiguration
+from activeclient.errors import LocalProtocolError, RemoteProtocolError, UnsupportedOperationError
 from activeclient.wire import packets, versions
 from activeclient.wire.fields import I32, Fixed, Long, Sized, TransportConfiguration, Xid
 from activeclient.wire.frames import FRAME, FrameSplitter
 from activeclient.wire.message import CoreMessage
-from activeclient.wire.packet import REGISTRY, Packet, _fields, decode, encode, is_counted, packet
+from activeclient.wire.packet import REGISTRY, Packet, _encoder, _fields, _form, decode, encode, is_counted, packet
+from activeclient.wire.packets.queues import BY_ADDRESS, UNTOLD
 from activeclient.wire.properties import Byte, Char, Float32, Int, Short
+from activeclient.wire.queue_attributes import QUEUE_ATTRIBUTES, attribute_types
 from tests.wire.vectors import VECTORS, Vector
 
 NAMES: dict[type, str] = {
@@ -34,6 +37,10 @@ NAMES: dict[type, str] = {
     str: "string",
     Char: "char",
 }
+
+
+RENAMED = {"scale_down_node_id": "target_node_id"}
+"""What the newest form of a packet calls otherwise than an older one."""
 
 
 def plain(value: object) -> object:
@@ -76,7 +83,8 @@ def same(found: Any, expected: Any) -> bool:
 
 def rewritten(vector: Vector) -> tuple[Packet, bytes]:
     decoded = decode(vector.frame, vector.version)
-    return decoded, encode(decoded, FRAME.unpack_from(vector.frame)[2], vector.version)
+    _, kind, channel = FRAME.unpack_from(vector.frame)
+    return decoded, _encoder(type(decoded), vector.version, kind)(decoded, channel)
 
 
 def test_every_captured_frame_is_written_again_byte_for_byte() -> None:
@@ -84,11 +92,23 @@ def test_every_captured_frame_is_written_again_byte_for_byte() -> None:
     assert wrong == []
 
 
+def test_a_version_chooses_the_form_that_was_captured() -> None:
+    # Artemis tells of members that leave in the form of 122; all old forms were also captured on connections of 136.
+    wrong = {
+        (kind, vector.version)
+        for vector in VECTORS
+        if (kind := FRAME.unpack_from(vector.frame)[1]) != _form(REGISTRY[kind], vector.version)
+    }
+    assert {(kind, version) for kind, version in wrong if version != versions.NEWEST} <= {(-18, 130), (112, 121)} | {
+        (34, version) for version in range(129, 136)
+    } | {(114, version) for version in range(125, 131)}
+
+
 def test_every_captured_frame_says_what_its_capture_says() -> None:
     for vector in VECTORS:
         decoded = decode(vector.frame, vector.version)
         for name, expected in vector.fields.items():
-            found = plain(getattr(decoded, name))
+            found = plain(getattr(decoded, RENAMED.get(name, name)))
             if name == "message" and isinstance(found, dict) and "body" not in expected:
                 found.pop("body", None)
             assert same(found, expected), (vector.name, vector.version, name, found, expected)
@@ -99,7 +119,7 @@ def test_every_declared_packet_was_captured() -> None:
 
 
 def test_all_packets_are_exported() -> None:
-    assert {REGISTRY[kind].__name__ for kind in REGISTRY} == set(packets.__all__)
+    assert {REGISTRY[kind].__name__ for kind in REGISTRY} == set(packets.__all__) - {"NULL"}
 
 
 def test_bytes_behind_the_known_fields_are_ignored() -> None:
@@ -108,7 +128,7 @@ def test_bytes_behind_the_known_fields_are_ignored() -> None:
         length, kind, channel = FRAME.unpack_from(vector.frame)
         if kind in whole_message or vector.version < versions.NEWEST:
             continue
-        full = encode(decode(vector.frame, vector.version), channel, vector.version)
+        full = rewritten(vector)[1]
         optional = any(
             each.optional and getattr(decode(full, vector.version), each.name) is None
             for each in _fields(REGISTRY[kind], vector.version)
@@ -175,9 +195,11 @@ def test_the_stream_of_all_captures_splits_into_them() -> None:
 
 def test_a_packet_without_messages_survives_default_values_in_every_version() -> None:
     for kind, cls in REGISTRY.items():
-        if cls.SINCE:
+        if kind in (71, 72, 75, 76):
             continue
         for version in versions.SUPPORTED:
+            if version < cls.SINCE or _form(cls, version) != kind:
+                continue
             values: dict[str, Any] = {}
             for each in dataclasses.fields(cls):  # type: ignore[arg-type]
                 if each.default is dataclasses.MISSING:
@@ -222,7 +244,7 @@ def test_a_field_without_a_kind_is_told_by_its_name() -> None:
 
 @pytest.mark.parametrize("cls", REGISTRY.values(), ids=lambda cls: cls.__name__)
 def test_every_field_of_a_packet_has_a_kind(cls: type[Packet]) -> None:
-    assert [field.name for field in _fields(cls, versions.NEWEST)] == [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    assert {field.name for field in _fields(cls, versions.NEWEST)} == {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
 
 
 def test_an_unknown_type_is_a_protocol_error_that_names_it() -> None:
@@ -238,7 +260,7 @@ def test_a_frame_that_is_not_whole_is_refused(frame: bytes) -> None:
 
 def test_metadata_is_counted_by_its_flag_only() -> None:
     assert not is_counted(packets.AddMetadata("k", "v"))
-    for cls in (packets.AddMetadataV2, packets.UniqueAddMetadata):
+    for cls in (packets.AddCountedMetadata, packets.UniqueAddMetadata):
         assert is_counted(cls("k", "v", True))
         assert not is_counted(cls("k", "v", False))
 
@@ -250,8 +272,8 @@ def test_what_is_not_counted() -> None:
 
 def test_every_reply_is_a_packet_of_the_server() -> None:
     for cls in REGISTRY.values():
-        for kind in cls.REPLY:
-            assert REGISTRY[kind].SENT_BY != "client"
+        for answer in cls.REPLY:
+            assert answer.SENT_BY != "client"
 
 
 def test_versions_bring_their_fields() -> None:
@@ -290,12 +312,53 @@ def test_versions_that_nobody_speaks_are_refused() -> None:
         decode(encode(packets.Ping(1), 0, 136), -1)
 
 
-def test_messages_older_than_129_are_refused_with_the_reason() -> None:
-    message = packets.Send(CoreMessage(b"", address="a"))
-    with pytest.raises(LocalProtocolError, match="128"):
-        encode(message, 10, 128)
-    with pytest.raises(RemoteProtocolError, match="128"):
-        decode(encode(message, 10, 129), 128)
+@pytest.mark.parametrize("version", [121, 126, 128])
+def test_messages_older_than_129_have_the_old_layout(version: int) -> None:
+    sent = packets.Send(CoreMessage(b"body", address="a"), True)
+    old, modern = encode(sent, 10, version), encode(sent, 10, 129)
+    assert (len(old), old[13:17], old[17:21]) == (len(modern) + 4, struct.pack(">i", 21), b"body")
+    assert old[21:25] == struct.pack(">i", len(old) - 1)
+    again = decode(old, version)
+    assert isinstance(again, packets.Send)
+    assert (again.message.body, again.message.address, again.requires_response) == (b"body", "a", True)
+    delivered = packets.ReceiveMessage(CoreMessage(b"body", address="a", message_id=5), 3, 2)
+    again = decode(encode(delivered, 10, version), version)
+    assert isinstance(again, packets.ReceiveMessage)
+    assert (again.message.message_id, again.consumer_id, again.delivery_count) == (5, 3, 2)
+
+
+def test_a_packet_that_a_version_lacks_is_refused_by_its_release() -> None:
+    with pytest.raises(UnsupportedOperationError, match=r"CreateAddress.*version 128.*version 129 \(Artemis 2\.0\)"):
+        encode(packets.CreateAddress("a", [0]), 10, 128)
+    with pytest.raises(UnsupportedOperationError, match=r"CreateProducer.*version 133.*134 \(Artemis 2\.28\)"):
+        encode(packets.CreateProducer(1), 10, 133)
+
+
+def test_an_attribute_that_a_version_cannot_express_is_refused_and_not_left_out() -> None:
+    queue = packets.CreateQueue("a", "q", auto_created=True, routing_type=1, exclusive=False)
+    with pytest.raises(UnsupportedOperationError, match=r"CreateQueue\.exclusive.*version 126.*129 \(Artemis 2\.0\)"):
+        encode(queue, 10, 126)
+    queue.exclusive = None
+    again = decode(encode(queue, 10, 126), 126)
+    assert again == packets.CreateQueue("a", "q", routing_type=BY_ADDRESS)
+
+
+def test_what_an_older_server_does_not_say_has_its_documented_value() -> None:
+    address = decode(encode(packets.BindingQueryResponse(True, ["q"]), 10, 125), 125)
+    assert address == packets.BindingQueryResponse(
+        True, ["q"], True, True, supports_multicast=True, supports_anycast=True
+    )
+    queue = decode(encode(packets.QueueQueryResponse(True, exclusive=True, routing_type=1), 10, 128), 128)
+    assert queue == packets.QueueQueryResponse(True, routing_type=UNTOLD)
+    assert decode(encode(packets.Disconnect("n", 4), 0, 124), 124) == packets.Disconnect("n", -1)
+
+
+def test_the_attributes_of_queues_stand_once() -> None:
+    assert len(QUEUE_ATTRIBUTES) == len(set(QUEUE_ATTRIBUTES)) == 19
+    for cls in (packets.CreateQueue, packets.CreateSharedQueue, packets.QueueQueryResponse, QueueConfiguration):
+        assert set(QUEUE_ATTRIBUTES) <= {field.name for field in dataclasses.fields(cls)}
+    assert attribute_types()["ring_size"] == (int, 64)
+    assert attribute_types()["group_buckets"] == (int, 32)
 
 
 def test_supported_versions_begin_with_the_best() -> None:

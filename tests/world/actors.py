@@ -19,16 +19,17 @@ from activeclient.errors import (
     TransactionOutcomeUnknownError,
     TransactionRolledBackError,
 )
+from activeclient.server_code import ServerCode
 from activeclient.wire.message import CoreMessage, encode_send_large_header
 from activeclient.wire.packets import (
     Acknowledge,
     Commit,
     ConsumerClose,
-    CreateQueueV2,
+    CreateQueue,
     DeleteQueue,
     IndividualAcknowledge,
     QueueQuery,
-    QueueQueryResponseV3,
+    QueueQueryResponse,
     Rollback,
     SendContinuation,
     SessionStart,
@@ -40,7 +41,7 @@ from activeclient.wire.send_template import SendTemplate
 if TYPE_CHECKING:
     from tests.world.world import World
 
-QUEUE_EXISTS = 101
+
 WAIT = None
 """Nothing to do until the engine was told something."""
 DONE = "done"
@@ -381,7 +382,7 @@ class Receiver(Actor):
 
             def created(request: Request) -> None:
                 if request.error is None:
-                    if isinstance(request.result, QueueQueryResponseV3):
+                    if isinstance(request.result, QueueQueryResponse):
                         consumer.queue_info = request.result
                     consumer.new_generation()
                     session.consumers[consumer.id] = consumer
@@ -508,12 +509,12 @@ class TemporaryReceiver(Receiver):
     def create(self) -> Consumer | None:
         session = self.session
         if self.making is None:
-            packet = CreateQueueV2(address=self.queue, queue_name=self.queue, durable=False, temporary=True)
+            packet = CreateQueue(address=self.queue, queue_name=self.queue, durable=False, temporary=True)
             self.making = session.submit(session.request_of(packet))
         if not self.making.done or session.state is State.CLOSED:
             return None
         error = self.making.error
-        if error is not None and not (self.making.recreated and error.code == QUEUE_EXISTS):
+        if error is not None and not (self.making.recreated and error.code == ServerCode.QUEUE_EXISTS):
             self.problem(f"no temporary queue: {error!r}")
         return super().create()
 
@@ -799,11 +800,11 @@ class Requester(Actor):
             name = f"q-{self.name}-{self.serial}"
             self.made.append(name)
             self.check = "made"
-            self.request = session.submit(session.request_of(CreateQueueV2(address=name, queue_name=name)))
+            self.request = session.submit(session.request_of(CreateQueue(address=name, queue_name=name)))
         elif choice < 0.75 and self.made:
             self.check = "refused"
             name = self.made[-1]
-            self.request = session.submit(session.request_of(CreateQueueV2(address=name, queue_name=name)))
+            self.request = session.submit(session.request_of(CreateQueue(address=name, queue_name=name)))
         elif choice < 0.9 and self.made:
             self.check = "deleted"
             self.asked = self.made.pop()
@@ -821,7 +822,7 @@ class Requester(Actor):
             if error is not None:
                 if not self.world.ended:
                     self.problem(f"a query failed: {error!r}")
-            elif not isinstance(result, QueueQueryResponseV3) or result.name != self.asked:
+            elif not isinstance(result, QueueQueryResponse) or result.name != self.asked:
                 self.problem(f"the query for {self.asked} was answered by {result!r}")
             elif result.exists != (self.check == "exists"):
                 self.problem(f"{self.asked} exists: {result.exists}")

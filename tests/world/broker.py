@@ -213,7 +213,7 @@ class ServerSession:
         else:
             packet = decode(frame, version)
             durable = isinstance(
-                packet, (p.Acknowledge, p.IndividualAcknowledge, p.Commit, p.SendContinuation, p.CreateQueueV2)
+                packet, (p.Acknowledge, p.IndividualAcknowledge, p.Commit, p.SendContinuation, p.CreateQueue)
             )
         broker = self.broker
         now = broker.clock.now
@@ -271,7 +271,7 @@ class ServerSession:
             return True, packet.correlation_id
         if isinstance(packet, p.UniqueAddMetadata):
             return True, None
-        if isinstance(packet, p.AddMetadataV2):
+        if isinstance(packet, p.AddCountedMetadata):
             return packet.requires_confirmation, None
         if hasattr(packet, "requires_response"):
             return bool(packet.requires_response), None
@@ -328,7 +328,7 @@ class ServerSession:
 
     @staticmethod
     def _describe(queue: Queue) -> Packet:
-        return p.QueueQueryResponseV3(
+        return p.QueueQueryResponse(
             True,
             queue.durable,
             queue.temporary,
@@ -344,14 +344,14 @@ class ServerSession:
     def _query(self, packet: p.QueueQuery) -> Packet:
         queue = self.broker.queues.get(packet.queue_name)
         if queue is None:
-            return p.QueueQueryResponseV3(False, True, address=packet.queue_name, name=packet.queue_name)
+            return p.QueueQueryResponse(False, True, address=packet.queue_name, name=packet.queue_name)
         return self._describe(queue)
 
     def _binding(self, packet: p.BindingQuery) -> Packet:
         names = [packet.address] if packet.address in self.broker.queues else []
-        return p.BindingQueryResponseV5(bool(names), names)
+        return p.BindingQueryResponse(bool(names), names)
 
-    def _create_queue(self, packet: p.CreateQueueV2) -> None:
+    def _create_queue(self, packet: p.CreateQueue) -> None:
         if packet.queue_name in self.broker.queues:
             raise Refusal(101)
         queue = Queue(packet.queue_name, durable=packet.durable, temporary=packet.temporary)
@@ -569,7 +569,7 @@ HANDLERS: dict[type[Packet], Callable[[ServerSession, Any], Packet | None]] = {
     p.ConsumerClose: ServerSession._close_consumer,
     p.QueueQuery: ServerSession._query,
     p.BindingQuery: ServerSession._binding,
-    p.CreateQueueV2: ServerSession._create_queue,
+    p.CreateQueue: ServerSession._create_queue,
     p.DeleteQueue: ServerSession._delete_queue,
     p.FlowToken: ServerSession._flow,
     p.ForceDelivery: ServerSession._force,
@@ -582,7 +582,7 @@ HANDLERS: dict[type[Packet], Callable[[ServerSession, Any], Packet | None]] = {
     p.RequestProducerCredits: ServerSession._credits,
     p.SessionClose: ServerSession._nothing,
     p.AddMetadata: ServerSession._nothing,
-    p.AddMetadataV2: ServerSession._nothing,
+    p.AddCountedMetadata: ServerSession._nothing,
     p.UniqueAddMetadata: ServerSession._unique,
     p.CreateProducer: ServerSession._nothing,
     p.RemoveProducer: ServerSession._nothing,
@@ -658,10 +658,16 @@ class ServerConnection:
         if isinstance(packet, p.Ping):
             self.ttl = None if packet.connection_ttl < 0 else packet.connection_ttl / 1000
             self.write(frame)
-        elif isinstance(packet, p.SubscribeTopologyV2):
+        elif isinstance(packet, p.SubscribeTopology):
             self.version = packet.client_version
-            self.write(encode(p.ClusterTopologyV4(False, broker.node_id, 1, None, None, True), 0, self.version))
-        elif isinstance(packet, (p.CreateSession, p.CreateSessionV2)):
+            self.write(
+                encode(
+                    p.ClusterTopology(False, broker.node_id, 1, None, None, True, server_version=NEWEST),
+                    0,
+                    self.version,
+                )
+            )
+        elif isinstance(packet, p.CreateSession):
             self._create(packet)
         elif isinstance(packet, p.ReattachSession):
             self._reattach(packet)
@@ -976,7 +982,7 @@ class Broker:
             for session in connection.sessions.values():
                 while session.operations and not session.closed:
                     session.complete(session.operations.popleft())
-            connection.write(encode(p.DisconnectV3(self.node_id, 4, None, None), 0, connection.version or NEWEST))
+            connection.write(encode(p.Disconnect(self.node_id, 4, None, None), 0, connection.version or NEWEST))
         self.crash(down)
 
     def _start(self) -> None:

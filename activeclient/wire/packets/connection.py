@@ -6,6 +6,8 @@ on session channels (exception, null response) do. Source: PacketImpl and the cl
 
 from __future__ import annotations
 
+from typing import Final
+
 from activeclient.wire.fields import (
     I8,
     I32,
@@ -18,10 +20,10 @@ from activeclient.wire.fields import (
     String,
 )
 from activeclient.wire.packet import Packet, packet, wire
-from activeclient.wire.versions import V2_7
+from activeclient.wire.versions import V1_0, V2_7, V2_18
 
 
-@packet(10, counted=False, reply=(10,), sent_by="both")
+@packet(10, counted=False, sent_by="both")
 class Ping(Packet):
     """A sign of life. The client's carries the time to live, in ms, that the server shall apply (-1: for ever); the
     server sends the frame back."""
@@ -29,31 +31,19 @@ class Ping(Packet):
     connection_ttl: I64
 
 
-@packet(11, counted=False, sent_by="server")
+Ping.REPLY = (Ping,)
+
+
+@packet({11: 0, 124: V1_0, -19: V2_18}, counted=False, sent_by="server")
 class Disconnect(Packet):
-    """The server goes (versions before 125)."""
-
-    node_id: NullableSimpleString = None
-
-
-@packet(124, counted=False, sent_by="server")
-class DisconnectV2(Packet):
-    """The server goes (versions 125 to 130); a second node id means that it scales down to that node."""
-
-    node_id: NullableSimpleString = None
-    scale_down_node_id: NullableSimpleString = wire(default=None, optional=True)
-
-
-@packet(-19, counted=False, sent_by="server")
-class DisconnectV3(Packet):
     """The server goes, and says why: 0 redirect, 1 redirect on critical error, 2 scale down, 3 scale down on critical
-    error, 4 shut down, 5 shut down on critical error, -1 none. A clean stop of a clustered node may read 2 without a
-    target."""
+    error, 4 shut down, 5 shut down on critical error, -1 none, also of servers before 131. A clean stop of a clustered
+    node may read 2 without a target. A target before 131 means that the server scales down to that node."""
 
-    node_id: NullableSimpleString
-    reason: I8
-    target_node_id: NullableSimpleString = None
-    target_connector: NullableTransport = None
+    node_id: NullableSimpleString = None
+    reason: I8 = wire(default=-1, since=V2_18)
+    target_node_id: NullableSimpleString = wire(default=None, since=V1_0, optional=True)
+    target_connector: NullableTransport = wire(default=None, since=V2_18)
 
 
 @packet(13, counted=False, sent_by="server")
@@ -63,44 +53,6 @@ class DisconnectConsumerKill(Packet):
     node_id: NullableSimpleString = None
 
 
-@packet(30, counted=False, reply=(31,))
-class CreateSession(Packet):
-    """Make a session; the client chooses its channel and name. `window_size` in bytes: how often the server confirms
-    commands; -1 switches counting and reattachment off."""
-
-    name: String
-    session_channel_id: I64
-    version: I32
-    username: NullableString
-    password: NullableString = wire(repr=False)
-    min_large_message_size: I32
-    xa: Bool
-    auto_commit_sends: Bool
-    auto_commit_acks: Bool
-    window_size: I32
-    pre_acknowledge: Bool
-    default_address: NullableString = None
-
-
-@packet(-18, counted=False, reply=(31,))
-class CreateSessionV2(Packet):
-    """`CreateSession` with the connection's client id (131 and later)."""
-
-    name: String
-    session_channel_id: I64
-    version: I32
-    username: NullableString
-    password: NullableString = wire(repr=False)
-    min_large_message_size: I32
-    xa: Bool
-    auto_commit_sends: Bool
-    auto_commit_acks: Bool
-    window_size: I32
-    pre_acknowledge: Bool
-    default_address: NullableString = None
-    client_id: NullableString = None
-
-
 @packet(31, counted=False, sent_by="server")
 class CreateSessionResponse(Packet):
     """The session exists. The number is the server's own, whatever the client asked for: speak the smaller one."""
@@ -108,13 +60,24 @@ class CreateSessionResponse(Packet):
     server_version: I32
 
 
-@packet(32, counted=False, reply=(33,))
-class ReattachSession(Packet):
-    """Move the session of this name to this connection; the last command that the client received, -1 for none. The
-    name is the only credential, hence it does not show in logs."""
+@packet({30: 0, -18: V2_18}, counted=False, reply=(CreateSessionResponse,))
+class CreateSession(Packet):
+    """Make a session; the client chooses its channel and name. `window_size` in bytes: how often the server confirms
+    commands; -1 switches counting and reattachment off. `client_id` is the connection's (131 and later)."""
 
-    name: String = wire(repr=False)
-    last_confirmed_command_id: I32
+    name: String
+    session_channel_id: I64
+    version: I32
+    username: NullableString
+    password: NullableString = wire(repr=False)
+    min_large_message_size: I32
+    xa: Bool
+    auto_commit_sends: Bool
+    auto_commit_acks: Bool
+    window_size: I32
+    pre_acknowledge: Bool
+    default_address: NullableString = None
+    client_id: NullableString = wire(default=None, since=V2_18)
 
 
 @packet(33, counted=False, sent_by="server")
@@ -125,11 +88,13 @@ class ReattachSessionResponse(Packet):
     reattached: Bool
 
 
-@packet(-4, counted=False, reply=(-5,))
-class CheckForFailover(Packet):
-    """May a client of this node fail over to you?"""
+@packet(32, counted=False, reply=(ReattachSessionResponse,))
+class ReattachSession(Packet):
+    """Move the session of this name to this connection; the last command that the client received, -1 for none. The
+    name is the only credential, hence it does not show in logs."""
 
-    node_id: NullableString = None
+    name: String = wire(repr=False)
+    last_confirmed_command_id: I32
 
 
 @packet(-5, counted=False, sent_by="server")
@@ -137,6 +102,13 @@ class CheckForFailoverReply(Packet):
     """The answer to `CheckForFailover`."""
 
     ok_to_failover: Bool
+
+
+@packet(-4, counted=False, reply=(CheckForFailoverReply,))
+class CheckForFailover(Packet):
+    """May a client of this node fail over to you?"""
+
+    node_id: NullableString = None
 
 
 @packet(20, sent_by="server")
@@ -154,6 +126,10 @@ class NullResponse(Packet):
     """A request is done. -1: the request had no correlation id, or the peer is older than 130."""
 
     correlation_id: I64 = wire(default=-1, since=V2_7, optional=True)
+
+
+NULL: Final[tuple[type[Packet], ...]] = (NullResponse,)
+"""Answers of a request that is answered by no more than that it is done."""
 
 
 @packet(22, counted=False, sent_by="both")

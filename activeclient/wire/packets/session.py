@@ -20,11 +20,12 @@ from activeclient.wire.fields import (
     String,
 )
 from activeclient.wire.message import CoreMessage, read_header, read_message, write_header, write_message
-from activeclient.wire.packet import NULL_RESPONSE, Packet, packet, wire
-from activeclient.wire.versions import V2_0, V2_7, V2_28
+from activeclient.wire.old_layout import modern_receive, modern_send, old_receive, old_send
+from activeclient.wire.packet import Packet, packet, wire
+from activeclient.wire.packets.connection import NULL
+from activeclient.wire.packets.queues import QueueQueryResponse
+from activeclient.wire.versions import V2_7, V2_28
 
-_NULL = (NULL_RESPONSE,)
-_QUEUE_ANSWERS = (46, -7, -14)
 _MESSAGE: Final = Sized(write_message, read_message)
 _HEADER: Final = Sized(write_header, read_header)
 Message = Annotated[CoreMessage, _MESSAGE]
@@ -36,17 +37,17 @@ class SessionStart(Packet):
     """Let deliveries flow; not answered."""
 
 
-@packet(68, reply=_NULL)
+@packet(68, reply=NULL)
 class SessionStop(Packet):
     """Let deliveries rest."""
 
 
-@packet(69, reply=_NULL)
+@packet(69, reply=NULL)
 class SessionClose(Packet):
     """End the session; the channel is gone with the answer."""
 
 
-@packet(104, counted=False, reply=_NULL)
+@packet(104, counted=False, reply=NULL)
 class AddMetadata(Packet):
     """Attach a pair of texts to the session; never counted, always answered, in the order of the session's work."""
 
@@ -54,8 +55,8 @@ class AddMetadata(Packet):
     data: String
 
 
-@packet(105, counted_if="requires_confirmation", reply=_NULL)
-class AddMetadataV2(Packet):
+@packet(105, counted_if="requires_confirmation", reply=NULL)
+class AddCountedMetadata(Packet):
     """Attach a pair of texts to the session; answered and counted only if asked."""
 
     key: String
@@ -63,7 +64,7 @@ class AddMetadataV2(Packet):
     requires_confirmation: Bool = True
 
 
-@packet(106, counted_if="requires_confirmation", reply=_NULL)
+@packet(106, counted_if="requires_confirmation", reply=NULL)
 class UniqueAddMetadata(Packet):
     """Attach a pair that no other session has; always answered, with exception 114 when one has it."""
 
@@ -75,7 +76,7 @@ class UniqueAddMetadata(Packet):
 # --- consumers --------------------------------------------------------------------------------------------------------
 
 
-@packet(40, reply=_QUEUE_ANSWERS)
+@packet(40, reply=(QueueQueryResponse,))
 class CreateConsumer(Packet):
     """Consume from a queue; the client chooses the id, unique in the session. Credits and start come after."""
 
@@ -87,7 +88,7 @@ class CreateConsumer(Packet):
     priority: I32 = wire(default=0, since=V2_7, optional=True)
 
 
-@packet(74, reply=_NULL)
+@packet(74, reply=NULL)
 class ConsumerClose(Packet):
     """End a consumer; no error when there is none of this id."""
 
@@ -117,7 +118,7 @@ class ForceDelivery(Packet):
     sequence: I64
 
 
-@packet(41, reply=_NULL)
+@packet(41, reply=NULL)
 class Acknowledge(Packet):
     """Everything of the consumer up to and including this message is done."""
 
@@ -126,7 +127,7 @@ class Acknowledge(Packet):
     requires_response: Bool = False
 
 
-@packet(81, reply=_NULL)
+@packet(81, reply=NULL)
 class IndividualAcknowledge(Packet):
     """This one message is done."""
 
@@ -155,7 +156,7 @@ class ReceiveContinuation(Packet):
 # --- producers --------------------------------------------------------------------------------------------------------
 
 
-@packet(-20)
+@packet({-20: V2_28})
 class CreateProducer(Packet):
     """Announce a producer, for the server's statistics (134 and later); no address for an anonymous one."""
 
@@ -163,19 +164,11 @@ class CreateProducer(Packet):
     address: NullableSimpleString = None
 
 
-@packet(-21)
+@packet({-21: V2_28})
 class RemoveProducer(Packet):
     """A producer is closed (134 and later)."""
 
     id: I32
-
-
-@packet(79, reply=(80, 82))
-class RequestProducerCredits(Packet):
-    """Ask for room, in bytes, at an address."""
-
-    credits: I32
-    address: SimpleString
 
 
 @packet(80, sent_by="server")
@@ -194,7 +187,15 @@ class ProducerFailCredits(Packet):
     address: SimpleString
 
 
-@packet(73, reply=_NULL)
+@packet(79, reply=(ProducerCredits, ProducerFailCredits))
+class RequestProducerCredits(Packet):
+    """Ask for room, in bytes, at an address."""
+
+    credits: I32
+    address: SimpleString
+
+
+@packet(73, reply=NULL)
 class SendContinuation(Packet):
     """A piece of a large message's body. The last one (`continues` false) carries the length of the whole body before
     compression."""
@@ -210,7 +211,7 @@ class SendContinuation(Packet):
 # --- messages; the hot path is in activeclient.wire.message -----------------------------------------------------------
 
 
-@packet(71, reply=_NULL, since=V2_0)
+@packet(71, reply=NULL, before_2_0=(old_send, modern_send))
 class Send(Packet):
     """A message to the broker."""
 
@@ -220,14 +221,14 @@ class Send(Packet):
     sender_id: I32 = wire(default=0, since=V2_28, optional=True)
 
 
-@packet(72, since=V2_0)
+@packet(72)
 class SendLarge(Packet):
     """A large message to the broker: all but its body, which follows in pieces."""
 
     message: MessageHeader
 
 
-@packet(75, sent_by="server", since=V2_0)
+@packet(75, sent_by="server", before_2_0=(old_receive, modern_receive))
 class ReceiveMessage(Packet):
     """A message to a consumer; `delivery_count` is 1 for the first delivery."""
 
@@ -236,7 +237,7 @@ class ReceiveMessage(Packet):
     delivery_count: I32
 
 
-@packet(76, sent_by="server", since=V2_0)
+@packet(76, sent_by="server")
 class ReceiveLarge(Packet):
     """A large message to a consumer: all but its body, of which `large_message_size` bytes follow in pieces."""
 

@@ -8,20 +8,19 @@ Source: SessionXA*Message and SessionCommitMessage_V2.
 from __future__ import annotations
 
 from activeclient.wire.fields import I32, Bool, NullableString, OptionalI64, XidField, XidList
-from activeclient.wire.packet import NULL_RESPONSE, Packet, packet, wire
+from activeclient.wire.packet import Packet, packet, wire
+from activeclient.wire.packets.connection import NULL
 from activeclient.wire.versions import V2_7, V2_21
 
-_XA = (55,)
 
-
-@packet(43, reply=(NULL_RESPONSE,))
+@packet(43, reply=NULL)
 class Commit(Packet):
     """Commit the local transaction. Without a correlation id the answer carries -1."""
 
     correlation_id: OptionalI64 = wire(default=None, since=V2_21, optional=True)
 
 
-@packet(44, reply=(NULL_RESPONSE,))
+@packet(44, reply=NULL)
 class Rollback(Packet):
     """Roll the local transaction back. With the flag, the oldest unacknowledged delivery counts as delivered."""
 
@@ -31,36 +30,6 @@ class Rollback(Packet):
 @packet(39)
 class XAFailed(Packet):
     """The transaction failed on the client's side; not answered."""
-
-    xid: XidField
-
-
-@packet(51, reply=_XA)
-class XAStart(Packet):
-    """Begin a branch."""
-
-    xid: XidField
-
-
-@packet(52, reply=_XA)
-class XAEnd(Packet):
-    """The work of a branch is done."""
-
-    xid: XidField
-    failed: Bool = False
-
-
-@packet(53, reply=_XA)
-class XACommit(Packet):
-    """Commit a branch; `one_phase` without having prepared it."""
-
-    xid: XidField
-    one_phase: Bool = False
-
-
-@packet(54, reply=_XA)
-class XAPrepare(Packet):
-    """Prepare a branch. Response code 0: prepared, 3: it only read and is over."""
 
     xid: XidField
 
@@ -75,42 +44,67 @@ class XAResponse(Packet):
     correlation_id: OptionalI64 = wire(default=None, since=V2_7, optional=True)
 
 
-@packet(56, reply=_XA)
+@packet(51, reply=(XAResponse,))
+class XAStart(Packet):
+    """Begin a branch."""
+
+    xid: XidField
+
+
+@packet(52, reply=(XAResponse,))
+class XAEnd(Packet):
+    """The work of a branch is done."""
+
+    xid: XidField
+    failed: Bool = False
+
+
+@packet(53, reply=(XAResponse,))
+class XACommit(Packet):
+    """Commit a branch; `one_phase` without having prepared it."""
+
+    xid: XidField
+    one_phase: Bool = False
+
+
+@packet(54, reply=(XAResponse,))
+class XAPrepare(Packet):
+    """Prepare a branch. Response code 0: prepared, 3: it only read and is over."""
+
+    xid: XidField
+
+
+@packet(56, reply=(XAResponse,))
 class XARollback(Packet):
     """Roll a branch back."""
 
     xid: XidField
 
 
-@packet(57, reply=_XA)
+@packet(57, reply=(XAResponse,))
 class XAJoin(Packet):
     """Work for a branch that another session began."""
 
     xid: XidField
 
 
-@packet(58, reply=_XA)
+@packet(58, reply=(XAResponse,))
 class XASuspend(Packet):
     """Let the current branch rest."""
 
 
-@packet(59, reply=_XA)
+@packet(59, reply=(XAResponse,))
 class XAResume(Packet):
     """Go on with a branch that rests."""
 
     xid: XidField
 
 
-@packet(60, reply=_XA)
+@packet(60, reply=(XAResponse,))
 class XAForget(Packet):
     """Forget a branch that was completed heuristically."""
 
     xid: XidField
-
-
-@packet(61, reply=(62,))
-class XAIndoubtXids(Packet):
-    """Which branches are prepared and undecided?"""
 
 
 @packet(62, sent_by="server")
@@ -120,11 +114,9 @@ class XAIndoubtXidsResponse(Packet):
     xids: XidList = ()
 
 
-@packet(63, reply=(64,))
-class XASetTimeout(Packet):
-    """Seconds after which the server gives a branch up."""
-
-    timeout_seconds: I32
+@packet(61, reply=(XAIndoubtXidsResponse,))
+class XAIndoubtXids(Packet):
+    """Which branches are prepared and undecided?"""
 
 
 @packet(64, sent_by="server")
@@ -134,9 +126,11 @@ class XASetTimeoutResponse(Packet):
     ok: Bool
 
 
-@packet(65, reply=(66,))
-class XAGetTimeout(Packet):
-    """After how many seconds does the server give a branch up?"""
+@packet(63, reply=(XASetTimeoutResponse,))
+class XASetTimeout(Packet):
+    """Seconds after which the server gives a branch up."""
+
+    timeout_seconds: I32
 
 
 @packet(66, sent_by="server")
@@ -144,3 +138,8 @@ class XAGetTimeoutResponse(Packet):
     """The answer to `XAGetTimeout`."""
 
     timeout_seconds: I32
+
+
+@packet(65, reply=(XAGetTimeoutResponse,))
+class XAGetTimeout(Packet):
+    """After how many seconds does the server give a branch up?"""
