@@ -305,6 +305,7 @@ class PostOffice(Registry):
         address, queue = properties.get(ORIGINAL_ADDRESS), properties.get(ORIGINAL_QUEUE)
         if not isinstance(address, str):
             return self.move(ref, None)
+        address = address.partition("::")[0]  # it may have been sent to this very queue
         whole = f"{address}::{queue}" if isinstance(queue, str) else address
         return self.move(ref, whole if self.find(whole) is not None else address, retried=True)
 
