@@ -195,7 +195,7 @@ class MessageProducer:
         limit = None if timeout is None else timeout_seconds("timeout", timeout)
         core = given.outgoing()
         if properties:
-            given.properties.set_all(properties)
+            given.add_properties(properties)
         if correlation_id is not None:
             given.jms_correlation_id = correlation_id
         if reply_to is not None:
