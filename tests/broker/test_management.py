@@ -19,7 +19,7 @@ from tests.broker.office import START_MS, Office, message
 
 @pytest.fixture
 def office() -> Office:
-    made = Office(settings={"#": AddressSettings(dead_letter_address="DLQ"), "DLQ": AddressSettings()})
+    made = Office(settings=AddressSettings(dead_letter_address="DLQ", expiry_address=None))
     made.queue("answers", durable=False)
     return made
 
