@@ -15,6 +15,7 @@ from activeclient.errors import IllegalStateError, InvalidDestinationError, JMSE
 from activeclient.jms.addressing import apply_attributes
 from activeclient.server_code import ServerCode
 from activeclient.wire.packets import CreateQueue, CreateSharedQueue, QueueQueryResponse
+from activeclient.wire.packets.queues import UNTOLD
 
 if TYPE_CHECKING:
     from activeclient.client.session import ClientSession
@@ -90,8 +91,7 @@ def for_durable(core: ClientSession, topic: Topic, queue: str, filter_string: st
         _delete(core, queue)
     try:
         packet = _queue(topic, queue, filter_string, durable=True)
-        if "max-consumers" not in topic.parameters:
-            packet.max_consumers = UNSHARED_MAX_CONSUMERS
+        _mark(packet, topic, found, UNSHARED_MAX_CONSUMERS)
         core.request(packet)
     except JMSError as error:
         if (
@@ -121,8 +121,8 @@ def for_shared(
         _delete(core, queue)
     packet = CreateSharedQueue(address=topic.address, queue_name=queue)
     _complete(packet, topic, filter_string, durable=durable)
-    if durable and "max-consumers" not in topic.parameters:
-        packet.max_consumers = SHARED_MAX_CONSUMERS
+    if durable:
+        _mark(packet, topic, found, SHARED_MAX_CONSUMERS)
     try:
         core.request(packet)
     except JMSError as error:
@@ -178,6 +178,12 @@ def _check_kind(queue: str, found: QueueQueryResponse, *, durable: bool, shared:
     if other is not None:
         wanted = f"{'shared' if shared else 'unshared'}{' durable' if durable else ''} subscription"
         raise IllegalStateError(f"{wanted} {queue!r}: the name is that of {other}")
+
+
+def _mark(packet: CreateQueue | CreateSharedQueue, topic: Topic, found: QueueQueryResponse, limit: int) -> None:
+    """Let the queue tell of which kind its subscription is, where the broker knows limits and the user chose none."""
+    if "max-consumers" not in topic.parameters and found.routing_type != UNTOLD:
+        packet.max_consumers = limit
 
 
 def _same(found: QueueQueryResponse, topic: Topic, filter_string: str | None) -> bool:
