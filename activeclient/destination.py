@@ -106,7 +106,7 @@ class Destination:
 
     @property
     def address(self) -> str:
-        """What messages are sent to; the part before `::`."""
+        """The address; the part before `::`. Messages are sent to the whole name, which chooses the queue."""
         return self.name.partition("::")[0]
 
     @property

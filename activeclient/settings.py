@@ -717,24 +717,44 @@ def _unknown(name: str, known: Mapping[str, object]) -> str:
 # --- explaining -----------------------------------------------------------------------------------------------------
 
 
-def explain_cut(settings: Settings) -> str:
-    """One line: what a cut of the connection will do under these settings; begins with fail, recreate or reattach."""
+def explain_cut(
+    settings: Settings, *, hosts: int | None = None, reattaches: bool | None = None, asks: bool = False
+) -> str:
+    """Return one line: what a cut of the connection does. It begins with fail, recreate or reattach.
+
+    Args:
+        hosts: Number of brokers that the URL names; None: not known.
+        reattaches: Whether the broker reattaches sessions; None: not known.
+        asks: A strategy of the application decides on each attempt.
+    """
     s = settings.effective
-    if not s.reconnects:
-        return f"fail: a cut closes the connection for good ({_why_not(s)}); profile=reliable survives cuts"
-    series = _series(s)
+    if hosts == 1:
+        s = s.replace(failover_attempts=0)
+    if not asks and not s.reconnects:
+        why = _why_not(s)
+        if settings.failover_attempts:
+            why += f"; failoverAttempts={settings.failover_attempts} needs a second broker"
+        return f"fail: a cut closes the connection for good ({why}); profile=reliable survives cuts"
+    series = "tried as the application's strategy decides" if asks else _series(s, hosts)
     again = (
         "what was not confirmed is sent again under its duplicate id"
         if s.duplicate_detection
         else "what was not confirmed may be stored or not (duplicateDetection=false)"
     )
-    if s.confirmation_window_size > 0:
+    if s.confirmation_window_size > 0 and reattaches is not False:
         kept = "without time limit" if s.connection_ttl < 0 else f"within {s.connection_ttl / 1000:g} s"
+        able = "the broker reattaches sessions (Artemis 2.57 and later do not) and " if reattaches is None else ""
         return (
-            f"reattach: sessions go on if the connection is back {kept}, else they are recreated and {again}; {series}"
+            f"reattach: sessions go on if {able}the connection is back {kept}, else they are recreated and {again};"
+            f" {series}"
         )
+    why = (
+        "this broker does not reattach them"
+        if s.confirmation_window_size > 0
+        else f"confirmationWindowSize={s.confirmation_window_size}"
+    )
     return (
-        f"recreate: sessions are made anew (confirmationWindowSize={s.confirmation_window_size}), transactions roll"
+        f"recreate: sessions are made anew ({why}), transactions roll"
         f" back, unacknowledged messages come again, {again}; {series}"
     )
 
@@ -748,16 +768,32 @@ def _why_not(s: Settings) -> str:
     return "reconnectAttempts=0"
 
 
-def _series(s: Settings) -> str:
-    """The attempts to reconnect, in words."""
+def _series(s: Settings, hosts: int | None) -> str:
+    """The attempts to reconnect, in words: those of the connection, and the rounds over the other brokers after."""
     if s.reconnect_profile == "diffusion":
-        return f"tried at once and then every 5 s, for {s.reconnection_timeout / 1000:g} s at most"
+        tried = f"tried at once and then every 5 s, for {s.reconnection_timeout / 1000:g} s at most"
+        return f"{tried}{_then(s, hosts)}"
     if s.reconnect_profile == "rtmp":
-        tries = "for ever" if s.unlimited_reconnect else f"{s.reconnect_attempts} times"
-        return f"tried {tries}, {s.reconnect_period} ms before each attempt"
-    rounds = s.reconnect_attempts or s.failover_attempts
-    tries = "for ever" if -1 in (s.reconnect_attempts, s.failover_attempts) else f"{rounds} times"
-    return f"tried {tries}, pauses from {s.retry_interval} to {_longest_pause(s)} ms"
+        tries = "for ever" if s.unlimited_reconnect else _times(s.reconnect_attempts, "time")
+        return f"tried {tries}{_then(s, hosts)}, {s.reconnect_period} ms before each attempt"
+    pauses = f"pauses from {s.retry_interval} to {_longest_pause(s)} ms"
+    if s.reconnect_attempts == -1:
+        return f"tried for ever, {pauses}"
+    if s.reconnect_attempts == 0:
+        return f"tried {_then(s, hosts).removeprefix(', then ')}, {pauses}"
+    return f"tried {_times(s.reconnect_attempts, 'time')}{_then(s, hosts)}, {pauses}"
+
+
+def _then(s: Settings, hosts: int | None) -> str:
+    """What follows when the attempts for the own broker are used up."""
+    if s.failover_attempts == 0 or s.unlimited_reconnect:
+        return ""
+    rounds = "for ever" if s.failover_attempts == -1 else _times(s.failover_attempts, "round")
+    return f", then {rounds} at the other brokers{'' if hosts is not None else ', if the URL names any'}"
+
+
+def _times(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _longest_pause(s: Settings) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -24,6 +24,7 @@ __all__ = [
     "DEFAULT_PORTS",
     "Endpoint",
     "ParsedURL",
+    "brokers_of",
     "default_parameters",
     "default_url",
     "endpoint_settings",
@@ -113,6 +114,11 @@ class ParsedURL:
         for endpoint in self.endpoints:
             endpoint_settings(endpoint, common)
         return common
+
+
+def brokers_of(endpoints: Iterable[Endpoint]) -> int:
+    """Count the brokers that endpoints name: different hosts and ports."""
+    return len({(endpoint.host.lower(), endpoint.port) for endpoint in endpoints})
 
 
 def endpoint_settings(endpoint: Endpoint, common: Settings) -> Settings:

@@ -265,6 +265,43 @@ def test_a_cut_is_explained_in_one_line() -> None:
     assert not any("\n" in line for line in (recreate, reliable))
 
 
+def test_a_cut_is_explained_for_the_broker_at_hand() -> None:
+    reliable = Settings().replace(profile="reliable")
+    assert "if the broker reattaches sessions" in explain_cut(reliable)
+    able = explain_cut(reliable, reattaches=True)
+    assert able.startswith("reattach: sessions go on if the connection is back within 60 s")
+    unable = explain_cut(reliable, reattaches=False)
+    assert unable.startswith("recreate: sessions are made anew (this broker does not reattach them)")
+    without = explain_cut(Settings(reconnect_attempts=-1), reattaches=True)
+    assert without.startswith("recreate: sessions are made anew (confirmationWindowSize=-1)")
+
+
+def test_a_cut_of_a_connection_with_a_strategy_is_explained_by_it() -> None:
+    assert "tried as the application's strategy decides" in explain_cut(Settings(), asks=True)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "rounds", "hosts", "told"),
+    [
+        (0, 3, 1, "fail: a cut closes the connection for good (reconnectAttempts=0; failoverAttempts=3 needs a second"),
+        (0, -1, 1, "failoverAttempts=-1 needs a second broker"),
+        (0, 3, 2, "tried 3 rounds at the other brokers, pauses"),
+        (0, 3, None, "tried 3 rounds at the other brokers, if the URL names any, pauses"),
+        (2, 3, 1, "tried 2 times, pauses"),
+        (2, 3, 2, "tried 2 times, then 3 rounds at the other brokers, pauses"),
+        (1, -1, 2, "tried 1 time, then for ever at the other brokers, pauses"),
+        (1, 1, None, "tried 1 time, then 1 round at the other brokers, if the URL names any, pauses"),
+        (-1, 3, 2, "tried for ever, pauses"),
+        (0, 0, 2, "fail: a cut closes the connection for good (reconnectAttempts=0); profile"),
+    ],
+)
+def test_the_attempts_after_a_cut_are_those_that_will_be_made(
+    attempts: int, rounds: int, hosts: int | None, told: str
+) -> None:
+    settings = Settings(reconnect_attempts=attempts, failover_attempts=rounds)
+    assert told in explain_cut(settings, hosts=hosts)
+
+
 def test_settings_are_each_of_their_groups() -> None:
     s = Settings(trust_all=True)
     tls: TLSSettings = s.tls

@@ -173,8 +173,7 @@ class Addresses:
             self._changed()
         address_name, _, queue_name = name.partition("::")
         if queue_name:
-            queue = self.queues.get(queue_name)
-            queues = [queue] if queue is not None and queue.address == address_name else []
+            queues = [queue for queue in self.bound(address_name) if queue.name == queue_name]
         elif name == self._configuration.management_address:
             queues = []  # what is sent there is carried out, and never kept (ServerSessionImpl.send)
         else:

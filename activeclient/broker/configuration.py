@@ -18,6 +18,9 @@ from activeclient.errors import ConfigError
 from activeclient.wire.names import MANAGEMENT_ADDRESS
 from activeclient.wire.queue_attributes import QUEUE_ATTRIBUTES
 
+DEAD_LETTERS: Final = "DLQ"
+EXPIRED: Final = "ExpiryQueue"
+
 
 class FullPolicy(Enum):
     """What happens to messages for an address that has no room."""
@@ -27,7 +30,7 @@ class FullPolicy(Enum):
     FAIL = "FAIL"
     """Producers are told, and sends fail."""
     DROP = "DROP"
-    """Messages are dropped without a word."""
+    """Messages are dropped; their senders are not told, the log is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +41,11 @@ class AddressSettings:
         ConfigError: A value out of its range; names it.
     """
 
-    dead_letter_address: str | None = None
-    """None: a message that used up its attempts is dropped."""
-    expiry_address: str | None = None
-    """None: an expired message is dropped."""
+    dead_letter_address: str | None = DEAD_LETTERS
+    """Where a message goes that used up its attempts; its queue is made when the first one comes. None: the message is
+    dropped, with a warning. Artemis' own default is None; the broker.xml of `artemis create` names this one."""
+    expiry_address: str | None = EXPIRED
+    """Where an expired message goes; as `dead_letter_address`."""
     expiry_delay: int = -1
     """Expiry of messages that have none; -1 leaves them without."""
     min_expiry_delay: int = -1

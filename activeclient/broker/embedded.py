@@ -150,7 +150,7 @@ class EmbeddedBroker:
             return self
 
     def _start(self) -> None:
-        post = PostOffice(self.configuration, self._store, self.clock, compile_filter)
+        post = PostOffice(self.configuration, self._store, self.clock, compile_filter, self._warn)
         server = BrokerServer(
             post, self.node_id, compile_filter, limits=self._limits, faults=self.faults, report=_report
         )
@@ -164,6 +164,9 @@ class EmbeddedBroker:
                 raise
         self.faults.bind(server, thread.call, restart=self.restart, skew=self._skew)
         self._thread = thread
+
+    def _warn(self, text: str) -> None:
+        _log.warning("%s: %s", self.name, text)
 
     def _close_store(self) -> None:
         if self._folder is not None:

@@ -85,6 +85,11 @@ class Account:
         )
 
     @property
+    def at_limit(self) -> bool:
+        """Are the bounds of this very address reached?"""
+        return 0 <= self._most_bytes <= self.size or 0 <= self._most_messages <= self.count
+
+    @property
     def percent(self) -> int:
         """How much of its own bound is taken; 0 without one."""
         return 100 * self.size // self._most_bytes if self._most_bytes > 0 else 0

@@ -16,7 +16,7 @@ from activeclient.broker.addresses import Plan
 from activeclient.broker.chain import Reference
 from activeclient.broker.clock import Clock
 from activeclient.broker.configuration import AddressSettings, BrokerConfiguration, FullPolicy, QueueConfiguration, User
-from activeclient.broker.disposal import moved
+from activeclient.broker.disposal import Disposal, Warn, moved
 from activeclient.broker.duplicates import DuplicateIds
 from activeclient.broker.management import Management
 from activeclient.broker.memory import Account
@@ -62,14 +62,21 @@ class PostOffice(Registry):
 
     Args:
         compile_filter: Makes a filter of a queue's selector; raises `InvalidSelectorError`.
+        warn: Called with a line for the log when messages are dropped.
 
     What the store holds is there when this returns.
     """
 
     def __init__(
-        self, configuration: BrokerConfiguration, store: Store, clock: Clock, compile_filter: CompileFilter
+        self,
+        configuration: BrokerConfiguration,
+        store: Store,
+        clock: Clock,
+        compile_filter: CompileFilter,
+        warn: Warn | None = None,
     ) -> None:
         super().__init__(configuration, store, clock, compile_filter)
+        self.disposal = Disposal(self, warn)
         self.started: float = clock.monotonic()
         self._users = {user.name: user for user in configuration.users}
         self.duplicates: DuplicateIds = DuplicateIds()
@@ -224,6 +231,7 @@ class PostOffice(Registry):
             copy.properties.setdefault(ORIGINAL_ADDRESS, message.address)
             copy.properties.setdefault(ORIGINAL_MESSAGE_ID, message.id)
             copy.address = dead_letters
+            self.disposal.ready(dead_letters)
             self.route(message.rewritten(copy), tx)
         self.release(message)
         return RoutingResult.UNROUTED
@@ -231,6 +239,7 @@ class PostOffice(Registry):
     def _full(self, account: Account, message: StoredMessage, tx: Transaction | None) -> RoutingResult:
         self.release(message)
         if account.policy is FullPolicy.DROP:
+            self.disposal.dropped(f"address {account.name!r}", f"message {message.id} was dropped: the address is full")
             return RoutingResult.DROPPED
         error = ResourceAllocationError(f'AMQ229102: Address "{account.name}" is full.', code=ServerCode.ADDRESS_FULL)
         if tx is not None:
@@ -293,11 +302,11 @@ class PostOffice(Registry):
 
     def expire(self, ref: Reference) -> None:
         """Its time is over: a copy to the expiry address, and done with it."""
-        self.move(ref, ref.queue.settings.expiry_address, expired_ms=self.clock.wall_ms())
+        self.disposal.expire(ref)
 
     def dead_letter(self, ref: Reference) -> None:
         """Its attempts are used up: a copy to the dead letter address, and done with it."""
-        self.move(ref, ref.queue.settings.dead_letter_address)
+        self.disposal.dead_letter(ref)
 
     def retry(self, ref: Reference) -> bool:
         """A dead or expired message goes back to where it came from; false when no queue there took it."""
@@ -305,6 +314,7 @@ class PostOffice(Registry):
         address, queue = properties.get(ORIGINAL_ADDRESS), properties.get(ORIGINAL_QUEUE)
         if not isinstance(address, str):
             return self.move(ref, None)
+        address = address.partition("::")[0]  # it may have been sent to this very queue
         whole = f"{address}::{queue}" if isinstance(queue, str) else address
         return self.move(ref, whole if self.find(whole) is not None else address, retried=True)
 

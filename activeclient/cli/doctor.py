@@ -83,13 +83,11 @@ def verdict(hosts: Sequence[Host], findings: Sequence[Finding]) -> Exit:
 
 def on_a_cut(settings: Settings, hosts: Sequence[Host]) -> str:
     """What a cut will do with these brokers."""
-    brokers = [host.broker for host in hosts if host.broker is not None]
-    if brokers and settings.confirmation_window_size > 0 and all(broker.reattaches is False for broker in brokers):
-        # As if there were no window: that is what such a broker makes of it.
-        return explain_cut(settings.replace(confirmation_window_size=-1)).replace(
-            "(confirmationWindowSize=-1)", "(this broker does not reattach them)"
-        )
-    return explain_cut(settings)
+    known = {host.broker.reattaches for host in hosts if host.broker is not None}
+    # Brokers of both kinds: what a cut does depends on which of them the connection comes back to.
+    return explain_cut(
+        settings, hosts=len({host.name for host in hosts}) or None, reattaches=known.pop() if len(known) == 1 else None
+    )
 
 
 def protocol_name(number: int) -> str:

@@ -15,7 +15,7 @@ from activeclient.cli.options import JsonOption
 from activeclient.cli.output import Output
 from activeclient.cli.running import command
 from activeclient.settings import MASK, Settings, explain_cut, parameters
-from activeclient.urls import masked, parse_url
+from activeclient.urls import brokers_of, masked, parse_url
 
 
 @command
@@ -44,7 +44,7 @@ def meaning(url: str) -> dict[str, object]:
     return {
         "url": masked(url),
         "hosts": [str(endpoint) for endpoint in parsed.endpoints],
-        "on_a_cut": explain_cut(settings),
+        "on_a_cut": explain_cut(settings, hosts=brokers_of(parsed.endpoints)),
         "warnings": list(settings.warnings()),
         "settings": changed(settings),
     }

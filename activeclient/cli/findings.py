@@ -183,7 +183,8 @@ class _Finder:
         settings = self._settings
         for conflict in settings.conflicts():
             yield Finding(Level.WARNING, conflict.text, self._fixed(**conflict.instead))
-        if not settings.reconnects:
+        alone = len({host.name for host in hosts}) == 1
+        if not (settings.replace(failover_attempts=0) if alone else settings).reconnects:
             yield Finding(
                 Level.WARNING,
                 "a cut ends the connection: nothing wins it back (activeclient.connect would, unless told not to)",

@@ -50,6 +50,8 @@ class ClientConsumer:
         self._block_on_acknowledge = session.settings.block_on_acknowledge
         self._streaming = False
         """Did many messages come at once, when one was waited for last?"""
+        self._receiving = 0
+        """Threads in `receive` that wait for a message."""
         rate = session.settings.consumer_max_rate
         self._rate = RateLimit(rate) if rate > 0 else None
         engine.owner = self
@@ -127,38 +129,62 @@ class ClientConsumer:
 
     def _receive_slowly(self, timeout: float | None) -> CoreMessage | None:
         engine = self.engine
-        session = engine.session
-        deadline = None if timeout is None else time.monotonic() + timeout
         self._check()
         engine.reading.go_on()
-        if engine.window == 0:
-            engine.ask_for_one()
-        if timeout == 0 or (engine.window == 0 and timeout is not None):
-            if timeout == 0:
-                self._wait_for_marker()
-            else:
-                self._calls.wait_for(lambda: bool(engine.buffer) or engine.closed, timeout)
-            message = engine.take() if self._delivers else None
-        else:
-            message = None
-            while message is None:
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    break
-                self._pump.wait(
-                    lambda: (bool(engine.buffer) and self._delivers) or engine.closed,
-                    left,
-                    STREAM_PATIENCE if self._streaming else 0.0,
-                )
-                self._streaming = len(engine.buffer) >= STREAM_MESSAGES
-                # Another thread may have been quicker: then the wait goes on.
-                message = engine.take() if self._delivers else None
-                if message is None:
-                    self._check()
+        message = self._receive_one(timeout) if engine.window == 0 else self._next(timeout)
         if message is None:
             self._check()
-        elif session.client.pending_bytes:
+        elif engine.session.client.pending_bytes:
             self._pump.after_submit()
+        return message
+
+    def _next(self, timeout: float | None) -> CoreMessage | None:
+        """Wait for a message and take it."""
+        engine = self.engine
+        if timeout == 0:
+            self._wait_for_marker()
+            return engine.take() if self._delivers else None
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return None
+            self._pump.wait(
+                lambda: (bool(engine.buffer) and self._delivers) or engine.closed,
+                left,
+                STREAM_PATIENCE if self._streaming else 0.0,
+            )
+            self._streaming = len(engine.buffer) >= STREAM_MESSAGES
+            # Another thread may have been quicker: then the wait goes on.
+            message = engine.take() if self._delivers else None
+            if message is not None:
+                return message
+            self._check()
+
+    def _receive_one(self, timeout: float | None) -> CoreMessage | None:
+        """Without prefetch: ask for one message, and take that back when the wait for it is over."""
+        engine = self.engine
+        engine.ask_for_one()
+        self._receiving += 1
+        message = None
+        try:
+            message = self._next(timeout)
+        finally:
+            self._receiving -= 1
+            if self._receiving:
+                if message is not None and not engine.buffer:
+                    engine.ask_for_one()  # it was for one of those who wait
+                sequence = None
+            else:
+                sequence = engine.withdraw()
+                if sequence is not None:
+                    self._pump.after_submit()
+        if message is None and sequence is not None:
+            session = engine.session
+            self._calls.wait_for(
+                lambda: engine.forced_seen >= sequence or engine.closed or not session.usable or self._receiving > 0
+            )
+            message = engine.take() if self._delivers else None
         return message
 
     def _wait_for_marker(self) -> None:
@@ -262,15 +288,21 @@ class ClientConsumer:
             self._handler = handler
             self.engine.has_listener = handler is not None
             if handler is not None:
-                if self.engine.window == 0:
-                    self.engine.ask_for_one()
+                self.engine.ask_for_one()
                 self.engine.session.work_ready()
+                self._pump.process()
+            elif self.engine.withdraw() is not None:
                 self._pump.process()
 
     def stop_listening(self) -> None:
         """No further call of the handler begins."""
         self.engine.has_listener = False
         self._handler = None
+
+    @property
+    def may_call(self) -> bool:
+        """Is a call of the handler due, or a request for a message, when the session starts (lock held)?"""
+        return bool(self.engine.buffer) or (self._handler is not None and self.engine.window == 0)
 
     def next_call(self) -> Callable[[], None] | None:
         """The next call of the handler, or None (lock held)."""
@@ -283,9 +315,10 @@ class ClientConsumer:
             self._pump.after_submit()
         message = engine.take()
         if message is None:
+            if engine.window == 0:  # not before the last call has returned: an idle consumer is to get the next one
+                engine.ask_for_one()
+                self._pump.after_submit()
             return None
-        if engine.window == 0:
-            engine.ask_for_one()
         rate = self._rate
         if rate is None:
             return lambda: _discard(handler(message))

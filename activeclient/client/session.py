@@ -110,7 +110,7 @@ class ClientSession(XAResource):
                 self.engine.started = True
                 if self.engine.may_command:
                     self.engine.command(self.engine.encode(SessionStart()))
-                if any(consumer.engine.buffer for consumer in self._consumers.values()):
+                if any(consumer.may_call for consumer in self._consumers.values()):
                     self.engine.work_ready()
                 self.pump.process()
         return self

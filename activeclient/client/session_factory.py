@@ -27,11 +27,12 @@ from activeclient.engine.link import State as LinkState
 from activeclient.engine.requests import Pending
 from activeclient.engine.session import Session, SessionConfig
 from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, OutageTimeout
-from activeclient.events import Ask, Endpoint, Event, Work
+from activeclient.events import Ask, Endpoint, Event, Reconnected, Work
 from activeclient.observe.log import link as link_log
 from activeclient.observe.log import log_event
 from activeclient.reconnection import Decision, Question, ReconnectAttempt, ReconnectionStrategy, decision_of
 from activeclient.settings import Settings, explain_cut
+from activeclient.urls import brokers_of
 
 if TYPE_CHECKING:
     import random
@@ -77,6 +78,9 @@ class ClientSessionFactory:
         self.listeners = Listeners()
         self._sessions: dict[Session, ClientSession] = {}
         self._dispatcher = dispatch.current()
+        self._hosts = brokers_of(endpoints)
+        self._explained: tuple[bool | None] | None = None
+        """What the log says of a cut holds for a broker that reattaches sessions, or does not, or may."""
         candidates = EndpointList(endpoints, ha=settings.ha, failover_attempts=settings.failover_attempts)
         self._strategy = strategy
         reconnect = reconnect_policy(settings, rng.random, asks=strategy is not None)
@@ -116,7 +120,7 @@ class ClientSessionFactory:
         """
         for warning in self.settings.warnings():
             link_log.warning("%s: %s", self.name, warning)
-        link_log.info("%s: a cut of this connection: %s", self.name, explain_cut(self.settings))
+        self._explain_cut()
         self.pump.start()
         engine = self.engine
         try:
@@ -131,6 +135,15 @@ class ClientSessionFactory:
             if self._wait is not None and error.retriable:
                 raise ConnectFailed(f"no connection within {self._wait:g} s: {error}") from error
             raise error.again()
+
+    def _explain_cut(self) -> None:
+        """Log what a cut does; once more when it is known whether the broker reattaches, or it is another broker."""
+        known = self.engine.reattaches if self.settings.confirmation_window_size > 0 else None
+        if self._explained is None or (known is not None and self._explained[0] is not known):
+            self._explained = (known,)
+            asks = self._strategy is not None
+            told = explain_cut(self.settings, hosts=self._hosts, reattaches=known, asks=asks)
+            link_log.info("%s: a cut of this connection: %s", self.name, told)
 
     # --- sessions -------------------------------------------------------------------------------------------------
 
@@ -200,6 +213,7 @@ class ClientSessionFactory:
             if creation.error is not None:
                 self._sessions.pop(session, None)
                 raise creation.error.again()
+            self._explain_cut()
         return facade
 
     def _give_back(self, session: Session) -> None:
@@ -251,6 +265,8 @@ class ClientSessionFactory:
                 self._dispatcher.submit(lambda: self._decide(question))
             return
         log_event(self.name, event)
+        if isinstance(event, Reconnected):
+            self._explain_cut()
         if self.listeners.offer(event):
             self._dispatcher.schedule(self.listeners)
 

@@ -99,6 +99,7 @@ class Consumer:
         "session",
         "taken",
         "window",
+        "withdrawn_before",
     )
 
     def __init__(
@@ -139,6 +140,8 @@ class Consumer:
         """Without prefetch: somebody waits for the next message."""
         self.balance = 0
         """Without prefetch: what the server has left of our grants; it overdraws with each message."""
+        self.withdrawn_before = 0
+        """Without prefetch: the marker behind the last withdrawal of a grant; 0 when there was none."""
         self.ack_bytes = 0
         self.ack_message_id = -1
         self.closed = False
@@ -373,14 +376,41 @@ class Consumer:
             self.asking = True
             self._top_up()
 
+    def withdraw(self) -> int | None:
+        """Without prefetch: take the grant back, for which no message came: other consumers get the next one.
+
+        Returns the sequence of a marker, before which a message arrives that was on its way; None when there is no
+        grant to take back.
+        """
+        if not self.asking:
+            return None
+        self.asking = False
+        if self._wants_one or self.large is not None or not self.session.may_command:
+            return None
+        self._reset_grant()
+        self.withdrawn_before = self.force_delivery()
+        return self.withdrawn_before
+
+    def _reset_grant(self) -> None:
+        self.balance = 0
+        self.session.command(self.session.encode(FlowToken(self.id, 0)))
+
     @property
     def _wants_one(self) -> bool:
         """Without prefetch: does anybody wait for a delivery?"""
         return self.asking or bool(self.absorbing) or self.reading.resuming
 
     def _top_up(self) -> None:
+        if not self.session.may_command:
+            return
+        if self.withdrawn_before:
+            if self.balance or self.forced_seen < self.withdrawn_before:
+                # A message crossed the withdrawal: the server may have charged it before the reset or after.
+                self._reset_grant()
+            if self.forced_seen >= self.withdrawn_before:
+                self.withdrawn_before = 0
         need = SLOW_CONSUMER_CREDIT - self.balance
-        if need > 0 and self.session.may_command:
+        if need > 0:
             self.balance += need
             self.session.command(self.session.encode(FlowToken(self.id, need)))
 
@@ -543,6 +573,7 @@ class Consumer:
         """The first credits of a new consumer on the server."""
         self.credits = 0
         self.balance = 0
+        self.withdrawn_before = 0
         if self.window != 0:
             self.session.command(self.session.encode(FlowToken(self.id, self.window)))
         elif self._wants_one:

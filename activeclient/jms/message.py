@@ -9,9 +9,19 @@ Times in headers are milliseconds since 1970, as in JMS.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
-from activeclient.destination import ANYCAST, MULTICAST, Destination, Queue, Topic, parse_destination
+from activeclient.destination import (
+    ANYCAST,
+    MULTICAST,
+    Destination,
+    Queue,
+    TemporaryQueue,
+    TemporaryTopic,
+    Topic,
+    parse_destination,
+)
 from activeclient.errors import (
     IllegalStateError,
     InvalidDestinationError,
@@ -73,6 +83,22 @@ class Acknowledger(Protocol):
         """`message.acknowledge()` was called."""
 
 
+class _Nobody:
+    """Delivered a copy of a received message."""
+
+    @property
+    def serializers(self) -> Serializers:
+        from activeclient.jms.serializers import JSON_ONLY  # only who reads an object from a copy needs it
+
+        return JSON_ONLY
+
+    def acknowledge(self, message: Message) -> None:
+        raise IllegalStateError("this is a copy of a received message: acknowledge the message that was received")
+
+
+_NOBODY = _Nobody()
+
+
 class Message:
     """A message without a body of its own (jakarta.jms.Message); also the form in which bodies come that have no class.
 
@@ -86,6 +112,8 @@ class Message:
     """The number of this kind of message on the wire."""
     made_of: ClassVar[tuple[type, ...]] = ()
     """Of which bodies `send` and `create_message` make it."""
+    _not_pickled: ClassVar[tuple[str, ...]] = ()
+    """Attributes that stay in this process."""
     _forwarded: tuple[Acknowledger, CoreMessage]
     """What is needed to acknowledge a message that was sent on; there only then."""
 
@@ -271,7 +299,8 @@ class Message:
 
     @property
     def delivery_count(self) -> int:
-        """How often the broker has delivered it, this time included (JMSXDeliveryCount); 0 for one made here."""
+        """How often the broker has delivered it, this time included (JMSXDeliveryCount); 0 for one made here. Of a
+        received message that was sent on it is still that of its delivery."""
         return self.core.delivery_count
 
     # --- properties -----------------------------------------------------------------------------------------------
@@ -281,11 +310,21 @@ class Message:
         """The properties, as a mapping and with typed getters and setters."""
         found = self._properties
         if found is None:
-            received = self._owner is not None
             found = self._properties = MessageProperties(
-                self.core.properties, self.core.delivery_count if received else 0, read_only=received
+                self.core.properties,
+                self.core.delivery_count,
+                read_only=self._owner is not None or hasattr(self, "_forwarded"),
             )
         return found
+
+    def add_properties(self, properties: Mapping[str, object]) -> None:
+        """Add to the properties for a send, which may be done to those of a received message too (for producers)."""
+        own = self.properties
+        read_only, own.read_only = own.read_only, False
+        try:
+            own.set_all(properties)
+        finally:
+            own.read_only = read_only
 
     def clear_properties(self) -> None:
         """Remove the properties; headers and body stay. They can be written then."""
@@ -372,7 +411,12 @@ class Message:
             core = self.core
             properties = {name: value for name, value in core.properties.items() if not name.startswith(NOT_SENT_ON)}
             self.core = CoreMessage(
-                core.body, core.body_type, durable=core.durable, priority=core.priority, properties=properties
+                core.body,
+                core.body_type,
+                durable=core.durable,
+                priority=core.priority,
+                properties=properties,
+                delivery_count=core.delivery_count,
             )
             self._forwarded = self._owner, core
             self._owner = None
@@ -380,6 +424,60 @@ class Message:
                 self._properties.rebind(self.core.properties)
         self.write_body()
         return self.core
+
+    # --- copies ---------------------------------------------------------------------------------------------------
+
+    def __copy__(self) -> Self:
+        """Return a copy with a body and properties of its own. That of a received message belongs to no session: it
+        can be read and sent, not acknowledged."""
+        return self._made_of(self._state())
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        memo[id(self)] = made = self.__copy__()
+        return made
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as `copy` does; serializers stay behind."""
+        state = self._state()
+        for name in self._not_pickled:
+            state["own"].pop(name, None)
+        return _unpickled, (type(self), state)
+
+    def _state(self) -> dict[str, Any]:
+        own: dict[str, object] = {}
+        for kind in type(self).__mro__[: type(self).__mro__.index(Message)]:
+            for name in kind.__dict__.get("__slots__", ()):
+                if hasattr(self, name):
+                    own[name] = copy(getattr(self, name)) if name not in self._not_pickled else getattr(self, name)
+        own.update(getattr(self, "__dict__", {}))
+        destination = self._destination
+        for plain in (TemporaryQueue, TemporaryTopic):
+            if isinstance(destination, plain):  # perhaps one that knows its connection
+                destination = plain(destination.name)
+        return {
+            "core": self.core.detached(),
+            "received": self._owner is not None,
+            "read_only": self.properties.read_only,
+            "body_read_only": self._body_read_only,
+            "destination": destination,
+            "id": self._id,
+            "scheduled": self._scheduled,
+            "own": own,
+        }
+
+    @classmethod
+    def _made_of(cls, state: dict[str, Any]) -> Self:
+        self = cls.__new__(cls)
+        core = self.core = state["core"]
+        self._body_read_only = state["body_read_only"]
+        self._destination = state["destination"]
+        self._id = state["id"]
+        self._scheduled = state["scheduled"]
+        self._owner = _NOBODY if state["received"] else None
+        self._properties = MessageProperties(core.properties, core.delivery_count, read_only=state["read_only"])
+        for name, value in state["own"].items():
+            setattr(self, name, value)
+        return self
 
     def write_body(self) -> None:
         """Bring the body into its form on the wire."""
@@ -403,6 +501,10 @@ class Message:
         if core.stream is not None:
             return f"{core.stream.size} bytes in pieces"
         return "a file" if core.body_input is not None else f"{len(core.body)} bytes"
+
+
+def _unpickled(kind: type[Message], state: dict[str, Any]) -> Message:
+    return kind._made_of(state)
 
 
 def delivery_mode(value: int) -> DeliveryMode:

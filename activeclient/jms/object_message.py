@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 from builtins import object as Anything  # noqa: N812 - in the class `object` is the attribute
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from activeclient.errors import MessageFormatError
 from activeclient.jms import exact
@@ -45,6 +45,7 @@ class ObjectMessage(Message):
     __slots__ = ("_content_type", "_data", "_serializer", "_serializers")
 
     body_type = OBJECT
+    _not_pickled = ("_serializer", "_serializers")
     _data: bytes | None
     _content_type: str | None
 
@@ -171,6 +172,10 @@ class ObjectMessage(Message):
         """As every message; a body that was read before is known afterwards by the same serializers."""
         _ = self._known()
         return super().outgoing()
+
+    def _state(self) -> dict[str, Any]:
+        _ = self._known()
+        return super()._state()
 
     def write_body(self) -> None:
         """The bytes with their count, and their content type."""

@@ -62,7 +62,7 @@ class MessageProducer:
         self._session = session
         self._routed = session.core.engine.has_routing_types
         self._destination = destination
-        self._core = session.core.create_producer(None if destination is None else destination.address)
+        self._core = session.core.create_producer(None if destination is None else destination.name)
         self._core.stamps = False
         self._engine = session.core.engine
         self._in_branches = self._engine.config.xa
@@ -195,7 +195,7 @@ class MessageProducer:
         limit = None if timeout is None else timeout_seconds("timeout", timeout)
         core = given.outgoing()
         if properties:
-            given.properties.set_all(properties)
+            given.add_properties(properties)
         if correlation_id is not None:
             given.jms_correlation_id = correlation_id
         if reply_to is not None:
@@ -205,7 +205,7 @@ class MessageProducer:
         self._stamp(given, core, to, mode, level, live, delay, duplicate_id)
         handler = None if on_complete is None else self._handler(given, on_complete)
         try:
-            self._core.send(core, handler, address=to.address if self._destination is None else None, timeout=limit)
+            self._core.send(core, handler, address=to.name if self._destination is None else None, timeout=limit)
         except BaseException:
             if handler is not None:
                 self._session.completions.withdraw()

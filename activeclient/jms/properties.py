@@ -107,10 +107,8 @@ class MessageProperties(NamedValues):
         return f"MessageProperties({{{', '.join(f'{name!r}: {_shown(name, value)}' for name, value in self.items())}}})"
 
     def rebind(self, core: dict[str, PropertyValue]) -> None:
-        """The message is sent on: these are its properties now, and they can be written (called by messages)."""
+        """The message is sent on: these are its properties now (called by messages)."""
         self._core = core
-        self._count = 0
-        self.read_only = False
 
     def clear(self) -> None:
         """Remove all that is listed, and make the properties writeable (clearProperties)."""

@@ -195,7 +195,7 @@ class Session(MessageFactory):
             replace: False: raise instead of beginning it anew.
 
         Raises:
-            IllegalStateError: The connection has no client id; the subscription has a consumer already.
+            IllegalStateError: The connection has no client id; the subscription has a consumer already, or is shared.
             InvalidDestinationError: No topic, or a temporary one.
             InvalidSelectorError: It is no selector, or the broker refuses it.
         """
@@ -243,6 +243,10 @@ class Session(MessageFactory):
 
         Args:
             replace: False: raise instead of beginning it anew.
+
+        Raises:
+            IllegalStateError: It has consumers with another topic or selector; a durable subscription of this name
+                is not shared.
         """
         return self._shared(topic, name, selector, window_size, kind, durable=True, replace=replace)
 

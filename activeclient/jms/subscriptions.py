@@ -15,6 +15,7 @@ from activeclient.errors import IllegalStateError, InvalidDestinationError, JMSE
 from activeclient.jms.addressing import apply_attributes
 from activeclient.server_code import ServerCode
 from activeclient.wire.packets import CreateQueue, CreateSharedQueue, QueueQueryResponse
+from activeclient.wire.packets.queues import UNTOLD
 
 if TYPE_CHECKING:
     from activeclient.client.session import ClientSession
@@ -24,6 +25,12 @@ ANOTHER_SHARED_QUEUE = ServerCode.INVALID_TRANSIENT_QUEUE_USE
 """The server has a shared queue of this name with another topic or filter."""
 NO_SUCH_QUEUE = ServerCode.QUEUE_DOES_NOT_EXIST
 """A queue that is not durable went with its last consumer since it was asked for."""
+UNSHARED_MAX_CONSUMERS = 1_000
+SHARED_MAX_CONSUMERS = (1 << 31) - 1
+"""`max_consumers` of the queue of a durable subscription. Nothing else that a broker tells of a queue says of which
+kind its subscription is. A limit of one would refuse a consumer that is recreated while the broker has not noticed the
+end of the connection before; neither of these is ever reached. Java's client sets none, and brokers before 2.0 have no
+such limit."""
 
 
 def subscription_queue(name: str, client_id: str | None, *, durable: bool) -> str:
@@ -68,12 +75,14 @@ def for_durable(core: ClientSession, topic: Topic, queue: str, filter_string: st
     """See that the queue of an unshared durable subscription exists, as it is wanted, and is free.
 
     Raises:
-        IllegalStateError: It has a consumer, or another topic or selector and must not be replaced.
+        IllegalStateError: It has a consumer, or another topic or selector and must not be replaced; a shared durable
+            subscription has this name, or a queue that is no durable subscription.
         InvalidDestinationError: There is no such topic, and the broker creates none.
     """
     _check_topic(core, topic)
     found = core.query_queue(queue)
     if found.exists:
+        _check_kind(queue, found, durable=True, shared=False)
         if found.consumer_count:
             raise IllegalStateError(f"subscription {queue!r} has a consumer; unshared, it can have one only")
         if _same(found, topic, filter_string) or found.configuration_managed:
@@ -81,7 +90,9 @@ def for_durable(core: ClientSession, topic: Topic, queue: str, filter_string: st
         _check_replace(replace, queue, found)
         _delete(core, queue)
     try:
-        core.request(_queue(topic, queue, filter_string, durable=True))
+        packet = _queue(topic, queue, filter_string, durable=True)
+        _mark(packet, topic, found, UNSHARED_MAX_CONSUMERS)
+        core.request(packet)
     except JMSError as error:
         if (
             error.code != ServerCode.QUEUE_EXISTS
@@ -95,11 +106,14 @@ def for_shared(
     """See that the queue of a shared subscription exists, as it is wanted; returns what makes it.
 
     Raises:
-        IllegalStateError: It has another topic or selector, and consumers; or it must not be replaced.
+        IllegalStateError: It has another topic or selector, and consumers; or it must not be replaced; an unshared
+            durable subscription has this name, or a queue of another kind.
         InvalidDestinationError: There is no such topic, and the broker creates none.
     """
     _check_topic(core, topic)
     found = core.query_queue(queue)
+    if found.exists:
+        _check_kind(queue, found, durable=durable, shared=True)
     if found.exists and not _same(found, topic, filter_string) and not found.configuration_managed:
         if found.consumer_count:
             raise IllegalStateError(f"subscription {queue!r} has consumers, with {_topic_of(found)}")
@@ -107,6 +121,8 @@ def for_shared(
         _delete(core, queue)
     packet = CreateSharedQueue(address=topic.address, queue_name=queue)
     _complete(packet, topic, filter_string, durable=durable)
+    if durable:
+        _mark(packet, topic, found, SHARED_MAX_CONSUMERS)
     try:
         core.request(packet)
     except JMSError as error:
@@ -148,6 +164,26 @@ def _check_topic(core: ClientSession, topic: Topic) -> None:
 def _filter(topic: Topic, filter_string: str | None) -> str | None:
     """The selector of the consumer, else what stands behind the topic's name."""
     return filter_string if filter_string is not None else topic.parameters.get("filter-string")
+
+
+def _check_kind(queue: str, found: QueueQueryResponse, *, durable: bool, shared: bool) -> None:
+    """Refuse the queue of another kind of subscription, or of none (JMS: they may not have the same name)."""
+    other = None
+    if found.routing_type == ROUTING["ANYCAST"]:  # brokers before 2.0 tell none
+        other = "a queue that is no topic's subscription"
+    elif found.durable != durable:
+        other = "a durable subscription" if found.durable else "a subscription that is not durable"
+    elif durable and found.max_consumers == (UNSHARED_MAX_CONSUMERS if shared else SHARED_MAX_CONSUMERS):
+        other = f"{'an unshared' if shared else 'a shared'} durable subscription; unsubscribe it first"
+    if other is not None:
+        wanted = f"{'shared' if shared else 'unshared'}{' durable' if durable else ''} subscription"
+        raise IllegalStateError(f"{wanted} {queue!r}: the name is that of {other}")
+
+
+def _mark(packet: CreateQueue | CreateSharedQueue, topic: Topic, found: QueueQueryResponse, limit: int) -> None:
+    """Let the queue tell of which kind its subscription is, where the broker knows limits and the user chose none."""
+    if "max-consumers" not in topic.parameters and found.routing_type != UNTOLD:
+        packet.max_consumers = limit
 
 
 def _same(found: QueueQueryResponse, topic: Topic, filter_string: str | None) -> bool:

@@ -20,6 +20,7 @@ from activeclient.testing.detour import detour, endpoint_of
 from activeclient.testing.waiting import wait_until
 
 if TYPE_CHECKING:
+    from activeclient.broker.configuration import BrokerConfiguration
     from activeclient.broker.embedded import EmbeddedBroker
     from activeclient.broker.faults import Faults
     from activeclient.client.session import ClientSession
@@ -45,14 +46,24 @@ class BrokerUnderTest:
     Args:
         url: A running broker, `tcp://host:port?...`; None: an embedded one, which is started and stopped.
         embedded: Use this one, which is left running.
+        configuration: Of an embedded broker that is started here.
 
     Raises:
         ConfigError: The URL is wrong, or not of the scheme tcp.
     """
 
-    def __init__(self, url: str | None = None, *, embedded: EmbeddedBroker | None = None) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        embedded: EmbeddedBroker | None = None,
+        configuration: BrokerConfiguration | None = None,
+    ) -> None:
         if url is not None and embedded is not None:
             raise ConfigError("url", None, "give either a URL or an embedded broker")
+        if configuration is not None and (url is not None or embedded is not None):
+            raise ConfigError("configuration", None, "is for an embedded broker that is started here")
+        self._configuration = configuration
         self._stack = contextlib.ExitStack()
         self._embedded = embedded
         self._queues: list[str] = []
@@ -73,7 +84,9 @@ class BrokerUnderTest:
         from activeclient.broker.embedded import EmbeddedBroker
 
         if self._embedded is None:
-            self._embedded = self._stack.enter_context(EmbeddedBroker(f"test-{uuid.uuid4()}", port=0))
+            self._embedded = self._stack.enter_context(
+                EmbeddedBroker(f"test-{uuid.uuid4()}", port=0, configuration=self._configuration)
+            )
         if self._embedded.url == self._embedded.vm_url:
             raise ConfigError("embedded", None, "must have a port: EmbeddedBroker(port=0)")
         return self._embedded.url

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from activeclient.broker.configuration import BrokerConfiguration
     from activeclient.broker.embedded import EmbeddedBroker
     from activeclient.destination import Queue
     from activeclient.jms.connection import Connection
@@ -42,18 +43,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def embedded_broker() -> Iterator[EmbeddedBroker]:
+def embedded_broker_configuration() -> BrokerConfiguration:
+    """The configuration of the embedded brokers of these fixtures: override it for a module, a class or a directory."""
+    from activeclient.broker.configuration import BrokerConfiguration
+
+    return BrokerConfiguration()
+
+
+@pytest.fixture
+def embedded_broker(embedded_broker_configuration: BrokerConfiguration) -> Iterator[EmbeddedBroker]:
     """A fresh broker in memory: its `url` is a vm:// URL, its `faults` make things go wrong packet by packet."""
     import uuid
 
     from activeclient.broker.embedded import EmbeddedBroker
 
-    with EmbeddedBroker(f"test-{uuid.uuid4()}") as broker:
+    with EmbeddedBroker(f"test-{uuid.uuid4()}", configuration=embedded_broker_configuration) as broker:
         yield broker
 
 
 @pytest.fixture
-def artemis_broker(pytestconfig: pytest.Config) -> Iterator[BrokerUnderTest]:
+def artemis_broker(
+    pytestconfig: pytest.Config, embedded_broker_configuration: BrokerConfiguration
+) -> Iterator[BrokerUnderTest]:
     """A broker on a socket, behind a link that breaks on demand; a test that leaves connections open fails.
 
     Embedded and fresh, or the running one that --artemis-url (or artemis_url in the configuration) names.
@@ -70,7 +81,7 @@ def artemis_broker(pytestconfig: pytest.Config) -> Iterator[BrokerUnderTest]:
             return super().embedded
 
     url = pytestconfig.getoption("--artemis-url") or pytestconfig.getini("artemis_url") or None
-    with Skipping(url) as broker:
+    with Skipping(url, configuration=None if url else embedded_broker_configuration) as broker:
         yield broker
         left = broker.left(PATIENCE)
     if left is not None:

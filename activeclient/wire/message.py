@@ -26,7 +26,7 @@ from activeclient.errors import (
 )
 from activeclient.wire.fields import read_simple, write_simple
 from activeclient.wire.frames import FRAME, HEADER_SIZE, MIN_LENGTH
-from activeclient.wire.names import DUPLICATE_ID, LARGE_COMPRESSED
+from activeclient.wire.names import DUPLICATE_ID, LARGE_COMPRESSED, LARGE_SIZE
 from activeclient.wire.properties import PropertyValue, decode_properties, encode_properties
 from activeclient.wire.versions import NEWEST, V2_7, V2_28
 
@@ -209,6 +209,44 @@ class CoreMessage(_Delivered):
             raise IllegalStateError("only a received message can be acknowledged")
         self.origin.consumer.owner.individual_acknowledge(self)
 
+    def detached(self) -> CoreMessage:
+        """Return a copy that belongs to nobody, with its whole body: it cannot be acknowledged, only read and sent.
+
+        Raises:
+            LargeMessageError: The body is larger than maxLargeMessageSize, or does not come any more.
+            TypeError: The body of a message to be sent is a file.
+        """
+        if self.body_input is not None:
+            raise TypeError("a message whose body is a file cannot be copied")
+        copy = CoreMessage(
+            self.body,  # inflated
+            self.body_type,
+            self.address,
+            user_id=self.user_id,
+            durable=self.durable,
+            expiration=self.expiration,
+            timestamp=self.timestamp,
+            priority=self.priority,
+            properties=self.properties,
+            message_id=self.message_id,
+            delivery_count=self.delivery_count,
+        )
+        if self.origin is not None:
+            for name in (LARGE_COMPRESSED, LARGE_SIZE):
+                copy.properties.pop(name, None)
+        return copy
+
+    def __copy__(self) -> CoreMessage:
+        return self.detached()
+
+    def __deepcopy__(self, memo: dict[int, object]) -> CoreMessage:
+        memo[id(self)] = copy = self.detached()
+        return copy
+
+    def __reduce__(self) -> tuple[Callable[[dict[str, Any]], CoreMessage], tuple[dict[str, Any]]]:
+        copy = self.detached()
+        return _unpickled, ({name: getattr(copy, name) for name in CoreMessage.__slots__ if name != "body_input"},)
+
     def open_body(self) -> BinaryIO:
         """The body as a file, read once and forwards: for bodies larger than memory."""
         if self.stream is None:
@@ -227,6 +265,10 @@ class CoreMessage(_Delivered):
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _unpickled(fields: dict[str, Any]) -> CoreMessage:
+    return CoreMessage(**fields)
 
 
 class ReceivedMessage(CoreMessage):

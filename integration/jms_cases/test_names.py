@@ -9,6 +9,7 @@ import pytest
 from activeclient import (
     ActiveMQConnectionFactory,
     Connection,
+    JMSContext,
     Message,
     Queue,
     Session,
@@ -26,7 +27,9 @@ from activeclient.errors import (
 from integration.jms_cases.support import (
     CLIENT,
     SOON,
+    TRANSACTED,
     Inbox,
+    count,
     credited,
     drained,
     eventually,
@@ -49,11 +52,68 @@ def session(connection: Connection) -> Session:
 def test_a_queue_of_an_address_is_named_by_both(connection: Connection, session: Session, name: str) -> None:
     one, two = Queue(f"{name}::{name}.one"), Queue(f"{name}::{name}.two")
     consumers = [session.create_consumer(one), session.create_consumer(two)]
-    fill(connection, one, "to one")
+    # More to the second one first: neither turns nor chance bring that about.
+    fill(connection, two, *"abcde")
+    fill(connection, one, *"xyz")
+    assert [rest(consumer) for consumer in consumers] == [list("xyz"), list("abcde")]
+    fill(connection, Queue(name), *"1234")
+    assert sum(len(rest(consumer)) for consumer in consumers) <= 4
+
+
+def test_every_way_of_sending_reaches_the_queue_of_an_address(
+    context: JMSContext, connection: Connection, session: Session, name: str
+) -> None:
+    session.create_producer(Queue(name)).send("for the address")
+    queue = Queue(f"{name}::{name}.one")
+    with connection.create_session() as sender:
+        unbound = sender.create_producer()
+        for number in range(3):
+            unbound.send(f"unbound {number}", queue)
+        bound = sender.create_producer(queue)
+        for number in range(3):
+            bound.send(f"bound {number}")
+        bound.send_async("later").result(SOON)
+    for number in range(3):
+        context.create_producer().send(queue, f"context {number}")
+    with connection.create_session(TRANSACTED) as transacted:
+        transacted.create_producer(queue).send("committed")
+        transacted.commit()
+    with connection.factory.create_session() as core, core.create_producer(queue.name) as producer:
+        producer.send(core.create_message(body=b"core"))
+    consumer = session.create_consumer(queue)
+    received = drained(consumer)
+    assert len(received) == 12
+    assert {message.jms_destination for message in received} == {queue}
+    assert count(connection, Queue(name)) == 1
+
+
+def test_a_queue_of_an_address_serves_as_reply_to(connection: Connection, session: Session, name: str) -> None:
+    session.create_producer(Queue(name)).send("not a reply")
+    replies = Queue(f"{name}::{name}.replies")
+    consumer = session.create_consumer(replies)
+    request = Queue(f"{name}.requests")
+    with connection.create_session() as serving:
+        fill(connection, request, *"ab", reply_to=replies)
+        answers = serving.create_producer()
+        for asked in drained(serving.create_consumer(request)):
+            assert asked.jms_reply_to == replies
+            answers.send(f"re: {text_of(asked)}", asked.jms_reply_to.as_queue())
+    assert rest(consumer) == ["re: a", "re: b"]
+    assert count(connection, Queue(name)) == 1
+
+
+def test_what_is_published_to_one_queue_of_a_topic_reaches_no_other(
+    connection: Connection, session: Session, name: str
+) -> None:
+    one, two = Topic(f"{name}::{name}.one"), Topic(f"{name}::{name}.two")
+    consumers = [session.create_consumer(topic) for topic in (one, two, Topic(name))]
     fill(connection, two, "to two")
-    assert [rest(consumer) for consumer in consumers] == [["to one"], ["to two"]]
-    fill(connection, Queue(name), *"abcd")
-    assert sorted(len(rest(consumer)) for consumer in consumers if consumer.destination == one) <= [4]
+    fill(connection, Topic(name), "to all")
+    received = [drained(consumer) for consumer in consumers]
+    assert [[text_of(message) for message in part] for part in received] == [
+        ["to all"], ["to two", "to all"], ["to all"]
+    ]  # fmt: skip
+    assert [message.jms_destination for message in received[1]] == [two, Topic(name)]
 
 
 def test_a_topics_queue_is_made_by_its_consumer_and_stays(connection: Connection, session: Session, name: str) -> None:

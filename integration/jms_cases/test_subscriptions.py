@@ -83,6 +83,86 @@ def test_a_second_active_consumer_is_refused(named: Connection, topic: Topic) ->
     session.create_durable_consumer(topic, "sub").close()
 
 
+@pytest.mark.parametrize("active", [True, False], ids=["active", "inactive"])
+@pytest.mark.parametrize("first", ["unshared", "shared"])
+def test_shared_and_unshared_durable_subscriptions_do_not_join(
+    factory: ActiveMQConnectionFactory, client_id: str, topic: Topic, first: str, active: bool
+) -> None:
+    with factory.create_connection(client_id=client_id) as named:
+        session = named.create_session()
+        makers = [session.create_durable_consumer, session.create_shared_durable_consumer]
+        make, other = makers if first == "unshared" else makers[::-1]
+        consumer = make(topic, "sub")
+        if not active:
+            consumer.close()
+        fill(named, topic, "kept")
+        for selector in (None, "n = 1"):  # a changed one does not replace what is of the other kind
+            with pytest.raises(
+                IllegalStateError, match=f"{'an unshared' if first == 'unshared' else 'a shared'} durable"
+            ):
+                other(topic, "sub", selector)
+        assert rest(consumer if active else make(topic, "sub")) == ["kept"]
+    with factory.create_connection(client_id=client_id) as later:
+        session = later.create_session()
+        makers = [session.create_durable_consumer, session.create_shared_durable_consumer]
+        make, other = makers if first == "unshared" else makers[::-1]
+        assert isinstance(outcome(lambda: other(topic, "sub")), IllegalStateError)
+        make(topic, "sub").close()
+        session.unsubscribe("sub")
+        other(topic, "sub").close()
+        session.unsubscribe("sub")
+
+
+def test_shared_durable_consumers_still_join_and_others_have_names_of_their_own(
+    named: Connection, topic: Topic
+) -> None:
+    session = named.create_session()
+    consumers = [
+        session.create_shared_durable_consumer(topic, "sub"),
+        session.create_shared_durable_consumer(topic, "sub"),
+        session.create_shared_consumer(topic, "sub"),
+        session.create_durable_consumer(topic, "other"),
+        session.create_shared_consumer(topic, "other"),
+    ]
+    fill(named, topic, *"ab")
+    received = [rest(consumer) for consumer in consumers]
+    assert {*received[0], *received[1]} == {"a", "b"}
+    assert len(received[0]) + len(received[1]) == 2
+    assert received[2:] == [["a", "b"]] * 3
+    for consumer in consumers:
+        consumer.close()
+    session.unsubscribe("sub")
+    session.unsubscribe("other")
+
+
+def test_a_queue_that_is_no_subscription_is_not_replaced_by_one(
+    named: Connection, client_id: str, queue: Queue, topic: Topic
+) -> None:
+    session = named.create_session()
+    precious = Queue(f"{queue.name}::{client_id}.sub")
+    fill(named, precious, "precious")
+    for create in (session.create_durable_consumer, session.create_shared_durable_consumer):
+        with pytest.raises(IllegalStateError, match="no topic's subscription"):
+            create(Topic(f"{topic.name}.news"), "sub")
+    assert rest(session.create_consumer(precious)) == ["precious"]
+
+
+def test_a_durable_subscription_does_not_join_one_that_is_not_durable(
+    factory: ActiveMQConnectionFactory, other: Connection, topic: Topic
+) -> None:
+    """Both are called nonDurable.sub: one by its client id, one by its kind."""
+    with factory.create_connection(client_id="nonDurable") as named:
+        session = named.create_session()
+        with other.create_session().create_shared_consumer(topic, "sub"):
+            for create in (session.create_durable_consumer, session.create_shared_durable_consumer):
+                with pytest.raises(IllegalStateError, match="is not durable"):
+                    create(topic, "sub")
+        session.create_durable_consumer(topic, "sub").close()
+        with pytest.raises(IllegalStateError, match="a durable subscription"):
+            other.create_session().create_shared_consumer(topic, "sub")
+        session.unsubscribe("sub")
+
+
 @pytest.mark.parametrize("change", ["selector", "no selector", "no_local", "topic"])
 def test_a_changed_subscription_begins_anew(named: Connection, topic: Topic, change: str) -> None:
     session = named.create_session()
@@ -118,10 +198,12 @@ def test_a_subscription_that_must_not_be_replaced_is_kept(named: Connection, top
     fill(named, topic, "kept")
     with pytest.raises(IllegalStateError, match="must not be replaced"):
         session.create_durable_consumer(topic, "sub", "n = 1", replace=False)
-    with pytest.raises(IllegalStateError, match="must not be replaced"):
-        session.create_shared_durable_consumer(topic, "sub", "n = 1", replace=False)
     with session.create_durable_consumer(topic, "sub", replace=False) as consumer:
         assert rest(consumer) == ["kept"]
+    session.create_shared_durable_consumer(topic, "shared").close()
+    with pytest.raises(IllegalStateError, match="must not be replaced"):
+        session.create_shared_durable_consumer(topic, "shared", "n = 1", replace=False)
+    session.unsubscribe("shared")
     session.unsubscribe("sub")
 
 

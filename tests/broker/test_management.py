@@ -19,7 +19,7 @@ from tests.broker.office import START_MS, Office, message
 
 @pytest.fixture
 def office() -> Office:
-    made = Office(settings={"#": AddressSettings(dead_letter_address="DLQ"), "DLQ": AddressSettings()})
+    made = Office(settings=AddressSettings(dead_letter_address="DLQ", expiry_address=None))
     made.queue("answers", durable=False)
     return made
 
@@ -237,6 +237,18 @@ def test_messages_are_removed_moved_expired_and_given_up(office):
     assert [attribute(office, "queue.q", name) for name in ("messagesExpired", "messagesKilled")] == [1, 1]
     invoke(office, "queue.q", "resetMessagesKilled")
     assert attribute(office, "queue.q", "messagesKilled") == 0
+
+
+def test_a_dead_message_that_named_its_queue_goes_back_to_it(office):
+    office.queue("DLQ")
+    office.queue("one", address="a")
+    office.queue("two", address="a")
+    for body in "xy":
+        office.send(body, address="a::two")
+    assert invoke(office, "queue.two", "sendMessagesToDeadLetterAddress") == 2
+    assert office.waiting("DLQ") == ["x", "y"]
+    assert invoke(office, "queue.DLQ", "retryMessages") == 2
+    assert (office.waiting("one"), office.waiting("two")) == ([], ["x", "y"])
 
 
 def test_a_queue_is_paused_and_resumed(office):

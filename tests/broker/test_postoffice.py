@@ -86,6 +86,9 @@ def test_a_queue_can_be_named_behind_its_address(office):
     assert routed(office, "x", "a::two") is RoutingResult.ROUTED
     assert (office.waiting("one"), office.waiting("two")) == ([], ["x"])
     assert routed(office, "x", "b::two") is RoutingResult.UNROUTED
+    office.queue("any", address="#")
+    assert routed(office, "y", "c::any") is RoutingResult.ROUTED
+    assert office.waiting("any") == ["y"]
 
 
 @pytest.mark.parametrize(

@@ -34,11 +34,12 @@ def test_a_message_that_used_up_its_attempts_goes_to_the_dead_letters_with_its_o
 
 
 def test_without_a_dead_letter_address_the_message_is_dropped():
-    office = Office(settings=AddressSettings(max_delivery_attempts=1))
+    office = Office(settings=AddressSettings(dead_letter_address=None, max_delivery_attempts=1))
     queue = office.queue()
     office.send("a")
     office.consume(room=1).give_back()
     assert queue.message_count == 0
+    assert office.post.find("DLQ") is None
 
 
 def test_attempts_may_be_without_end():
@@ -140,7 +141,8 @@ def test_an_expired_message_is_not_delivered_but_goes_to_the_expiry_address():
     assert queue.expired == 1
 
 
-def test_what_expires_is_found_by_the_scan_too(office):
+def test_what_expires_is_found_by_the_scan_too():
+    office = Office(settings=AddressSettings(expiry_address=None))
     queue = office.queue()
     office.send("a", expiration=START_MS + 100)
     office.send("b", expiration=START_MS + 100, _AMQ_SCHED_DELIVERY=START_MS + 40_000)

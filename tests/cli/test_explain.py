@@ -25,6 +25,19 @@ def test_explain_in_json_has_the_same(capsys: pytest.CaptureFixture[str]) -> Non
     assert found["on_a_cut"].startswith("fail:")
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("tcp://a:1?failoverAttempts=3", "fail: "),
+        ("(tcp://a:1,tcp://A:1)?failoverAttempts=3", "fail: "),
+        ("(tcp://a:1,tcp://b:1)?failoverAttempts=3", "tried 3 rounds at the other brokers"),
+    ],
+)
+def test_explain_counts_the_brokers(url: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", url]) == 0
+    assert told in capsys.readouterr().out
+
+
 def test_explain_shows_no_password(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "tcp://broker:61616?user=me&password=marker"]) == 0
     out = capsys.readouterr().out

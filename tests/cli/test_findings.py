@@ -134,6 +134,17 @@ def test_a_cut_is_explained_as_the_broker_will_have_it() -> None:
     assert on_a_cut(settings, []).startswith("reattach:")
     told = on_a_cut(settings, [host(broker=Broker(1.0, 136, False))])
     assert told.startswith("recreate: sessions are made anew (this broker does not reattach them)")
+    both = [host(), host(name="h:2", broker=Broker(1.0, 136, False))]
+    assert "if the broker reattaches sessions" in on_a_cut(settings, both)
+
+
+def test_failover_attempts_of_one_broker_are_none() -> None:
+    url = "tcp://h:1?failoverAttempts=3"
+    settings = parse_url(url).settings()
+    assert on_a_cut(settings, [host()]).startswith("fail: ")
+    assert on_a_cut(settings, [host(), host(name="h:2")]).startswith("recreate: ")
+    assert any("nothing wins it back" in finding.text for finding in findings(url))
+    assert not any("nothing wins it back" in finding.text for finding in findings(url, host(), host(name="h:2")))
 
 
 @pytest.mark.parametrize(

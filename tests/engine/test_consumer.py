@@ -120,6 +120,48 @@ def test_without_prefetch_each_message_is_asked_for_by_itself():
     assert credits(wrote(peer)) == [len(frame)]  # what the message overdrew, so that 1 is left
 
 
+def test_without_prefetch_a_grant_for_which_nothing_came_is_taken_back():
+    peer, consumer = consuming(window=0)
+    assert consumer.withdraw() is None
+    consumer.ask_for_one()
+    wrote(peer)
+    withdrawn = consumer.withdraw()
+    assert consumer.withdraw() is None
+    written = wrote(peer)
+    assert credits(written) == [0]
+    assert [packet.sequence for packet in written if isinstance(packet, p.ForceDelivery)] == [withdrawn]
+    peer.say(marker(peer, withdrawn))
+    consumer.ask_for_one()
+    assert credits(wrote(peer)) == [1]
+
+
+def test_without_prefetch_a_message_that_crosses_the_withdrawal_leaves_no_doubt_about_the_grants():
+    peer, consumer = consuming(window=0)
+    consumer.ask_for_one()
+    withdrawn = consumer.withdraw()
+    wrote(peer)
+    peer.say(peer.delivery(1))
+    consumer.ask_for_one()  # before the marker came: the server may charge the message yet
+    assert credits(wrote(peer)) == [0, 1]
+    peer.say(peer.delivery(2))
+    peer.say(marker(peer, withdrawn))
+    assert [consumer.take().message_id for _ in range(2)] == [1, 2]
+    consumer.ask_for_one()
+    assert credits(wrote(peer)) == [0, 1]
+    frame = peer.delivery(3)
+    peer.say(frame)
+    consumer.ask_for_one()
+    assert credits(wrote(peer)) == [len(frame)]
+
+
+def test_without_prefetch_a_withdrawn_grant_is_not_repeated_after_a_recreation():
+    peer, consumer = consuming(window=0)
+    consumer.ask_for_one()
+    consumer.withdraw()
+    peer.recreate()
+    assert credits(peer.say(peer.confirm(), DEFINED)) == []
+
+
 def test_without_prefetch_a_recreated_session_is_asked_again_for_whom_waits():
     peer, consumer = consuming(window=0)
     consumer.ask_for_one()

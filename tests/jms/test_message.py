@@ -13,6 +13,7 @@ from activeclient.errors import (
     InvalidDestinationError,
     LargeMessageError,
     MessageFormatError,
+    MessageNotWriteableError,
 )
 from activeclient.jms.bytes_message import BytesMessage
 from activeclient.jms.kinds import message_of, received_message
@@ -23,7 +24,7 @@ from activeclient.jms.object_message import ObjectMessage
 from activeclient.jms.stream_message import StreamMessage
 from activeclient.jms.text_message import TextMessage
 from activeclient.wire.message import CoreMessage, text_body
-from activeclient.wire.properties import Byte
+from activeclient.wire.properties import Byte, Int
 from tests.jms.received import Owner, received
 
 
@@ -138,7 +139,6 @@ def test_what_belongs_to_one_journey_stays_behind_when_a_message_is_sent_on() ->
     assert sent.body == text_body("text")
     assert not message.is_received
     assert core.properties["_AMQ_DUPL_ID"] == "d"
-    message.properties["more"] = 1
 
 
 def test_get_body_checks_the_type() -> None:
@@ -160,13 +160,33 @@ def test_a_message_that_was_sent_on_is_still_acknowledged_as_it_was_delivered() 
     sent = message.outgoing()
     assert sent is message.core is not core
     assert message.delivered is core
-    properties["more"] = 2
+    message.add_properties({"more": 2})
     assert sent.properties == {"own": 1, "more": 2}, "the properties are those of the message that is sent"
-    assert "JMSXDeliveryCount" not in properties
+    assert dict(properties) == dict(message.properties)
     message.acknowledge()
     assert owner.acknowledged == [message]
     message.outgoing()
     assert message.delivered is core
+
+
+@pytest.mark.parametrize("looked", [True, False])
+def test_a_message_that_was_sent_on_reads_as_it_was_received(looked: bool) -> None:
+    """As in Java: read-only until they are cleared, with the count of its delivery."""
+    core = text_core(properties={"own": 1, "_AMQ_GROUP_ID": "g", "_AMQ_GROUP_SEQUENCE": Int(3)})
+    core.delivery_count = 2
+    message = received(core)
+    if looked:
+        assert message.jms_redelivered
+        assert message.properties["JMSXDeliveryCount"] == 2
+    message.outgoing()
+    assert message.jms_redelivered
+    assert message.delivery_count == 2
+    assert dict(message.properties) == {"own": 1, "JMSXGroupID": "g", "JMSXGroupSeq": 3, "JMSXDeliveryCount": 2}
+    with pytest.raises(MessageNotWriteableError):
+        message.properties["more"] = 1
+    message.clear_properties()
+    message.properties["more"] = 1
+    assert message.outgoing().properties == {"more": 1}
 
 
 def test_times_must_be_whole_numbers() -> None:

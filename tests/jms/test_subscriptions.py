@@ -50,15 +50,16 @@ def test_topics_that_end_or_name_a_queue_have_no_subscriptions(topic):
 class Core:
     """A broker's session that has the subscription `s` to another topic, until `refusal` says what became of it."""
 
-    def __init__(self, refusal):
+    def __init__(self, refusal, durable):
         self.refusal = refusal
+        self.durable = durable
         self.requests = []
 
     def query_address(self, address):
         return p.BindingQueryResponse(exists=True)
 
     def query_queue(self, queue):
-        return p.QueueQueryResponse(True, durable=True, name=queue, address="other")
+        return p.QueueQueryResponse(True, durable=self.durable, name=queue, address="other")
 
     def delete_queue(self, queue):
         raise from_server(self.refusal, "no")
@@ -70,8 +71,9 @@ class Core:
 @pytest.mark.parametrize("make", [for_durable, for_shared])
 def test_a_subscription_that_went_by_itself_before_it_was_replaced_is_no_error(make):
     options = {"durable": False} if make is for_shared else {}
-    core = Core(100)
+    durable = make is for_durable
+    core = Core(100, durable)
     make(core, Topic("t"), "s", None, replace=True, **options)
     assert [request.address for request in core.requests] == ["t"]
     with pytest.raises(IllegalStateError):
-        make(Core(104), Topic("t"), "s", None, replace=True, **options)
+        make(Core(104, durable), Topic("t"), "s", None, replace=True, **options)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.pages import ROOT
+from tests.pages import ROOT, blocks
 
 pytest_plugins = ["pytester"]
 EXAMPLES = sorted((ROOT / "examples").glob("testing_*.py"))
@@ -42,6 +42,52 @@ print(sorted(set(sys.modules) - before))
     assert ended.stdout.strip() == str(
         ["activeclient", "activeclient.testing", "activeclient.testing.plugin", "activeclient.version"]
     )
+
+
+def test_the_embedded_brokers_have_the_configuration_of_a_fixture(pytester: pytest.Pytester, run) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+        from activeclient.broker.configuration import AddressSettings, BrokerConfiguration
+
+        @pytest.fixture
+        def embedded_broker_configuration():
+            return BrokerConfiguration(settings={"#": AddressSettings(max_delivery_attempts=2)})
+        """
+    )
+    pytester.makepyfile(
+        """
+        import activeclient
+
+        def attempts(url):
+            with activeclient.connect(url) as connection, connection.create_session(transacted=True) as session:
+                queue = session.create_queue("q")
+                session.create_producer(queue).send("poison")
+                session.commit()
+                consumer = session.create_consumer(queue)
+                count = 0
+                while consumer.receive(0.2) is not None:
+                    session.rollback()
+                    count += 1
+                return count
+
+        def test_in_memory(embedded_broker):
+            assert attempts(embedded_broker.url) == 2
+            assert embedded_broker.message_count("DLQ") == 1
+
+        def test_behind_a_link(artemis_broker):
+            assert attempts(artemis_broker.url) == 2
+            artemis_broker.wait_for_messages("DLQ", 1)
+        """
+    )
+    run().assert_outcomes(passed=2)
+
+
+def test_the_block_of_the_page_runs(pytester: pytest.Pytester, run) -> None:
+    page = ROOT / "docs" / "testing-your-code.md"
+    (block,) = (block for block in blocks(page, "python") if "def test_" in block.text)
+    pytester.makepyfile(block.text)
+    run().assert_outcomes(passed=1)
 
 
 def test_the_fixtures_give_a_broker_connections_and_queues(pytester: pytest.Pytester, run) -> None:
