@@ -18,7 +18,8 @@ from typing import Final, NamedTuple
 
 from activeclient.errors import ConfigError
 from activeclient.foreign_keys import KNOWN_UNUSED, UNSUPPORTED, log_once, tolerated
-from activeclient.parameter import INT, LONG, MASK, Group, Parameter, Value, declared, param, seconds
+from activeclient.masking import MASK, PUBLIC_KEYS, concealed, is_sensitive
+from activeclient.parameter import INT, LONG, Group, Parameter, Value, declared, param, seconds
 
 __all__ = [
     "MASK",
@@ -537,6 +538,7 @@ class Settings(
         Raises:
             ConfigError: Unknown name (with the nearest known one), or a value that breaks its rule.
         """
+        by_attribute = concealed(by_attribute, _BY_ATTRIBUTE)
         for name in by_attribute:
             if name not in _BY_ATTRIBUTE:
                 raise ConfigError(name, None, _unknown(name, _BY_ATTRIBUTE))
@@ -598,13 +600,20 @@ class Settings(
             ConfigError: Unknown key (with the nearest known one), a value that breaks its rule, or a feature switched
                 on that this client does not have.
         """
+        texts = concealed(texts, PUBLIC_KEYS)
         changes: dict[str, Value] = {}
+        secret_before = False
         for key, text in texts.items():
             parameter = _BY_KEY.get(key)
             if parameter is not None:
                 changes[parameter.attribute] = parameter.parse(text)
             elif not tolerated(key, text):
-                raise ConfigError(key[:100], None, _unknown(key, {**_BY_KEY, **KNOWN_UNUSED, **UNSUPPORTED}))
+                rule = _unknown(key, {**_BY_KEY, **KNOWN_UNUSED, **UNSUPPORTED})
+                if secret_before and (not text or rule == "unknown parameter"):
+                    del texts, key
+                    raise ConfigError("url", None, _UNSHOWN)
+                raise ConfigError(key[:100], None, rule)
+            secret_before = secret_before or is_sensitive(key)
         made = (base if base is not None else cls()).replace(**changes)
         for warning in made.warnings():
             log_once(logging.WARNING, warning)
@@ -698,7 +707,7 @@ _BY_KEY: Final[Mapping[str, Parameter]] = {key: p for p in _PARAMETERS for key i
 
 
 def _unknown(name: str, known: Mapping[str, object]) -> str:
-    """The rule that an unknown key breaks, with the nearest known key."""
+    """The rule that an unknown key breaks, with what is meant by it."""
     name = name[:100]
     same = next((k for k in known if k.lower() == name.lower()), None)
     if same is not None:
@@ -707,11 +716,23 @@ def _unknown(name: str, known: Mapping[str, object]) -> str:
         return f"unknown parameter: as an attribute it is {_BY_KEY[name].attribute}"
     if name in _BY_ATTRIBUTE:
         return f"unknown parameter: as a key it is {_BY_ATTRIBUTE[name].key}"
-    by_lower = {k.lower(): k for k in known}
-    import difflib  # only a wrong name needs it
+    if name in _BY_KEY["type"].rule.removeprefix("one of ").split(", "):
+        return f"unknown parameter; write type={name}"
+    from activeclient.meant_keys import meant  # only a wrong name needs it
 
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
-    return f"unknown parameter; did you mean {by_lower[near[0]]}?" if near else "unknown parameter"
+    hint = meant(name, known)
+    if hint is None:
+        return "unknown parameter"
+    if known is _BY_ATTRIBUTE:  # other words stand in the table for keys
+        for key in (k for k in _BY_KEY if f" {k}?" in hint):
+            hint = hint.replace(f" {key}?", f" {_BY_KEY[key].attribute}?")
+    return f"unknown parameter; {hint}"
+
+
+_UNSHOWN: Final = (
+    "holds an unknown parameter, which is not shown, for it may be a piece of a password; in a password write & as"
+    " %26 and ; as %3B"
+)
 
 
 # --- explaining -----------------------------------------------------------------------------------------------------

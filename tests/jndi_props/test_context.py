@@ -11,7 +11,7 @@ import jndi_props
 from activeclient.destination import Queue, Topic
 from activeclient.errors import ConfigError, NamingError
 from jndi_props import Context, InitialContext
-from jndi_props.context import CONTEXT_FACTORY, INITIAL, PROVIDER_URL
+from jndi_props.context import CONTEXT_FACTORY, INITIAL, OLDER_CONTEXT_FACTORIES, PROVIDER_URL
 from tests.jndi_props.conftest import Factory, XAFactory
 
 SAMPLES = sorted((Path(jndi_props.__file__).parent / "samples").glob("*.properties"))
@@ -49,6 +49,24 @@ def test_both_forms_of_a_factory_work(prefix: str) -> None:
     assert factory.url == url
     assert factory.settings.retry_interval_multiplier == 1.5
     assert made.lookup("ConnectionFactory") is factory
+
+
+@pytest.mark.parametrize("name", [CONTEXT_FACTORY, *OLDER_CONTEXT_FACTORIES])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_the_two_lines_of_the_older_manual_work_word_for_word(
+    name: str, ending: str, mark: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "jndi.properties"
+    lines = (
+        f"java.naming.factory.initial = {name}",
+        "connection.ConnectionFactory=tcp://localhost:61616?retryInterval=1000&retryIntervalMultiplier=1.5"
+        "&maxRetryInterval=60000&reconnectAttempts=1000",
+    )
+    path.write_bytes(mark + ending.join((*lines, "")).encode())
+    settings = InitialContext(path=path).lookup("ConnectionFactory", Factory).settings
+    seen = (settings.retry_interval, settings.retry_interval_multiplier, settings.max_retry_interval)
+    assert (*seen, settings.reconnect_attempts) == (1000, 1.5, 60000, 1000)
 
 
 def test_the_newer_form_wins_over_the_older_and_over_the_provider_url() -> None:
