@@ -53,7 +53,7 @@ _MISTAKES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"""^["'`\u201c\u2018<]"""), "must not be in quotes"),
     (re.compile(rf"^{_SCHEME}%3A(//|%2F)", re.IGNORECASE), "is percent-encoded as a whole; only values may be"),
     (
-        re.compile(rf"^(url|uri|broker-?url|connection(factory)?[.\w]*)\s*=\s*[(a-z]", re.IGNORECASE),
+        re.compile(r"^(url|uri|broker-?url|connection(factory)?[.\w]*)\s*=\s*[(a-z]", re.IGNORECASE),
         "begins with a key of a properties file; write the value alone",
     ),
     (re.compile(rf"^\(?({'|'.join(map(re.escape, SCHEMES))}):(?!//[^(])", re.IGNORECASE), ""),
@@ -64,7 +64,7 @@ _MISTAKES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
         f"several hosts need parentheses, and commas between them: {_LIST}",
     ),
     (
-        re.compile(rf"^[^(].*[;&|](tcp|ssl|vm|nio)://"),
+        re.compile(r"^[^(].*[;&|](tcp|ssl|vm|nio)://"),
         f"several hosts need parentheses, and commas between them: {_LIST}",
     ),
     (

@@ -7,9 +7,10 @@ what of a text may be shown.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Container, Mapping
-from typing import Any, Final, SupportsIndex, TypeVar
+from typing import Any, Final, SupportsIndex, TypeVar, cast
 from urllib.parse import unquote
 
 MASK: Final = "***"
@@ -25,9 +26,12 @@ SECRET_KEYS: Final[set[str]] = set()
 _SENSITIVE: Final = re.compile(r"pass|pwd|secret|token|credential|kennwort", re.IGNORECASE)
 _BEFORE_NAME: Final = re.compile(r"[?&;#,()]")
 _AFTER_VALUE: Final = re.compile(r"[&;]")
+_NO_PORT: Final = re.compile(r"\(?(?:[A-Za-z0-9+.-]+://)?[^/?#&;,()@:\[\]]+:(?!//|[0-9]{1,5}(?:$|[/?#&;,()]))")
+"""What begins with a host and a port that is none, but perhaps a password."""
 _NAMED: Final = re.compile(r"(?:^|[?&;])([^=?&;#,()]*)=")
 
 F = TypeVar("F", bound=Callable[[Any], str])
+T = TypeVar("T")
 
 
 def is_sensitive(name: str) -> bool:
@@ -119,13 +123,14 @@ def _without_user_info(text: str) -> str:
     """Without what may be user and password before a host: all up to the last @ in front of the parameters."""
     known = (found for found in _NAMED.finditer(text) if unquote(found[1]) in PUBLIC_KEYS or is_sensitive(found[1]))
     first = next(known, None)
-    zone = text if first is None else text[: first.start()]
-    at = zone.rfind("@")
+    end = len(text) if first is None or _NO_PORT.match(text) else first.start()
+    at = text.rfind("@", 0, end)
     if at < 0:
         return text
-    slashes = zone.find("//", 0, at)
-    begin = slashes + 2 if slashes >= 0 else 1 if zone.startswith("(") else 0
-    return f"{text[:begin]}{MASK}{text[at:]}"
+    slashes = text.find("//", 0, at)
+    begin = slashes + 2 if slashes >= 0 else 1 if text.startswith("(") else 0
+    # Behind a key that is unknown, an @ may be a part of its value.
+    return f"{text[:begin]}{MASK}{text[end if '=' in text[begin:at] else at :]}"
 
 
 def _end_of_secret(text: str, position: int) -> int:
@@ -143,13 +148,17 @@ def never_raises(method: F) -> F:
     """A `__repr__` for objects that may be shown before they are complete, or after their constructor has failed, as
     tools do that report the values of local variables."""
 
-    def __repr__(self: Any) -> str:
+    @functools.wraps(method)
+    def shown(self: Any) -> str:
         try:
             return method(self)
         except Exception:
             return f"<{type(self).__name__}, incomplete>"
 
-    __repr__.__doc__ = method.__doc__
-    __repr__.__module__ = method.__module__
-    __repr__.__qualname__ = method.__qualname__
-    return __repr__  # type: ignore[return-value]
+    return cast("F", shown)
+
+
+def always_shown(kind: type[T]) -> type[T]:
+    """A class, mostly a dataclass, whose representation never raises (see `never_raises`)."""
+    kind.__repr__ = never_raises(kind.__repr__)  # type: ignore[method-assign]
+    return kind

@@ -12,87 +12,87 @@ from typing import Final
 _CLASSIC: Final = "a key of ActiveMQ Classic's client, which has no effect on Artemis' protocol"
 _QPID: Final = "a key of Qpid JMS (AMQP)"
 _TLS_KEYS: Final = {
-    "sslEnabled": ("ssl", "usessl", "ssl_enabled", "enablessl", "tls", "usetls", "tlsenabled", "secure", "use_ssl"),
+    "sslEnabled": "ssl usessl ssl_enabled enablessl tls usetls tlsenabled secure use_ssl",
     "trustStorePath": (
-        "truststore", "truststorelocation", "truststorefile", "ca", "cafile", "cacert", "cacerts", "ca_certs", "ca_file",
-        "sslca", "ssl_ca_certs", "sslcafile", "capath", "rootca", "javax.net.ssl.truststore",
+        "truststore truststorelocation truststorefile ca cafile cacert cacerts ca_certs ca_file sslca ssl_ca_certs "
+        "sslcafile capath rootca javax.net.ssl.truststore"
     ),
-    "trustStorePassword": ("javax.net.ssl.truststorepassword",),
+    "trustStorePassword": "javax.net.ssl.truststorepassword",
     "keyStorePath": (
-        "keystore", "keystorelocation", "keystorefile", "cert", "certfile", "cert_file", "certificate", "clientcert",
-        "client_cert", "sslcert", "ssl_certfile", "certificatepath", "certpath", "javax.net.ssl.keystore",
+        "keystore keystorelocation keystorefile cert certfile cert_file certificate clientcert client_cert sslcert "
+        "ssl_certfile certificatepath certpath javax.net.ssl.keystore"
     ),
-    "keyStorePassword": ("keypassword", "key_password", "certpassword", "javax.net.ssl.keystorepassword"),
-    "privateKeyPath": (
-        "key", "keyfile", "key_file", "keypath", "privatekey", "privatekeyfile", "sslkey", "ssl_keyfile", "clientkey",
-    ),
+    "keyStorePassword": "keypassword key_password certpassword javax.net.ssl.keystorepassword",
+    "privateKeyPath": "key keyfile key_file keypath privatekey privatekeyfile sslkey ssl_keyfile clientkey",
     "verifyHost": (
-        "verifyhostname", "hostnameverification", "checkhostname", "check_hostname", "sslverify", "verify",
-        "socket.verifyhostname", "verifypeer", "ssl_verify", "hostnameverifier",
+        "verifyhostname hostnameverification checkhostname check_hostname sslverify verify socket.verifyhostname "
+        "verifypeer ssl_verify hostnameverifier"
     ),
-    "trustAll": ("insecure", "trustallpackages", "allowselfsigned", "skipverify"),
-    "enabledProtocols": ("sslprotocol", "tlsversion", "ssl_version", "sslversion", "protocol", "minversion"),
-    "enabledCipherSuites": ("ciphers", "ciphersuites"),
-}  # fmt: skip
+    "trustAll": "insecure allowselfsigned skipverify",
+    "enabledProtocols": "sslprotocol tlsversion ssl_version sslversion protocol minversion",
+    "enabledCipherSuites": "ciphers ciphersuites",
+}
 _KEYS: Final = {
-    "user": ("username", "user_name", "login", "userid", "uid", "usr", "principal", "amq_user", "usern"),
-    "password": ("passwd", "pass", "pwd", "passcode", "passphrase", "pw", "credentials", "userpassword", "secret"),
-    "clientID": ("client-id", "client_id", "jmsclientid", "clientname", "client.id", "containerid"),
+    "user": "username user_name login userid uid usr principal amq_user usern",
+    "password": "passwd pass pwd passcode passphrase pw credentials userpassword secret",
+    "clientID": "client-id client_id jmsclientid clientname client.id containerid",
     "connect-timeout-millis": (
-        "connectiontimeout", "connecttimeout", "connect_timeout", "connectiontimeoutmillis", "connecttimeoutmillis",
-        "connect_timeout_millis", "connect_timeout_ms", "connecttimeoutms", "connectiontimeoutms", "soconnecttimeout", "nettyconnecttimeout", "connect-timeout", "connection_timeout",
-        "connection-timeout",
+        "connectiontimeout connecttimeout connect_timeout connectiontimeoutmillis connecttimeoutmillis "
+        "connect_timeout_millis connect_timeout_ms connecttimeoutms connectiontimeoutms soconnecttimeout "
+        "nettyconnecttimeout connect-timeout connection_timeout connection-timeout"
     ),
-    "callTimeout": ("requesttimeout", "sendtimeout", "responsetimeout", "readtimeout", "timeout", "request_timeout",
-                    "rpctimeout", "closetimeout", "operationtimeout"),
-    "callFailoverTimeout": ("failovertimeout", "sendtimeoutonfailover"),
+    "callTimeout": (
+        "requesttimeout sendtimeout responsetimeout readtimeout timeout request_timeout rpctimeout closetimeout "
+        "operationtimeout"
+    ),
+    "callFailoverTimeout": "failovertimeout sendtimeoutonfailover",
     "connectionTTL": (
-        "ttl", "keepalivetimeout", "idletimeout", "maxinactivityduration", "sotimeout", "heartbeattimeout", "heartbeats",
-        "maxinactivitydurationinitaldelay", "sessiontimeout",
+        "ttl keepalivetimeout idletimeout maxinactivityduration sotimeout heartbeattimeout heartbeats "
+        "maxinactivitydurationinitaldelay sessiontimeout"
     ),
     "clientFailureCheckPeriod": (
-        "heartbeat", "heartbeatinterval", "keepalive", "keepaliveinterval", "pinginterval", "pingperiod", "heart-beat",
-        "requested_heartbeat", "heartbeat_interval", "tcpkeepalive", "checkperiod", "useinactivitymonitor",
+        "heartbeat heartbeatinterval keepalive keepaliveinterval pinginterval pingperiod heart-beat "
+        "requested_heartbeat heartbeat_interval tcpkeepalive checkperiod useinactivitymonitor"
     ),
     "reconnectAttempts": (
-        "maxreconnectattempts", "maxreconnects", "reconnect", "maxretries", "retries", "retry", "retryattempts", "maxattempts",
-        "autoreconnect", "maxretryattempts", "reconnect_attempts_max", "attempts", "connectionattempts",
+        "maxreconnectattempts maxreconnects reconnect maxretries retries retry retryattempts maxattempts "
+        "autoreconnect maxretryattempts reconnect_attempts_max attempts connectionattempts"
     ),
     "initialConnectAttempts": (
-        "startupmaxreconnectattempts", "connectattempts", "initialattempts", "initialreconnectattempts",
-        "connect_attempts",
+        "startupmaxreconnectattempts connectattempts initialattempts initialreconnectattempts connect_attempts"
     ),
     "retryInterval": (
-        "initialreconnectdelay", "reconnectdelay", "retrydelay", "reconnectinterval", "reconnect_delay", "backoff",
-        "retry_delay", "reconnectbackoff", "delay", "initialretryinterval",
+        "initialreconnectdelay reconnectdelay retrydelay reconnectinterval reconnect_delay backoff retry_delay "
+        "reconnectbackoff delay initialretryinterval"
     ),
-    "maxRetryInterval": ("maxreconnectdelay", "maxretrydelay", "maxbackoff", "retryintervalmax"),
+    "maxRetryInterval": "maxreconnectdelay maxretrydelay maxbackoff retryintervalmax",
     "retryIntervalMultiplier": (
-        "backoffmultiplier", "reconnectdelayexponent", "reconnectbackoffmultiplier", "useexponentialbackoff",
-        "usereconnectbackoff", "reconnectbackoffmulitplier", "backoff_multiplier",
+        "backoffmultiplier reconnectdelayexponent reconnectbackoffmultiplier useexponentialbackoff "
+        "usereconnectbackoff reconnectbackoffmulitplier backoff_multiplier"
     ),
-    "retryJitter": ("jitter", "randomization", "collisionavoidance"),
-    "ha": ("highavailability", "backup", "prioritybackup", "updateuristosupportbackup"),
-    "connectionLoadBalancingPolicyClassName": ("randomize", "loadbalancing", "loadbalancingpolicy", "rebalanceclusterclients"),
-    "useTopologyForLoadBalancing": ("usetopology", "updateclusterclients", "topology", "discover"),
-    "consumerWindowSize": ("prefetch", "prefetchsize", "prefetchcount", "prefetch_count", "prefetchpolicy", "prefetchall",
-                           "maxmessages", "linkcredit"),
-    "producerWindowSize": ("producerflowcontrol", "windowsize"),
-    "confirmationWindowSize": ("confirmationwindow", "ackwindowsize", "replaybuffersize"),
-    "blockOnDurableSend": ("useasyncsend", "alwayssyncsend", "asyncsend", "syncsend", "syncpublish"),
-    "compressLargeMessage": ("usecompression", "compression", "compress", "compressionenabled"),
-    "minLargeMessageSize": ("largemessagesize", "largemessagethreshold"),
-    "maxFrameSize": ("maxmessagesize", "framesize"),
-    "dupsOKBatchSize": ("optimizeacknowledge",),
-    "duplicateDetection": ("idempotent", "idempotence", "enableidempotence", "deduplication"),
-    "tcpNoDelay": ("nodelay", "tcp_nodelay", "tcpnodelayenabled"),
-    "tcpSendBufferSize": ("sendbuffersize", "sndbuf", "iobuffersize", "socketbuffersize"),
-    "tcpReceiveBufferSize": ("receivebuffersize", "rcvbuf"),
-    "cacheDestinations": ("destinationcache",),
-    "localAddress": ("bind", "bindaddress", "sourceaddress", "source_address"),
+    "retryJitter": "jitter randomization collisionavoidance",
+    "ha": "highavailability backup prioritybackup updateuristosupportbackup",
+    "connectionLoadBalancingPolicyClassName": "randomize loadbalancing loadbalancingpolicy rebalanceclusterclients",
+    "useTopologyForLoadBalancing": "usetopology updateclusterclients topology discover",
+    "consumerWindowSize": (
+        "prefetch prefetchsize prefetchcount prefetch_count prefetchpolicy prefetchall maxmessages linkcredit"
+    ),
+    "producerWindowSize": "producerflowcontrol windowsize",
+    "confirmationWindowSize": "confirmationwindow ackwindowsize replaybuffersize",
+    "blockOnDurableSend": "useasyncsend alwayssyncsend asyncsend syncsend syncpublish",
+    "compressLargeMessage": "usecompression compression compress compressionenabled",
+    "minLargeMessageSize": "largemessagesize largemessagethreshold",
+    "maxFrameSize": "maxmessagesize framesize",
+    "dupsOKBatchSize": "optimizeacknowledge",
+    "duplicateDetection": "idempotent idempotence enableidempotence deduplication",
+    "tcpNoDelay": "nodelay tcp_nodelay tcpnodelayenabled",
+    "tcpSendBufferSize": "sendbuffersize sndbuf iobuffersize socketbuffersize",
+    "tcpReceiveBufferSize": "receivebuffersize rcvbuf",
+    "cacheDestinations": "destinationcache",
+    "localAddress": "bind bindaddress sourceaddress source_address",
     **_TLS_KEYS,
-}  # fmt: skip
-MEANT: Final[Mapping[str, str]] = {word: key for key, words in _KEYS.items() for word in words}
+}
+MEANT: Final[Mapping[str, str]] = {word: key for key, words in _KEYS.items() for word in words.split()}
 """Key of another client, or another word, in lower case, to the key of ours that means it."""
 
 _TEXTS: Final[Mapping[str, str]] = {
@@ -112,7 +112,7 @@ _PREFIXES: Final[Mapping[str, str]] = {
     "nested.": _CLASSIC,
     "socket.": _CLASSIC,
     "daemon.": _CLASSIC,
-    "broker.": "a key of ActiveMQ Classic's embedded broker, which has no effect here; ours is made by EmbeddedBroker(...)",
+    "broker.": "a key of ActiveMQ Classic's embedded broker, which has no effect; ours is made by EmbeddedBroker(...)",
     "consumer.": "a destination option of ActiveMQ Classic; here it stands at a queue's name or in create_consumer",
     "transport.": f"{_CLASSIC}, or {_QPID}",
     "failover.": f"{_QPID}; this client reconnects by reconnectAttempts, retryInterval and others",

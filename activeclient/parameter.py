@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar, cast
 
 from activeclient.errors import ConfigError
-from activeclient.masking import MASK, PUBLIC_KEYS, SECRET_KEYS, Secret, masked, never_raises
+from activeclient.masking import MASK, PUBLIC_KEYS, SECRET_KEYS, Secret, always_shown, masked, never_raises
 
 T = TypeVar("T")
 Value = bool | int | float | str | tuple[str, ...] | None
@@ -35,6 +35,7 @@ def seconds(milliseconds: float) -> float | None:
     return None if milliseconds < 0 else min(milliseconds / 1000, FOREVER)
 
 
+@always_shown
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """One setting as declared; what documentation and command line are made from."""
@@ -88,6 +89,8 @@ class Parameter:
         """`value` itself when type and rule hold, an int widened to float where a float is asked for."""
         if value is None and self.default is None:
             return None
+        if self.secret:
+            value = Secret.of(value)
         match self.kind, value:
             case "float", bool():
                 raise self.error(value, "must be a number")
@@ -100,8 +103,6 @@ class Parameter:
             case "text", str():
                 if len(value) > MAX_TEXT or "\0" in value:
                     raise self.error(None, f"must be at most {MAX_TEXT} characters without NUL")
-                if self.secret:
-                    value = Secret.of(value)
             case "list", tuple() | list() if all(isinstance(part, str) for part in value):
                 value = tuple(value)
             case _:
@@ -204,6 +205,9 @@ class Group:
     def __post_init__(self) -> None:
         for parameter in declared(type(self)):
             value: object = getattr(self, parameter.attribute)
+            if parameter.secret:
+                value = Secret.of(value)
+                object.__setattr__(self, parameter.attribute, value)
             checked = parameter.checked(value)
             if checked is not value:
                 object.__setattr__(self, parameter.attribute, checked)

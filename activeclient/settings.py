@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -34,6 +34,7 @@ __all__ = [
     "TopologySettings",
     "TransportSettings",
     "WindowSettings",
+    "attributes",
     "explain_cut",
     "parameters",
     "seconds",
@@ -346,7 +347,14 @@ class TLSSettings(Group):
     key_store_path: str | None = param(
         None, "keyStorePath", "File with our certificate and its key, for servers that ask for one."
     )
-    key_store_password: str | None = param(None, "keyStorePassword", "Its password.", secret=True)
+    private_key_path: str | None = param(
+        None,
+        "privateKeyPath",
+        "PEM file with the key, when that of `keyStorePath` holds the certificate alone. Not in Artemis.",
+    )
+    key_store_password: str | None = param(
+        None, "keyStorePassword", "The password of the key store, or of the key.", secret=True
+    )
     key_store_type: str | None = param(
         None,
         "keyStoreType",
@@ -612,12 +620,20 @@ class Settings(
                 if secret_before and (not text or rule == "unknown parameter"):
                     del texts, key
                     raise ConfigError("url", None, _UNSHOWN)
-                raise ConfigError(key[:100], None, rule)
+                raise ConfigError(str(key)[:100], None, rule)
             secret_before = secret_before or is_sensitive(key)
         made = (base if base is not None else cls()).replace(**changes)
         for warning in made.warnings():
             log_once(logging.WARNING, warning)
         return made
+
+    @property
+    def unused_tls_key(self) -> str | None:
+        """The key of a TLS setting that was changed although TLS is off; None when there is none."""
+        if self.ssl_enabled:
+            return None
+        mine = (p for p in declared(TLSSettings) if getattr(self, p.attribute) != p.default)
+        return next((p.key for p in mine), None)
 
     def warnings(self) -> tuple[str, ...]:
         """The texts of `conflicts`."""
@@ -655,8 +671,11 @@ class Settings(
                 f" writeBufferHighWaterMark={self.write_buffer_high_water_mark}: the lower one is used for both",
                 write_buffer_low_water_mark=self.write_buffer_high_water_mark,
             )
-        if not self.ssl_enabled and (self.trust_store_path or self.key_store_path or self.trust_all):
-            tell("TLS settings without sslEnabled=true: the connection is not encrypted", ssl_enabled=True)
+        if self.unused_tls_key is not None:
+            tell(
+                f"{self.unused_tls_key} without sslEnabled=true has no effect: the connection is not encrypted",
+                ssl_enabled=True,
+            )
         if self.confirmation_window_size > 0 and not self.reconnects:
             tell(
                 f"confirmationWindowSize has no use with {_why_not(self)}: the first cut ends the connection",
@@ -688,6 +707,11 @@ class Settings(
         )
         # Not replace(): a profile was applied long ago.
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+
+def attributes() -> Container[str]:
+    """The names of all settings as attributes."""
+    return _BY_ATTRIBUTE
 
 
 def parameters() -> Iterator[Parameter]:

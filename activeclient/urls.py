@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -20,13 +20,14 @@ from activeclient.errors import ConfigError
 from activeclient.events import Endpoint
 from activeclient.foreign_urls import SCHEMES as FOREIGN_SCHEMES
 from activeclient.foreign_urls import mistake
-from activeclient.masking import MASK, PUBLIC_KEYS, SECRET_KEYS, Secret, SecretURL, masked
+from activeclient.masking import MASK, PUBLIC_KEYS, SECRET_KEYS, Secret, SecretURL, kind_of, masked, never_raises
 from activeclient.settings import Settings, TLSSettings, TransportSettings, parameters
 
 __all__ = [
     "DEFAULT_PORTS",
     "Endpoint",
     "ParsedURL",
+    "check_encryption",
     "default_parameters",
     "default_url",
     "endpoint_settings",
@@ -75,6 +76,7 @@ class ParsedURL:
     parameters: Mapping[str, str]
     """Those of all hosts, decoded, in the order of the URL; not yet checked: `settings` does that."""
 
+    @never_raises
     def __repr__(self) -> str:
         return f"ParsedURL({self.scheme!r}, {self.endpoints!r}, {_shown(self.parameters)})"
 
@@ -95,6 +97,25 @@ def endpoint_settings(endpoint: Endpoint, common: Settings) -> Settings:
     return Settings.from_parameters(dict(endpoint.parameters), base=common) if endpoint.parameters else common
 
 
+def check_encryption(endpoints: Iterable[Endpoint], settings: Settings, given: Iterable[str]) -> None:
+    """Refuse TLS settings where nobody has said whether TLS is wanted.
+
+    Args:
+        given: The keys and attributes that were named for all hosts.
+
+    Raises:
+        ConfigError: One is there, and sslEnabled nowhere: the connection would be open to everybody.
+    """
+    endpoints = tuple(endpoints)
+    named = {*given, *(key for endpoint in endpoints for key, _ in endpoint.parameters)}
+    if named & {"sslEnabled", "ssl_enabled"}:
+        return
+    for endpoint in endpoints:
+        key = endpoint_settings(endpoint, settings).unused_tls_key
+        if key is not None:
+            raise ConfigError(key, None, "needs sslEnabled=true; without it the connection would not be encrypted")
+
+
 def parse_url(url: str) -> ParsedURL:
     """Take a connection URL apart.
 
@@ -107,7 +128,7 @@ def parse_url(url: str) -> ParsedURL:
         ConfigError: The text is not such a URL; key `url`, the value with passwords masked.
     """
     if not isinstance(url, str):
-        raise ConfigError("url", None, f"must be text, not {type(url).__name__}")
+        raise ConfigError("url", None, f"must be text, not {kind_of(url)}")
     url = SecretURL(url)
     try:
         return _parsed(str(url))
@@ -201,7 +222,8 @@ def _parameters(query: str, error: Error) -> dict[str, str]:
         if second is not None and (second[1] in PUBLIC_KEYS or second[1] in SECRET_KEYS):
             raise error("parameters are separated by &, not by another ?; in a value write ? as %3F")
         found.pop(key, None)
-        found[key] = text if key in PUBLIC_KEYS else Secret(text)
+        known = key in PUBLIC_KEYS or key in SECRET_KEYS  # else it may be a piece of a password itself
+        found[key if known else Secret(key)] = text if key in PUBLIC_KEYS else Secret(text)
     return found
 
 
@@ -260,7 +282,8 @@ def default_url(environ: Mapping[str, str] | None = None) -> str:
     host = _variable(environ, "AMQ_HOST") or "localhost"
     if ":" in host and not host.startswith("["):
         host = f"[{host}]"
-    return _variable(environ, "BROKER_BIND_URL") or f"tcp://{host}:{_variable(environ, 'AMQ_PORT') or 61616}"
+    bound = _variable(environ, "BROKER_BIND_URL")
+    return SecretURL(bound) if bound else f"tcp://{host}:{_variable(environ, 'AMQ_PORT') or 61616}"
 
 
 def default_parameters(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -272,7 +295,7 @@ def default_parameters(environ: Mapping[str, str] | None = None) -> dict[str, st
     if "user" in parse_url(default_url(environ)).parameters:
         return {}
     found = (("user", _variable(environ, "AMQ_USER")), ("password", _variable(environ, "AMQ_PASSWORD")))
-    return {key: value for key, value in found if value is not None}
+    return {key: Secret(value) if key == "password" else value for key, value in found if value is not None}
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str | None:

@@ -15,7 +15,7 @@ from typing import Final, TypeVar, cast, overload
 
 from activeclient.destination import Queue, Topic
 from activeclient.errors import ActiveClientError, ConfigError, NamingError
-from activeclient.masking import SecretURL, concealed, masked, never_raises
+from activeclient.masking import SecretURL, concealed, is_sensitive, masked, never_raises
 from activeclient.urls import parse_url
 from jndi_props.properties import Entry, collect
 
@@ -227,8 +227,13 @@ def _make(binding: _Binding) -> object:
                 return Queue(str(entry.value))
             case "topic":
                 return Topic(str(entry.value))
+            case _ if is_sensitive(entry.key) and "://" not in entry.value:
+                rule = "has no meaning: user and password are parameters of the URL, ?user=...&password=..."
+                raise NamingError(entry.key, None, f"{rule} ({entry.origin})")
             case _:
                 return _factory(_typed(entry.value, binding.factory_type))
+    except NamingError:
+        raise
     except ActiveClientError as exc:
         # The reason names the parameter; the URL in it is masked already.
         raise NamingError(entry.key, masked(entry.value), f"{_reason(exc)} ({entry.origin})") from exc

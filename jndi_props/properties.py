@@ -19,7 +19,7 @@ from typing import Final
 import javaproperties
 
 from activeclient.errors import NamingError
-from activeclient.masking import Secret, SecretURL, is_sensitive, kind_of
+from activeclient.masking import Secret, SecretURL, is_sensitive, kind_of, never_raises
 
 FILE_NAME: Final = "jndi.properties"
 VARIABLE: Final = "ACTIVECLIENT_JNDI_PROPERTIES"
@@ -39,6 +39,7 @@ class Entry:
     origin: str
     """`path, line 7`, or what else it came from."""
 
+    @never_raises
     def __repr__(self) -> str:
         return f"Entry({self.key!r}, {self.origin})"
 

@@ -224,7 +224,7 @@ def test_an_unknown_key_behind_a_password_is_shown_only_if_it_is_like_one_of_our
         with pytest.raises(ConfigError) as caught:
             Settings.from_parameters(texts)
         assert ("tail" in str(caught.value), "head" in str(caught.value)) == (False, False)
-    with pytest.raises(ConfigError, match="callTimout: .*did you mean callTimeout"):
+    with pytest.raises(ConfigError, match=r"callTimout: .*did you mean callTimeout"):
         Settings.from_parameters({"password": "head", "callTimout": "5"})
     with pytest.raises(ConfigError, match="tail"):
         Settings.from_parameters({"tail": "x", "password": "head"})

@@ -23,6 +23,7 @@ from activeclient.errors import (
     OutcomeUnknown,
     UnreadableMessageError,
 )
+from activeclient.masking import never_raises
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.packets import Acknowledge, Expired, IndividualAcknowledge
 
@@ -445,6 +446,7 @@ class ClientConsumer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<ClientConsumer {self.engine.queue}{' closed' if self.is_closed else ''}>"
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from activeclient.client.listeners import EventListener, FailoverEventListener, FailureListener, Listeners
 from activeclient.client.policies import first_connect_policy, reconnect_policy
 from activeclient.client.session import ClientSession
-from activeclient.client.transports import opener
+from activeclient.client.transports import GivenContext, opener
 from activeclient.drivers import dispatch
 from activeclient.drivers.threads import Pump
 from activeclient.engine.client import ClientConfig, ClientEngine
@@ -28,6 +28,7 @@ from activeclient.engine.requests import Pending
 from activeclient.engine.session import Session, SessionConfig
 from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, OutageTimeout
 from activeclient.events import Ask, Endpoint, Event, Work
+from activeclient.masking import Secret, never_raises
 from activeclient.observe.log import link as link_log
 from activeclient.observe.log import log_event
 from activeclient.reconnection import Decision, Question, ReconnectAttempt, ReconnectionStrategy, decision_of
@@ -68,6 +69,7 @@ class ClientSessionFactory:
         endpoints: Sequence[Endpoint],
         scheme: str,
         rng: random.Random,
+        tls: GivenContext | None = None,
         *,
         wait: float | None = None,
         strategy: ReconnectionStrategy | None = None,
@@ -105,7 +107,7 @@ class ClientSessionFactory:
         )
         self.name = f"connection-{next(_serial)}"
         self.pump = Pump(
-            self.engine, opener(scheme, settings), self._on_event, linger=settings.linger / 1000, name=self.name
+            self.engine, opener(scheme, settings, tls), self._on_event, linger=settings.linger / 1000, name=self.name
         )
 
     def connect(self) -> None:
@@ -162,6 +164,7 @@ class ClientSessionFactory:
             OutageTimeout: It was not back within callFailoverTimeout.
         """
         settings = self.settings
+        password = Secret.of(password)
         config = SessionConfig(
             user=user if user is not None else settings.user,
             password=password if password is not None else settings.password,
@@ -325,6 +328,7 @@ class ClientSessionFactory:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         state = "closed" if self.is_closed else self.engine.link.state.name.lower()
         return f"<ClientSessionFactory {self.name} {self.engine.link.endpoint} {state}>"

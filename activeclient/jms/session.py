@@ -37,6 +37,7 @@ from activeclient.jms.selector import core_filter, without_own
 from activeclient.jms.serializers import SerializersAttribute
 from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
 from activeclient.jms.typed import K
+from activeclient.masking import never_raises
 from activeclient.server_code import ServerCode
 
 if TYPE_CHECKING:
@@ -479,5 +480,6 @@ class Session(MessageFactory):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<Session {self._mode.name} {'closed' if self.is_closed else self.core.state}>"

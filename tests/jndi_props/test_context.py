@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -67,6 +68,27 @@ def test_the_two_lines_of_the_older_manual_work_word_for_word(
     settings = InitialContext(path=path).lookup("ConnectionFactory", Factory).settings
     seen = (settings.retry_interval, settings.retry_interval_multiplier, settings.max_retry_interval)
     assert (*seen, settings.reconnect_attempts) == (1000, 1.5, 60000, 1000)
+
+
+def test_no_entry_shows_a_secret_whatever_is_wrong_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "p.properties"
+    path.write_text(
+        f"{INITIAL}={CONTEXT_FACTORY}\n"
+        "connectionFactory.a=tcp://h?user=me&pasword=hunter2\n"
+        "connectionFactory.b.password=hunter2\n"
+        "connectionFactory.c=me:hunter2@h:1\n"
+        "connectionFactory.d=tcp://h?password=x&hunter2\n"
+        "connectionFactory.e=tcp://h?password=x;hunter2\n"
+        "java.naming.provider.url=tcp://h?passwd=hunter2\n"
+        "java.naming.security.credentials=hunter2\n"
+    )
+    made = InitialContext(path=path)
+    shown = [repr(made), repr(made._entries), repr(made._bindings)]
+    for error in made.check():
+        report = traceback.TracebackException.from_exception(error, capture_locals=True)
+        shown += [str(error), repr(error), repr(vars(error)), "".join(report.format())]
+    assert len(shown) > 20
+    assert not [text for text in shown if "hunter2" in text]
 
 
 def test_the_newer_form_wins_over_the_older_and_over_the_provider_url() -> None:
