@@ -83,7 +83,8 @@ class ReconnectSettings(Group):
     failover_attempts: int = param(
         0,
         "failoverAttempts",
-        "Rounds over the other brokers once `reconnectAttempts` are used up; -1 for ever.",
+        "Rounds over the other brokers once `reconnectAttempts` are used up: those of the cluster "
+        "(`useTopologyForLoadBalancing`), else those of the URL; -1 for ever.",
         low=0,
         off=-1,
     )
@@ -232,7 +233,10 @@ class WindowSettings(Group):
         -1, "compressionLevel", "Level of that compression; -1 leaves it to zlib.", low=-1, high=9
     )
     cache_large_messages_client: bool = param(
-        False, "cacheLargeMessagesClient", "Large bodies are received into temporary files."
+        False,
+        "cacheLargeMessagesClient",
+        "A large message's body is received into a temporary file when it is first asked for: `open_body` reads that, "
+        "again and in any order.",
     )
     on_message_close_timeout: int = param(
         10000, "onMessageCloseTimeout", "How long close waits for a running message listener.", unit="ms", low=0
@@ -252,11 +256,18 @@ def _policy(text: str) -> str:
 class TopologySettings(Group):
     """Which broker of several."""
 
-    ha: bool = param(False, "ha", "Learn the broker's backup and use it after a failure.", aliases=("HA",))
+    ha: bool = param(
+        False,
+        "ha",
+        "Forget brokers of the cluster when they are said to have left. A backup that the broker names is used after a "
+        "failure in any case, as in Artemis; `ha=false&useTopologyForLoadBalancing=false` stays with the URL's hosts.",
+        aliases=("HA",),
+    )
     use_topology_for_load_balancing: bool = param(
         True,
         "useTopologyForLoadBalancing",
-        "Choose among the brokers that the cluster names; false stays with the hosts of the URL (NAT, proxies).",
+        "Choose among the brokers that the cluster names: for further connections of one factory, and for "
+        "`failoverAttempts`; false stays with the hosts of the URL (NAT, proxies).",
     )
     load_balancing_policy: str = param(
         "RoundRobin",
@@ -412,10 +423,13 @@ class JMSSettings(Group):
     client_id: str | None = param(None, "clientID", "Client id of every connection.")
     enable_shared_client_id: bool = param(False, "enableSharedClientID", "Several connections may have one client id.")
     factory_type: str = param(
-        "CF", "type", "Kind of factory.", choices=("CF", "XA_CF", "QUEUE_CF", "QUEUE_XA_CF", "TOPIC_CF", "TOPIC_XA_CF")
+        "CF",
+        "type",
+        "Kind of factory: with XA in it, its connections have XA sessions too. QUEUE and TOPIC restrict nothing.",
+        choices=("CF", "XA_CF", "QUEUE_CF", "QUEUE_XA_CF", "TOPIC_CF", "TOPIC_XA_CF"),
     )
     cache_destinations: bool = param(
-        False, "cacheDestinations", "Re-use Queue and Topic objects, and skip asking whether they exist."
+        False, "cacheDestinations", "A session's `create_queue` and `create_topic` give one object for one name."
     )
     enable_1x_prefixes: bool = param(
         False, "enable1xPrefixes", "Addresses begin with jms.queue. and jms.topic., as 1.x brokers want."
@@ -632,7 +646,8 @@ class Settings(
         """The key of a TLS setting that was changed although TLS is off; None when there is none."""
         if self.ssl_enabled:
             return None
-        mine = (p for p in declared(TLSSettings) if getattr(self, p.attribute) != p.default)
+        # A password alone asks for nothing.
+        mine = (p for p in declared(TLSSettings) if not p.secret and getattr(self, p.attribute) != p.default)
         return next((p.key for p in mine), None)
 
     def warnings(self) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ def test_bad_urls_and_settings_do_not_echo_passwords(record: Record, key: str) -
 
 
 def test_objects_and_their_copies_do_not_show_passwords(record: Record) -> None:
-    url = f"tcp://a:1?user=me&password={MARK}&keyStorePassword={MARK}&trustStorePassword={MARK}&sslEnabled=true"
+    url = f"tcp://a:1?user=me&password={MARK}&keyStorePassword={MARK}&trustStorePassword={MARK}"
     locator = ServerLocator(url)
     assert locator.password == MARK
     for made in (locator, copy.copy(locator), copy.deepcopy(locator), pickle.loads(pickle.dumps(locator))):

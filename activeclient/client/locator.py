@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from activeclient.setting_keywords import SettingKeywords
 
 DEFAULT_URL = "tcp://localhost:61616"
+TOPOLOGY_SECONDS = 1.0
+"""How long after its opening a connection may take to be told of the cluster, before a second one is made without."""
 
 
 class ServerLocator:
@@ -158,10 +160,13 @@ class ServerLocator:
         """
         if not self._encryption_said:
             check_encryption(self._endpoints, self._settings, ())
-        endpoints = begin_with(self._settings.load_balancing_policy, self._endpoints, self._turn, self._rng)
+        policy, turn = self._settings.load_balancing_policy, self._turn
         self.__dict__["_turn"] += 1
+        members = self._members()
+        first = begin_with(policy, members, turn, self._rng) if members else ()
+        endpoints = begin_with(policy, self._endpoints, turn, self._rng)
         factory = ClientSessionFactory(
-            self._settings, endpoints, self._scheme, self._rng, self._tls, wait=wait, strategy=self._strategy
+            self._settings, endpoints, self._scheme, self._rng, self._tls, first, wait=wait, strategy=self._strategy
         )
         for ended in [known for known in self._factories if known.is_closed]:
             with contextlib.suppress(ValueError):  # another thread was quicker
@@ -172,6 +177,17 @@ class ServerLocator:
             raise ClosedError("the locator is closed")
         factory.connect()
         return factory
+
+    def _members(self) -> tuple[Endpoint, ...]:
+        """The brokers of the cluster, as a connection that stands was told of them: a new one may go to any of them."""
+        if not self._settings.use_topology_for_load_balancing:
+            return ()
+        standing = [factory for factory in list(self._factories) if factory.is_connected]
+        for factory in standing:
+            # Only the oldest is waited for: a broker that tells nothing is not waited for each time.
+            if members := factory.members(TOPOLOGY_SECONDS if factory is standing[0] else 0.0):
+                return members
+        return ()
 
     def close(self) -> None:
         """Close every factory that was made here; one that is still connecting raises ClosedError where it is made."""

@@ -20,6 +20,7 @@ from activeclient.client.session import ClientSession
 from activeclient.client.transports import GivenContext, opener
 from activeclient.drivers import dispatch
 from activeclient.drivers.threads import Pump
+from activeclient.drivers.transport import addresses_of
 from activeclient.engine.client import ClientConfig, ClientEngine
 from activeclient.engine.failover import EndpointList
 from activeclient.engine.link import Link
@@ -27,7 +28,7 @@ from activeclient.engine.link import State as LinkState
 from activeclient.engine.requests import Pending
 from activeclient.engine.session import Session, SessionConfig
 from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, OutageTimeout
-from activeclient.events import Ask, Endpoint, Event, Work
+from activeclient.events import Ask, Connected, Endpoint, Event, Reconnected, TopologyChanged, Work
 from activeclient.masking import Secret, never_raises
 from activeclient.observe.log import link as link_log
 from activeclient.observe.log import log_event
@@ -70,6 +71,7 @@ class ClientSessionFactory:
         scheme: str,
         rng: random.Random,
         tls: GivenContext | None = None,
+        first: Sequence[Endpoint] = (),
         *,
         wait: float | None = None,
         strategy: ReconnectionStrategy | None = None,
@@ -79,7 +81,14 @@ class ClientSessionFactory:
         self.listeners = Listeners()
         self._sessions: dict[Session, ClientSession] = {}
         self._dispatcher = dispatch.current()
-        candidates = EndpointList(endpoints, ha=settings.ha, failover_attempts=settings.failover_attempts)
+        candidates = self._candidates = EndpointList(
+            endpoints,
+            ha=settings.ha,
+            failover_attempts=settings.failover_attempts,
+            use_topology=settings.use_topology_for_load_balancing,
+            first=first,
+            configured_only=not (settings.ha or settings.use_topology_for_load_balancing),
+        )
         self._strategy = strategy
         reconnect = reconnect_policy(settings, rng.random, asks=strategy is not None)
         initial = first_connect_policy(settings, rng.random, wait)
@@ -105,9 +114,16 @@ class ClientSessionFactory:
             candidates,
             lambda: str(uuid.uuid4()),
         )
+        self._opened_at = 0.0
         self.name = f"connection-{next(_serial)}"
         self.pump = Pump(
-            self.engine, opener(scheme, settings, tls), self._on_event, linger=settings.linger / 1000, name=self.name
+            self.engine,
+            opener(scheme, settings, tls),
+            self._on_event,
+            linger=settings.linger / 1000,
+            high_water=settings.write_buffer_high_water_mark,
+            low_water=settings.write_buffer_low_water_mark,
+            name=self.name,
         )
 
     def connect(self) -> None:
@@ -119,6 +135,7 @@ class ClientSessionFactory:
         for warning in self.settings.warnings():
             link_log.warning("%s: %s", self.name, warning)
         link_log.info("%s: a cut of this connection: %s", self.name, explain_cut(self.settings))
+        self._opened_at = time.monotonic()
         self.pump.start()
         engine = self.engine
         try:
@@ -254,6 +271,8 @@ class ClientSessionFactory:
                 self._dispatcher.submit(lambda: self._decide(question))
             return
         log_event(self.name, event)
+        if isinstance(event, (Connected, Reconnected, TopologyChanged)) and self._candidates.unresolved():
+            self._dispatcher.submit(self._look_up)
         if self.listeners.offer(event):
             self._dispatcher.schedule(self.listeners)
 
@@ -278,6 +297,26 @@ class ClientSessionFactory:
             counts = self.engine.decided(question.serial, decision, now)
             self.pump.process(now)
             return counts
+
+    def _look_up(self) -> None:
+        """Find out whether a node of the cluster is the host that we know by another name; on a dispatcher's thread."""
+        with self.pump.lock:
+            hosts = self._candidates.unresolved()
+        found = {host: addresses_of(host) for host in hosts}  # may take its time
+        with self.pump.lock:
+            self._candidates.resolved(found)
+
+    def members(self, patience: float = 0.0) -> tuple[Endpoint, ...]:
+        """The live brokers of the cluster, as this connection was told of them; empty when it was not.
+
+        Args:
+            patience: Seconds, counted from the opening of the connection, to wait until it is told anything.
+        """
+        with self.pump.lock:
+            if not self.pump.closed:
+                left = self._opened_at + patience - time.monotonic()
+                self.pump.wait(lambda: self._candidates.told or not self.is_connected, max(0.0, left))
+            return self._candidates.members
 
     # --- state ----------------------------------------------------------------------------------------------------
 

@@ -246,6 +246,18 @@ def _connect(
     raise ConnectFailed(f"{endpoint}: {_cause(last) if last is not None else 'the name has no address'}") from last
 
 
+def addresses_of(host: str) -> frozenset[str]:
+    """The network addresses of a host, by which two names of it can be told to be one; empty when it is not known.
+
+    The resolution may take long: the system offers no limit for it.
+    """
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, ValueError, OverflowError):
+        return frozenset()
+    return frozenset(str(address[0]).removeprefix("::ffff:") for *_, address in found)
+
+
 def shut_down(sock: socket.socket | None) -> None:
     # Not close: the descriptor could be another's by the time the thread inside connect looks at it again.
     if sock is not None:

@@ -105,6 +105,8 @@ class ActiveMQConnectionFactory:
     ) -> Connection:
         """Connect. The connection delivers nothing before it is started.
 
+        With `type=XA_CF` (or `QUEUE_XA_CF`, `TOPIC_XA_CF`) it is an `XAConnection`, which has XA sessions too.
+
         Args:
             user: Instead of the settings' user.
             password: Instead of the settings' password.
@@ -117,7 +119,15 @@ class ActiveMQConnectionFactory:
             ConnectionLost: No endpoint could be reached within `wait`, or `initialConnectAttempts`; the text says why.
         """
         password = Secret.of(password)
-        return self._connect(Connection, user, password, client_id, wait)
+        return self._connect(self._kind(), user, password, client_id, wait)
+
+    def _kind(self) -> type[Connection]:
+        """The class of connections that the setting `type` means."""
+        if "XA" not in self.settings.factory_type:
+            return Connection
+        from activeclient.jms.xa import XAConnection  # it imports this module
+
+        return XAConnection
 
     def create_context(
         self,
@@ -142,7 +152,7 @@ class ActiveMQConnectionFactory:
         """
         password = Secret.of(password)
         kind = acknowledge_mode(mode)
-        return JMSContext.of(self._connect(Connection, user, password, client_id, wait), kind)
+        return JMSContext.of(self._connect(self._kind(), user, password, client_id, wait), kind)
 
     def _connect(
         self,
