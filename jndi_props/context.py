@@ -39,6 +39,7 @@ _PROVIDED: Final = {
 _FACTORY_PREFIXES: Final = ("connection.", "connectionFactory.")
 """The older form first, so that the newer one overrides it."""
 _PREFIXES: Final = (*_FACTORY_PREFIXES, "queue.", "topic.")
+_WITHOUT_EFFECT: Final = ("java.naming.security.principal", "java.naming.security.credentials")
 _DYNAMIC: Final[Mapping[str, type[Queue] | type[Topic]]] = {"dynamicQueues": Queue, "dynamicTopics": Topic}
 
 T = TypeVar("T")
@@ -141,6 +142,9 @@ class InitialContext(Context):
         wrong: list[NamingError] = []
         first: dict[str, Entry] = {}
         for key, entry in self._entries.items():
+            if key in _WITHOUT_EFFECT:
+                rule = "has no effect: user and password are parameters of the URL, ?user=...&password=..."
+                wrong.append(NamingError(key, None, f"{rule} ({entry.origin})"))
             prefix = key.partition(".")[0] + "."
             right = next((p for p in _PREFIXES if p.lower() == prefix.lower()), None)
             if right is None:

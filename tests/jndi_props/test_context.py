@@ -88,6 +88,9 @@ def test_no_entry_shows_a_secret_whatever_is_wrong_with_it(tmp_path: Path) -> No
         report = traceback.TracebackException.from_exception(error, capture_locals=True)
         shown += [str(error), repr(error), repr(vars(error)), "".join(report.format())]
     assert len(shown) > 20
+    assert "java.naming.security.credentials" in {error.key for error in made.check()}
+    with pytest.raises(NamingError, match="password are parameters of the URL"):
+        made.lookup("b.password")
     assert not [text for text in shown if "hunter2" in text]
 
 
