@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 from urllib.parse import unquote_plus
 
 from activeclient.errors import InvalidDestinationError
+from activeclient.masking import always_shown
 
 __all__ = [
     "ANYCAST",
@@ -64,6 +65,7 @@ ATTRIBUTES: Final = frozenset(
 """Keys behind `?`: QueueConfiguration's, and ParameterisedAddress' consumer-priority."""
 
 
+@always_shown
 @dataclass(frozen=True, slots=True)
 class Destination:
     """A destination of unknown kind, as in a reply-to without prefix; `Queue` and `Topic` are the usable kinds.
@@ -149,6 +151,7 @@ class Destination:
         return f"{self.name}?{query}" if query else self.name
 
 
+@always_shown
 @dataclass(frozen=True, slots=True)
 class Queue(Destination):
     """Each message goes to one consumer."""
@@ -157,6 +160,7 @@ class Queue(Destination):
     routing_type: ClassVar[int | None] = ANYCAST
 
 
+@always_shown
 @dataclass(frozen=True, slots=True)
 class Topic(Destination):
     """Each message goes to every subscription."""
@@ -165,6 +169,7 @@ class Topic(Destination):
     routing_type: ClassVar[int | None] = MULTICAST
 
 
+@always_shown
 @dataclass(frozen=True, slots=True)
 class TemporaryQueue(Queue):
     """A queue that lives as long as the connection that made it; anyone may send to it."""
@@ -173,6 +178,7 @@ class TemporaryQueue(Queue):
     temporary: ClassVar[bool] = True
 
 
+@always_shown
 @dataclass(frozen=True, slots=True)
 class TemporaryTopic(Topic):
     """A topic that lives as long as the connection that made it; anyone may publish to it."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import Field, dataclass, field, fields
 
 from activeclient.errors import ActiveClientError
+from activeclient.masking import always_shown, never_raises
 
 
+@always_shown
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """Where a broker listens; `parameters` are transport options of this host only."""
@@ -30,6 +32,7 @@ class Event:
     # Once here and not generated for each class: that would be a fifth of the time that importing the client takes.
     __slots__ = ()
 
+    @never_raises
     def __repr__(self) -> str:
         values = (f"{each.name}={getattr(self, each.name)!r}" for each in _fields(self) if each.repr)
         return f"{type(self).__name__}({', '.join(values)})"

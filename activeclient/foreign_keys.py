@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from activeclient.errors import ConfigError
+from activeclient.masking import PUBLIC_KEYS, is_sensitive
 
 _log = logging.getLogger("activeclient.settings")
 
@@ -104,6 +105,8 @@ UNSUPPORTED: Final[Mapping[str, Refusal]] = {
     "outgoingInterceptorList": Refusal(("",), "interceptors are Java classes and not supported"),
 }
 """Keys that Artemis knows and that would change what happens: an error when switched on, else accepted."""
+
+PUBLIC_KEYS.update(key for key in (*KNOWN_UNUSED, *UNSUPPORTED) if not is_sensitive(key))
 
 _UNUSED_PREFIXES: Final = {"nettyHttpHeader.": "HTTP tunnels are not supported"}
 

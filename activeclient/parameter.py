@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar, cast
 
 from activeclient.errors import ConfigError
+from activeclient.masking import MASK, PUBLIC_KEYS, SECRET_KEYS, Secret, always_shown, masked, never_raises
 
 T = TypeVar("T")
 Value = bool | int | float | str | tuple[str, ...] | None
@@ -27,7 +28,6 @@ FOREVER: Final = 1e9
 """Seconds (31 years). Longer times are cut to it: lock and socket time-outs overflow beyond."""
 MAX_TEXT: Final = 65536
 """Characters of a text value."""
-MASK: Final = "***"
 
 
 def seconds(milliseconds: float) -> float | None:
@@ -35,6 +35,7 @@ def seconds(milliseconds: float) -> float | None:
     return None if milliseconds < 0 else min(milliseconds / 1000, FOREVER)
 
 
+@always_shown
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """One setting as declared; what documentation and command line are made from."""
@@ -88,6 +89,8 @@ class Parameter:
         """`value` itself when type and rule hold, an int widened to float where a float is asked for."""
         if value is None and self.default is None:
             return None
+        if self.secret:
+            value = Secret.of(value)
         match self.kind, value:
             case "float", bool():
                 raise self.error(value, "must be a number")
@@ -113,7 +116,10 @@ class Parameter:
         """The error for a bad value; of a secret only the rule is told."""
         if self.secret:
             return ConfigError(self.key, None, rule)
-        shown = value if not isinstance(value, str) or len(value) <= 100 else value[:100] + "..."
+        shown = value
+        if isinstance(value, str):  # a mistake in the separators may have brought a secret along
+            shown = masked(value)
+            shown = shown if len(shown) <= 100 else shown[:100] + "..."
         return ConfigError(self.key, shown, rule)
 
     def _of_unit(self) -> str:
@@ -160,6 +166,7 @@ def param(
         high: The largest number allowed; Java's largest int, or long for milliseconds, unless given.
         check: A rule that numbers and choices cannot express; `must` says it in words.
     """
+    (SECRET_KEYS if secret else PUBLIC_KEYS).update((key, *aliases))
     kinds: tuple[tuple[type, str], ...] = ((bool, "bool"), (int, "int"), (float, "float"), (tuple, "list"))
     kind = kind or next((name for type_, name in kinds if isinstance(default, type_)), "text")
     rule = must
@@ -198,10 +205,14 @@ class Group:
     def __post_init__(self) -> None:
         for parameter in declared(type(self)):
             value: object = getattr(self, parameter.attribute)
+            if parameter.secret:
+                value = Secret.of(value)
+                object.__setattr__(self, parameter.attribute, value)
             checked = parameter.checked(value)
             if checked is not value:
                 object.__setattr__(self, parameter.attribute, checked)
 
+    @never_raises
     def __repr__(self) -> str:
         parts = (
             f"{p.attribute}={MASK if p.secret else repr(value)}"

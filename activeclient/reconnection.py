@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from activeclient.errors import ActiveClientError
 from activeclient.events import Endpoint
+from activeclient.masking import never_raises
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ class ReconnectAttempt:
         """Decide to make no further attempt, as `start`."""
         return self._answer(Abort(reason))
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<ReconnectAttempt {self.number} to {self.endpoint} after {self.elapsed:.3f} s>"
 

@@ -69,6 +69,7 @@ class SettingKeywords(TypedDict, total=False):
     trust_store_password: str | None
     trust_store_type: str | None
     key_store_path: str | None
+    private_key_path: str | None
     key_store_password: str | None
     key_store_type: str | None
     key_store_alias: str | None

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from activeclient.errors import ConfigError
 from activeclient.foreign_keys import KNOWN_UNUSED, UNSUPPORTED, log_once, tolerated
-from activeclient.parameter import INT, LONG, MASK, Group, Parameter, Value, declared, param, seconds
+from activeclient.masking import MASK, PUBLIC_KEYS, concealed, is_sensitive
+from activeclient.parameter import INT, LONG, Group, Parameter, Value, declared, param, seconds
 
 __all__ = [
     "MASK",
@@ -33,6 +34,7 @@ __all__ = [
     "TopologySettings",
     "TransportSettings",
     "WindowSettings",
+    "attributes",
     "explain_cut",
     "parameters",
     "seconds",
@@ -81,7 +83,8 @@ class ReconnectSettings(Group):
     failover_attempts: int = param(
         0,
         "failoverAttempts",
-        "Rounds over the other brokers once `reconnectAttempts` are used up; -1 for ever.",
+        "Rounds over the other brokers once `reconnectAttempts` are used up: those of the cluster "
+        "(`useTopologyForLoadBalancing`), else those of the URL; -1 for ever.",
         low=0,
         off=-1,
     )
@@ -230,7 +233,10 @@ class WindowSettings(Group):
         -1, "compressionLevel", "Level of that compression; -1 leaves it to zlib.", low=-1, high=9
     )
     cache_large_messages_client: bool = param(
-        False, "cacheLargeMessagesClient", "Large bodies are received into temporary files."
+        False,
+        "cacheLargeMessagesClient",
+        "A large message's body is received into a temporary file when it is first asked for: `open_body` reads that, "
+        "again and in any order.",
     )
     on_message_close_timeout: int = param(
         10000, "onMessageCloseTimeout", "How long close waits for a running message listener.", unit="ms", low=0
@@ -250,11 +256,18 @@ def _policy(text: str) -> str:
 class TopologySettings(Group):
     """Which broker of several."""
 
-    ha: bool = param(False, "ha", "Learn the broker's backup and use it after a failure.", aliases=("HA",))
+    ha: bool = param(
+        False,
+        "ha",
+        "Forget brokers of the cluster when they are said to have left. A backup that the broker names is used after a "
+        "failure in any case, as in Artemis; `ha=false&useTopologyForLoadBalancing=false` stays with the URL's hosts.",
+        aliases=("HA",),
+    )
     use_topology_for_load_balancing: bool = param(
         True,
         "useTopologyForLoadBalancing",
-        "Choose among the brokers that the cluster names; false stays with the hosts of the URL (NAT, proxies).",
+        "Choose among the brokers that the cluster names: for further connections of one factory, and for "
+        "`failoverAttempts`; false stays with the hosts of the URL (NAT, proxies).",
     )
     load_balancing_policy: str = param(
         "RoundRobin",
@@ -345,7 +358,14 @@ class TLSSettings(Group):
     key_store_path: str | None = param(
         None, "keyStorePath", "File with our certificate and its key, for servers that ask for one."
     )
-    key_store_password: str | None = param(None, "keyStorePassword", "Its password.", secret=True)
+    private_key_path: str | None = param(
+        None,
+        "privateKeyPath",
+        "PEM file with the key, when that of `keyStorePath` holds the certificate alone. Not in Artemis.",
+    )
+    key_store_password: str | None = param(
+        None, "keyStorePassword", "The password of the key store, or of the key.", secret=True
+    )
     key_store_type: str | None = param(
         None,
         "keyStoreType",
@@ -403,10 +423,13 @@ class JMSSettings(Group):
     client_id: str | None = param(None, "clientID", "Client id of every connection.")
     enable_shared_client_id: bool = param(False, "enableSharedClientID", "Several connections may have one client id.")
     factory_type: str = param(
-        "CF", "type", "Kind of factory.", choices=("CF", "XA_CF", "QUEUE_CF", "QUEUE_XA_CF", "TOPIC_CF", "TOPIC_XA_CF")
+        "CF",
+        "type",
+        "Kind of factory: with XA in it, its connections have XA sessions too. QUEUE and TOPIC restrict nothing.",
+        choices=("CF", "XA_CF", "QUEUE_CF", "QUEUE_XA_CF", "TOPIC_CF", "TOPIC_XA_CF"),
     )
     cache_destinations: bool = param(
-        False, "cacheDestinations", "Re-use Queue and Topic objects, and skip asking whether they exist."
+        False, "cacheDestinations", "A session's `create_queue` and `create_topic` give one object for one name."
     )
     enable_1x_prefixes: bool = param(
         False, "enable1xPrefixes", "Addresses begin with jms.queue. and jms.topic., as 1.x brokers want."
@@ -537,6 +560,7 @@ class Settings(
         Raises:
             ConfigError: Unknown name (with the nearest known one), or a value that breaks its rule.
         """
+        by_attribute = concealed(by_attribute, _BY_ATTRIBUTE)
         for name in by_attribute:
             if name not in _BY_ATTRIBUTE:
                 raise ConfigError(name, None, _unknown(name, _BY_ATTRIBUTE))
@@ -598,17 +622,33 @@ class Settings(
             ConfigError: Unknown key (with the nearest known one), a value that breaks its rule, or a feature switched
                 on that this client does not have.
         """
+        texts = concealed(texts, PUBLIC_KEYS)
         changes: dict[str, Value] = {}
+        secret_before = False
         for key, text in texts.items():
             parameter = _BY_KEY.get(key)
             if parameter is not None:
                 changes[parameter.attribute] = parameter.parse(text)
             elif not tolerated(key, text):
-                raise ConfigError(key[:100], None, _unknown(key, {**_BY_KEY, **KNOWN_UNUSED, **UNSUPPORTED}))
+                rule = _unknown(key, {**_BY_KEY, **KNOWN_UNUSED, **UNSUPPORTED})
+                if secret_before and (not text or rule == "unknown parameter"):
+                    del texts, key
+                    raise ConfigError("url", None, _UNSHOWN)
+                raise ConfigError(str(key)[:100], None, rule)
+            secret_before = secret_before or is_sensitive(key)
         made = (base if base is not None else cls()).replace(**changes)
         for warning in made.warnings():
             log_once(logging.WARNING, warning)
         return made
+
+    @property
+    def unused_tls_key(self) -> str | None:
+        """The key of a TLS setting that was changed although TLS is off; None when there is none."""
+        if self.ssl_enabled:
+            return None
+        # A password alone asks for nothing.
+        mine = (p for p in declared(TLSSettings) if not p.secret and getattr(self, p.attribute) != p.default)
+        return next((p.key for p in mine), None)
 
     def warnings(self) -> tuple[str, ...]:
         """The texts of `conflicts`."""
@@ -646,8 +686,11 @@ class Settings(
                 f" writeBufferHighWaterMark={self.write_buffer_high_water_mark}: the lower one is used for both",
                 write_buffer_low_water_mark=self.write_buffer_high_water_mark,
             )
-        if not self.ssl_enabled and (self.trust_store_path or self.key_store_path or self.trust_all):
-            tell("TLS settings without sslEnabled=true: the connection is not encrypted", ssl_enabled=True)
+        if self.unused_tls_key is not None:
+            tell(
+                f"{self.unused_tls_key} without sslEnabled=true has no effect: the connection is not encrypted",
+                ssl_enabled=True,
+            )
         if self.confirmation_window_size > 0 and not self.reconnects:
             tell(
                 f"confirmationWindowSize has no use with {_why_not(self)}: the first cut ends the connection",
@@ -681,6 +724,11 @@ class Settings(
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
 
+def attributes() -> Container[str]:
+    """The names of all settings as attributes."""
+    return _BY_ATTRIBUTE
+
+
 def parameters() -> Iterator[Parameter]:
     """Every declared setting, group by group."""
     return iter(_PARAMETERS)
@@ -698,7 +746,7 @@ _BY_KEY: Final[Mapping[str, Parameter]] = {key: p for p in _PARAMETERS for key i
 
 
 def _unknown(name: str, known: Mapping[str, object]) -> str:
-    """The rule that an unknown key breaks, with the nearest known key."""
+    """The rule that an unknown key breaks, with what is meant by it."""
     name = name[:100]
     same = next((k for k in known if k.lower() == name.lower()), None)
     if same is not None:
@@ -707,11 +755,23 @@ def _unknown(name: str, known: Mapping[str, object]) -> str:
         return f"unknown parameter: as an attribute it is {_BY_KEY[name].attribute}"
     if name in _BY_ATTRIBUTE:
         return f"unknown parameter: as a key it is {_BY_ATTRIBUTE[name].key}"
-    by_lower = {k.lower(): k for k in known}
-    import difflib  # only a wrong name needs it
+    if name in _BY_KEY["type"].rule.removeprefix("one of ").split(", "):
+        return f"unknown parameter; write type={name}"
+    from activeclient.meant_keys import meant  # only a wrong name needs it
 
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
-    return f"unknown parameter; did you mean {by_lower[near[0]]}?" if near else "unknown parameter"
+    hint = meant(name, known)
+    if hint is None:
+        return "unknown parameter"
+    if known is _BY_ATTRIBUTE:  # other words stand in the table for keys
+        for key in (k for k in _BY_KEY if f" {k}?" in hint):
+            hint = hint.replace(f" {key}?", f" {_BY_KEY[key].attribute}?")
+    return f"unknown parameter; {hint}"
+
+
+_UNSHOWN: Final = (
+    "holds an unknown parameter, which is not shown, for it may be a piece of a password; in a password write & as"
+    " %26 and ; as %3B"
+)
 
 
 # --- explaining -----------------------------------------------------------------------------------------------------

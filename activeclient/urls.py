@@ -14,17 +14,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote_plus
 
 from activeclient.errors import ConfigError
 from activeclient.events import Endpoint
-from activeclient.settings import MASK, Settings, TLSSettings, TransportSettings, parameters
+from activeclient.foreign_urls import SCHEMES as FOREIGN_SCHEMES
+from activeclient.foreign_urls import mistake
+from activeclient.masking import MASK, PUBLIC_KEYS, SECRET_KEYS, Secret, SecretURL, kind_of, masked, never_raises
+from activeclient.settings import Settings, TLSSettings, TransportSettings, parameters
 
 __all__ = [
     "DEFAULT_PORTS",
     "Endpoint",
     "ParsedURL",
     "brokers_of",
+    "check_encryption",
     "default_parameters",
     "default_url",
     "endpoint_settings",
@@ -32,7 +36,7 @@ __all__ = [
     "parse_url",
 ]
 
-DEFAULT_PORTS: Final = {"tcp": 61616, "stomp": 61613, "vm": 0}
+DEFAULT_PORTS: Final = {"tcp": 61616, "vm": 0}
 """Scheme to the port when the URL names none: those of Artemis' generated acceptors. vm has no ports."""
 MAX_URL: Final = 16384
 """Characters of a URL: far beyond any list of hosts, and short enough to be put into an error."""
@@ -41,20 +45,13 @@ MAX_HOSTS: Final = 256
 Error = Callable[[str], ConfigError]
 """Makes the error for a broken rule."""
 
-_REFUSED: Final = {
-    "udp": "discovery by multicast is not supported; list the hosts: (tcp://a:61616,tcp://b:61616)",
-    "jgroups": "discovery by JGroups is a Java library's protocol; list the hosts: (tcp://a:61616,tcp://b:61616)",
-    "ssl": "write tcp://host:port?sslEnabled=true",
-    "failover": "that is ActiveMQ Classic's form; write (tcp://a:61616,tcp://b:61616)?reconnectAttempts=-1",
-}
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30})://")
 _HOST: Final = re.compile(r"[\w.-]{1,253}")
 _BETWEEN_HOSTS: Final = re.compile(r",(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+_BLANKS_BETWEEN: Final = re.compile(r"\s*,\s+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+_SECOND_MARK: Final = re.compile(r"\?([A-Za-z0-9.-]+)=")
+_BOM: Final = "\ufeff"
 _BAD_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_SENSITIVE: Final = re.compile(r"passw|passphrase|secret|token|credential|pwd", re.IGNORECASE)
-_BEFORE_NAME: Final = re.compile(r"[?&;#,()]")
-_AFTER_VALUE: Final = re.compile(r"[&;]")
-_USER_INFO: Final = re.compile(r"//[^/?#&;,()]*@|//[^?&;]*@")
 _COMMON_KEYS: Final = frozenset(
     key
     for p in parameters()
@@ -64,30 +61,9 @@ _COMMON_KEYS: Final = frozenset(
 """Keys that say something about the connection as a whole and thus cannot differ between its hosts."""
 
 
-def masked(url: str) -> str:
-    """`url` with password-like values and any `user:password@` replaced, cut to a bearable length.
-
-    Works on text that is no URL too, for it stands in the error that says so.
-    """
-    text = _USER_INFO.sub(f"//{MASK}@", url[:MAX_URL])
-    parts: list[str] = []
-    position = 0
-    while (equals := text.find("=", position)) >= 0:
-        parts.append(text[position : equals + 1])
-        name = _BEFORE_NAME.split(text[position:equals])[-1]
-        position = equals + 1
-        if _SENSITIVE.search(unquote(name)):
-            # Up to the next parameter, whatever else the value holds: rather too much than a piece of it.
-            end = _AFTER_VALUE.search(text, position)
-            parts.append(MASK)
-            position = len(text) if end is None else end.start()
-    parts.append(text[position:])
-    text = "".join(parts)
-    return text if len(text) <= 500 else text[:500] + "..."
-
-
 def _shown(texts: Mapping[str, str]) -> dict[str, str]:
-    return {key: MASK if _SENSITIVE.search(key) else value for key, value in texts.items()}
+    known = PUBLIC_KEYS | SECRET_KEYS  # what is no key may be a piece of a password
+    return {key if key in known else MASK: value if key in PUBLIC_KEYS else MASK for key, value in texts.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +71,13 @@ class ParsedURL:
     """A connection URL taken apart."""
 
     scheme: str
-    """tcp, stomp or vm."""
+    """tcp or vm."""
     endpoints: tuple[Endpoint, ...]
     """At least one, in the order of the URL."""
     parameters: Mapping[str, str]
     """Those of all hosts, decoded, in the order of the URL; not yet checked: `settings` does that."""
 
+    @never_raises
     def __repr__(self) -> str:
         return f"ParsedURL({self.scheme!r}, {self.endpoints!r}, {_shown(self.parameters)})"
 
@@ -126,30 +103,62 @@ def endpoint_settings(endpoint: Endpoint, common: Settings) -> Settings:
     return Settings.from_parameters(dict(endpoint.parameters), base=common) if endpoint.parameters else common
 
 
+def check_encryption(endpoints: Iterable[Endpoint], settings: Settings, given: Iterable[str]) -> None:
+    """Refuse TLS settings where nobody has said whether TLS is wanted.
+
+    Args:
+        given: The keys and attributes that were named for all hosts.
+
+    Raises:
+        ConfigError: One is there, and sslEnabled nowhere: the connection would be open to everybody.
+    """
+    endpoints = tuple(endpoints)
+    named = {*given, *(key for endpoint in endpoints for key, _ in endpoint.parameters)}
+    if named & {"sslEnabled", "ssl_enabled"}:
+        return
+    for endpoint in endpoints:
+        key = endpoint_settings(endpoint, settings).unused_tls_key
+        if key is not None:
+            raise ConfigError(key, None, "needs sslEnabled=true; without it the connection would not be encrypted")
+
+
 def parse_url(url: str) -> ParsedURL:
     """Take a connection URL apart.
 
     Values are decoded as forms (`+` is a blank), `;` separates like `&`, the last of repeated keys wins.
 
     Args:
-        url: One host, or several in parentheses or behind `#`; the ports default to 61616 (stomp 61613).
+        url: One host, or several in parentheses or behind `#`; the port defaults to 61616.
 
     Raises:
         ConfigError: The text is not such a URL; key `url`, the value with passwords masked.
     """
+    if not isinstance(url, str):
+        raise ConfigError("url", None, f"must be text, not {kind_of(url)}")
+    url = SecretURL(url)
+    try:
+        return _parsed(str(url))
+    except ConfigError as exc:
+        problem = exc
+    # Without the frames in which the URL lies about in pieces: some tools show the values of local variables.
+    raise problem.with_traceback(None)
 
+
+def _parsed(url: str) -> ParsedURL:
     def error(rule: str) -> ConfigError:
         return ConfigError("url", masked(url), rule)
 
     if len(url) > MAX_URL:
         raise error(f"must be at most {MAX_URL} characters")
-    text = url.strip().replace(";", "&")
+    text = url.strip().removeprefix(_BOM).lstrip()
     if not text:
         raise error("must not be empty; for example tcp://localhost:61616")
+    wrong = mistake(text)
+    if wrong is not None:
+        raise error(wrong)
+    text = _BLANKS_BETWEEN.sub(",", text).replace(";", "&")
     if any(c.isspace() or not c.isprintable() for c in text):
         raise error("must not contain blanks or control characters; write a blank in a value as %20 or +")
-    if text.lower().startswith("failover:"):
-        raise error(_REFUSED["failover"])
 
     parenthesised = text.startswith("(")
     if parenthesised:
@@ -162,8 +171,10 @@ def parse_url(url: str) -> ParsedURL:
         hosts, query = _BETWEEN_HOSTS.split(inner), rest[1:]
     else:
         main, _, fragment = text.partition("#")
-        head, _, query = main.partition("?")
+        head, mark, query = main.partition("?")
         hosts = [head]
+        if not mark and "&" in head and "=" in head:
+            raise error("parameters begin with ?, and & stands between them: tcp://host:port?a=1&b=2")
         if _BETWEEN_HOSTS.search(main):
             raise error("several hosts need parentheses: (tcp://a:61616,tcp://b:61616)?parameters")
     if fragment:
@@ -181,10 +192,10 @@ def parse_url(url: str) -> ParsedURL:
         if found is None:
             raise error("each host needs its scheme: tcp://host:port")
         name = found[1].lower()
-        if name in _REFUSED:
-            raise error(f"{name}: {_REFUSED[name]}")
+        if name in FOREIGN_SCHEMES:
+            raise error(f"{name}: {FOREIGN_SCHEMES[name]}")
         if name not in DEFAULT_PORTS:
-            raise error(f"unknown scheme {name}; known are {', '.join(DEFAULT_PORTS)}")
+            raise error(f"unknown scheme {name}; known are {' and '.join(DEFAULT_PORTS)}: tcp://host:port, vm://name")
         if scheme and name != scheme:
             raise error(f"the hosts must have one scheme, not {scheme} and {name}")
         scheme = name
@@ -213,8 +224,12 @@ def _parameters(query: str, error: Error) -> dict[str, str]:
             raise error("%xx sequences must be UTF-8") from None
         if not key:
             raise error("a parameter has no name")
+        second = _SECOND_MARK.search(value)
+        if second is not None and (second[1] in PUBLIC_KEYS or second[1] in SECRET_KEYS):
+            raise error("parameters are separated by &, not by another ?; in a value write ? as %3F")
         found.pop(key, None)
-        found[key] = text
+        known = key in PUBLIC_KEYS or key in SECRET_KEYS  # else it may be a piece of a password itself
+        found[key if known else Secret(key)] = text if key in PUBLIC_KEYS else Secret(text)
     return found
 
 
@@ -273,7 +288,8 @@ def default_url(environ: Mapping[str, str] | None = None) -> str:
     host = _variable(environ, "AMQ_HOST") or "localhost"
     if ":" in host and not host.startswith("["):
         host = f"[{host}]"
-    return _variable(environ, "BROKER_BIND_URL") or f"tcp://{host}:{_variable(environ, 'AMQ_PORT') or 61616}"
+    bound = _variable(environ, "BROKER_BIND_URL")
+    return SecretURL(bound) if bound else f"tcp://{host}:{_variable(environ, 'AMQ_PORT') or 61616}"
 
 
 def default_parameters(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -285,7 +301,7 @@ def default_parameters(environ: Mapping[str, str] | None = None) -> dict[str, st
     if "user" in parse_url(default_url(environ)).parameters:
         return {}
     found = (("user", _variable(environ, "AMQ_USER")), ("password", _variable(environ, "AMQ_PASSWORD")))
-    return {key: value for key, value in found if value is not None}
+    return {key: Secret(value) if key == "password" else value for key, value in found if value is not None}
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str | None:

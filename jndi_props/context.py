@@ -15,12 +15,17 @@ from typing import Final, TypeVar, cast, overload
 
 from activeclient.destination import Queue, Topic
 from activeclient.errors import ActiveClientError, ConfigError, NamingError
-from activeclient.urls import masked, parse_url
+from activeclient.masking import SecretURL, concealed, is_sensitive, masked, never_raises
+from activeclient.urls import parse_url
 from jndi_props.properties import Entry, collect
 
 INITIAL: Final = "java.naming.factory.initial"
 PROVIDER_URL: Final = "java.naming.provider.url"
 CONTEXT_FACTORY: Final = "org.apache.activemq.artemis.jndi.ActiveMQInitialContextFactory"
+OLDER_CONTEXT_FACTORIES: Final = (
+    "org.apache.activemq.jndi.ActiveMQInitialContextFactory",  # in the examples of Artemis' manuals up to 2.x
+)
+"""Other names of the same, as older manuals and files have them."""
 
 _PROVIDED: Final = {
     "CF": "ConnectionFactory",
@@ -34,6 +39,7 @@ _PROVIDED: Final = {
 _FACTORY_PREFIXES: Final = ("connection.", "connectionFactory.")
 """The older form first, so that the newer one overrides it."""
 _PREFIXES: Final = (*_FACTORY_PREFIXES, "queue.", "topic.")
+_WITHOUT_EFFECT: Final = ("java.naming.security.principal", "java.naming.security.credentials")
 _DYNAMIC: Final[Mapping[str, type[Queue] | type[Topic]]] = {"dynamicQueues": Queue, "dynamicTopics": Topic}
 
 T = TypeVar("T")
@@ -99,6 +105,7 @@ class Context:
     def close(self) -> None:
         """Nothing: factories and destinations stay usable."""
 
+    @never_raises
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._prefix.rstrip('/')!r}, names={list(self.list())})"
 
@@ -119,12 +126,13 @@ class InitialContext(Context):
         self, environment: Mapping[str, str] | None = None, path: str | os.PathLike[str] | None = None
     ) -> None:
         super().__init__(self, "")
+        environment = None if environment is None else concealed(environment, ())
         self._entries = collect(environment, path)
         chosen = self._entries.get(INITIAL)
         if chosen is None:
             raise NamingError(INITIAL, None, f"is missing; it must be {CONTEXT_FACTORY}")
-        if chosen.value != CONTEXT_FACTORY:
-            raise NamingError(INITIAL, chosen.value, f"must be {CONTEXT_FACTORY} ({chosen.origin})")
+        if chosen.value not in (CONTEXT_FACTORY, *OLDER_CONTEXT_FACTORIES):
+            raise NamingError(INITIAL, masked(chosen.value), f"must be {CONTEXT_FACTORY} ({chosen.origin})")
         self._bindings = _bindings(self._entries)
         self._made: dict[str, object] = {}
         self._lock = threading.Lock()
@@ -134,6 +142,9 @@ class InitialContext(Context):
         wrong: list[NamingError] = []
         first: dict[str, Entry] = {}
         for key, entry in self._entries.items():
+            if key in _WITHOUT_EFFECT:
+                rule = "has no effect: user and password are parameters of the URL, ?user=...&password=..."
+                wrong.append(NamingError(key, None, f"{rule} ({entry.origin})"))
             prefix = key.partition(".")[0] + "."
             right = next((p for p in _PREFIXES if p.lower() == prefix.lower()), None)
             if right is None:
@@ -217,11 +228,16 @@ def _make(binding: _Binding) -> object:
     try:
         match binding.kind:
             case "queue":
-                return Queue(entry.value)
+                return Queue(str(entry.value))
             case "topic":
-                return Topic(entry.value)
+                return Topic(str(entry.value))
+            case _ if is_sensitive(entry.key) and "://" not in entry.value:
+                rule = "has no meaning: user and password are parameters of the URL, ?user=...&password=..."
+                raise NamingError(entry.key, None, f"{rule} ({entry.origin})")
             case _:
                 return _factory(_typed(entry.value, binding.factory_type))
+    except NamingError:
+        raise
     except ActiveClientError as exc:
         # The reason names the parameter; the URL in it is masked already.
         raise NamingError(entry.key, masked(entry.value), f"{_reason(exc)} ({entry.origin})") from exc
@@ -237,7 +253,7 @@ def _typed(url: str, factory_type: str | None) -> str:
         return url
     main, sharp, fragment = url.partition("#")
     tail = main.partition(")")[2] if main.startswith("(") else main
-    return f"{main}{'&' if '?' in tail else '?'}type={factory_type}{sharp}{fragment}"
+    return SecretURL(f"{main}{'&' if '?' in tail else '?'}type={factory_type}{sharp}{fragment}")
 
 
 def _factory(url: str) -> object:
@@ -245,4 +261,4 @@ def _factory(url: str) -> object:
     xa = "XA" in parse_url(url).parameters.get("type", "")
     module = importlib.import_module(f"activeclient.jms.{'xa' if xa else 'connection_factory'}")
     made = module.ActiveMQXAConnectionFactory if xa else module.ActiveMQConnectionFactory
-    return cast("Callable[[str], object]", made)(url)
+    return cast("Callable[[str], object]", made)(SecretURL(url))

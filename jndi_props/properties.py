@@ -7,6 +7,7 @@ for in a URL they are always a mistake.
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import sys
@@ -18,10 +19,12 @@ from typing import Final
 import javaproperties
 
 from activeclient.errors import NamingError
+from activeclient.masking import Secret, SecretURL, is_sensitive, kind_of, never_raises
 
 FILE_NAME: Final = "jndi.properties"
 VARIABLE: Final = "ACTIVECLIENT_JNDI_PROPERTIES"
 """Environment variable with the path of the file."""
+_UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MAX_FILE: Final = 1 << 20
 """Bytes of a properties file; a larger one is something else."""
 
@@ -32,11 +35,18 @@ class Entry:
 
     key: str
     value: str
+    """No representation shows it whole: it may be a URL with a password, or a password itself."""
     origin: str
     """`path, line 7`, or what else it came from."""
 
+    @never_raises
     def __repr__(self) -> str:
         return f"Entry({self.key!r}, {self.origin})"
+
+
+def entry_of(key: str, value: str, origin: str) -> Entry:
+    """An entry whose value shows no secret."""
+    return Entry(key, Secret(value) if is_sensitive(key) else SecretURL(value), origin)
 
 
 def find_file(path: str | os.PathLike[str] | None = None) -> Path | None:
@@ -75,12 +85,15 @@ def read_file(path: Path) -> dict[str, Entry]:
 
 def parse(content: bytes, name: str) -> dict[str, Entry]:
     """The entries of a properties file's bytes; `name` is what errors call it."""
+    if content.startswith(_UTF_16):
+        raise NamingError("path", name, "is in UTF-16; save it as ISO-8859-1 or UTF-8")
+    content = content.removeprefix(codecs.BOM_UTF8)  # editors on Windows write it; it would be part of the first key
     entries: dict[str, Entry] = {}
     line = 1
     try:
         for element in javaproperties.parse(io.BytesIO(content)):
             if isinstance(element, javaproperties.KeyValue):
-                entries[element.key] = Entry(element.key, element.value.rstrip(), f"{name}, line {line}")
+                entries[element.key] = entry_of(element.key, element.value.rstrip(), f"{name}, line {line}")
             source = element.source
             line += source.count("\n") + source.count("\r") - source.count("\r\n")
     except javaproperties.InvalidUEscapeError as exc:
@@ -94,6 +107,6 @@ def collect(environment: Mapping[str, str] | None, path: str | os.PathLike[str] 
     entries = {} if found is None else read_file(found)
     for key, value in (environment or {}).items():
         if not isinstance(value, str):
-            raise NamingError(key, None, f"must be text, not {type(value).__name__}")
-        entries[key] = Entry(key, value.strip(), "the mapping given to InitialContext")
+            raise NamingError(key, None, f"must be text, not {kind_of(value)}")
+        entries[key] = entry_of(key, value.strip(), "the mapping given to InitialContext")
     return entries

@@ -109,6 +109,43 @@ def test_a_bad_value_is_an_error_that_names_key_and_rule(key: str, text: str, ru
         ("usenio", "case-sensitive, write useNio"),
         ("retry_interval", "as a key it is retryInterval"),
         ("qqqqqqqq", "unknown parameter"),
+        ("username", "did you mean user?"),
+        ("userName", "did you mean user?"),
+        ("passwd", "did you mean password?"),
+        ("connectionTimeout", "did you mean connect-timeout-millis?"),
+        ("connect_timeout_ms", "connect-timeout-millis"),
+        ("maxReconnectAttempts", "did you mean reconnectAttempts?"),
+        ("initialReconnectDelay", "did you mean retryInterval?"),
+        ("useExponentialBackOff", "did you mean retryIntervalMultiplier?"),
+        ("heartbeat", "did you mean clientFailureCheckPeriod?"),
+        ("prefetch", "did you mean consumerWindowSize?"),
+        ("useSSL", "did you mean sslEnabled?"),
+        ("trustStore", "did you mean trustStorePath?"),
+        ("keyfile", "did you mean privateKeyPath?"),
+        ("verifyHostName", "did you mean verifyHost?"),
+        ("clientId", "write clientID"),
+        ("client_id", "as a key it is clientID"),
+        ("compressLargeMessages", "did you mean compressLargeMessage?"),
+        ("retyrInterval", "did you mean retryInterval?"),
+        (
+            "jms.prefetchPolicy.all",
+            "ActiveMQ Classic's client, which has no effect on Artemis' protocol; did you mean consumerW",
+        ),
+        (
+            "jms.useAsyncSend",
+            "Classic's client, which has no effect on Artemis' protocol; did you mean blockOnDurableSend?",
+        ),
+        ("jms.clientID", "did you mean clientID?"),
+        ("jms.redeliveryPolicy.maximumRedeliveries", "is set on the broker"),
+        ("wireFormat.maxInactivityDuration", "did you mean connectionTTL?"),
+        ("wireFormat.nothing", "Classic"),
+        ("socket.verifyHostName", "did you mean verifyHost?"),
+        ("broker.persistent", "EmbeddedBroker"),
+        ("transport.connectTimeout", "did you mean connect-timeout-millis?"),
+        ("amqp.idleTimeout", "Qpid JMS (AMQP); did you mean connectionTTL?"),
+        ("failover.maxReconnectAttempts", "did you mean reconnectAttempts?"),
+        ("QUEUE_CF", "write type=QUEUE_CF"),
+        ("vhost", "no virtual hosts"),
     ],
 )
 def test_an_unknown_key_is_an_error_with_the_nearest_known_one(key: str, hint: str) -> None:
@@ -119,6 +156,13 @@ def test_an_unknown_key_is_an_error_with_the_nearest_known_one(key: str, hint: s
 def test_an_unknown_attribute_is_an_error_with_the_nearest_known_one() -> None:
     with pytest.raises(ConfigError, match=r"did you mean retry_interval\?"):
         Settings().replace(retry_intervall=1)
+    for word, attribute in (
+        ("username", "user"),
+        ("connection_timeout", "connect_timeout"),
+        ("cafile", "trust_store_path"),
+    ):
+        with pytest.raises(ConfigError, match=rf"did you mean {attribute}\?"):
+            Settings().replace(**{word: "x"})
     with pytest.raises(ConfigError, match="as an attribute it is retry_interval"):
         Settings().replace(retryInterval=1)
 
@@ -173,6 +217,17 @@ def test_a_change_after_the_profile_does_not_apply_the_profile_again() -> None:
     assert s.retry_interval == 9
     assert s.effective.retry_interval == 9
     assert Settings.from_parameters({"ha": "true"}, base=s).retry_interval == 9
+
+
+def test_an_unknown_key_behind_a_password_is_shown_only_if_it_is_like_one_of_ours() -> None:
+    for texts in ({"password": "head", "tail": ""}, {"password": "head", "tail": "x"}, {"passwd": "x"}):
+        with pytest.raises(ConfigError) as caught:
+            Settings.from_parameters(texts)
+        assert ("tail" in str(caught.value), "head" in str(caught.value)) == (False, False)
+    with pytest.raises(ConfigError, match=r"callTimout: .*did you mean callTimeout"):
+        Settings.from_parameters({"password": "head", "callTimout": "5"})
+    with pytest.raises(ConfigError, match="tail"):
+        Settings.from_parameters({"tail": "x", "password": "head"})
 
 
 def test_secrets_are_in_no_repr_and_in_no_error() -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from activeclient.masking import never_raises
+
 if TYPE_CHECKING:
     from activeclient.broker.message import StoredMessage
     from activeclient.broker.queue import Queue
@@ -45,6 +47,7 @@ class Reference:
         """When it may be delivered, ms since 1970; 0 at once."""
         self.chain: Chain | None = None
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<Reference to message {self.message.id} in {self.queue.name}, delivered {self.delivery_count} times>"
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from activeclient.broker.wildcard import matches, precedence
 from activeclient.errors import ConfigError
+from activeclient.masking import always_shown
 from activeclient.wire.names import MANAGEMENT_ADDRESS
 from activeclient.wire.queue_attributes import QUEUE_ATTRIBUTES
 
@@ -33,6 +34,7 @@ class FullPolicy(Enum):
     """Messages are dropped; their senders are not told, the log is."""
 
 
+@always_shown
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressSettings:
     """The settings of the addresses that a pattern names; times in ms, sizes in bytes.
@@ -148,6 +150,7 @@ _LEAST: Final[dict[str, float]] = {
 }
 
 
+@always_shown
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueConfiguration:
     """A queue as it is to be made; None leaves an attribute to the settings of its address.
@@ -236,6 +239,7 @@ _RANGES: Final = {
 }
 
 
+@always_shown
 @dataclass(frozen=True, slots=True)
 class User:
     """Somebody who may connect. The password is in no representation of it."""
@@ -248,6 +252,7 @@ class User:
         return hmac.compare_digest(self.password.encode(), (given or "").encode("utf-8", "surrogatepass"))
 
 
+@always_shown
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerConfiguration:
     """What a broker is told at its start; times in ms, sizes in bytes.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from activeclient.broker.limits import STRANGER_FRAME
 from activeclient.broker.replies import error_packet, topology
 from activeclient.errors import ActiveClientError, IllegalStateError, RemoteProtocolError
+from activeclient.masking import never_raises
 from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
 from activeclient.wire.frames import CHANNEL_PING, CHANNEL_SESSION, FRAME, FrameSplitter
@@ -308,5 +309,6 @@ class ServerConnection:
         """A session is here: large frames are welcome."""
         self._splitter.limit = self.server.limits.max_frame_size
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<ServerConnection {self.name}, {len(self.sessions)} sessions>"

@@ -28,6 +28,7 @@ from activeclient.broker.postoffice import PostOffice
 from activeclient.broker.server import BrokerServer
 from activeclient.broker.store import MemoryStore, Store
 from activeclient.errors import ConfigError, ConnectFailed, IllegalStateError, StoreError
+from activeclient.masking import Secret, never_raises
 from activeclient.server_code import ServerCode
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class EmbeddedBroker:
         limits: Limits | None = None,
         seed: int = 0,
     ) -> None:
+        users = None if users is None else {user: Secret.of(password) for user, password in users.items()}
         if configuration is None:
             given = tuple(User(user, password) for user, password in (users or {}).items())
             configuration = BrokerConfiguration(users=given)
@@ -294,6 +296,7 @@ class EmbeddedBroker:
                 _brokers.pop(self.name, None)
                 self._thread.end_soon()
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<EmbeddedBroker {self.url} {'running' if self.running else 'stopped'}>"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from activeclient.errors import RemoteProtocolError
+from activeclient.masking import never_raises
 
 if TYPE_CHECKING:
     from activeclient.broker.message import StoredMessage
@@ -31,6 +32,7 @@ class MessageFilter:
         except RemoteProtocolError:
             return False
 
+    @never_raises
     def __repr__(self) -> str:
         return repr(self._filter)
 

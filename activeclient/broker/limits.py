@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from activeclient.errors import ConfigError
+from activeclient.masking import always_shown
 
 STRANGER_FRAME: Final = 64 * 1024
 """Largest frame of a connection without a session: creating one needs no more. Beyond it the connection is closed."""
 
 
+@always_shown
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Sizes in bytes, times in seconds.

@@ -18,6 +18,7 @@ from activeclient.broker.large import LargeBody
 from activeclient.broker.memory import Account
 from activeclient.destination import ANYCAST, MULTICAST
 from activeclient.errors import RemoteProtocolError
+from activeclient.masking import never_raises
 from activeclient.wire.fields import write_simple
 from activeclient.wire.frames import FRAME, HEADER_SIZE, MIN_LENGTH
 from activeclient.wire.message import RECEIVE, RECEIVE_LARGE, SEND, SEND_LARGE, USER_ID_SIZE, CoreMessage, write_message
@@ -370,6 +371,7 @@ class StoredMessage:
         made.large = large
         return made
 
+    @never_raises
     def __repr__(self) -> str:
         size = f"{len(self.body)} bytes" if self.large is None else f"{self.large.size} bytes in pieces"
         return f"<StoredMessage {self.id} to {self.address}: {size}>"

@@ -20,6 +20,7 @@ from activeclient.broker.groups import Groups
 from activeclient.broker.message import StoredMessage
 from activeclient.broker.store import Acknowledged, DeliveryCounted, Done
 from activeclient.errors import ResourceAllocationError
+from activeclient.masking import never_raises
 from activeclient.server_code import ServerCode
 from activeclient.wire.names import GROUP_ID, LAST_VALUE
 
@@ -134,6 +135,7 @@ class Queue(Delivery):
             self._choose()
         return self._groups
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<Queue {self.name} of {self.address}: {self._count} messages, {self.delivering} being delivered>"
 

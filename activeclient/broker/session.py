@@ -20,6 +20,7 @@ from activeclient.broker.message import StoredMessage
 from activeclient.broker.replies import error_packet
 from activeclient.engine.command_buffer import CommandBuffer
 from activeclient.errors import ActiveClientError, JMSError, ProtocolError, ReattachDiverged, RemoteProtocolError
+from activeclient.masking import never_raises
 from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
 from activeclient.wire.frames import HEADER_SIZE
@@ -448,6 +449,7 @@ class ServerSession:
             consumer.close(failed=failed)
         self.consumers.clear()
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<ServerSession on channel {self.channel}, {len(self.consumers)} consumers>"
 

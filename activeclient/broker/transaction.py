@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from activeclient.broker.chain import Reference
 from activeclient.broker.store import Acknowledged, Done, DuplicateRecorded, Operation, Prepared, Resolved, stored
 from activeclient.errors import ActiveClientError, IllegalStateError
+from activeclient.masking import never_raises
 from activeclient.server_code import ServerCode
 from activeclient.wire.fields import Xid
 
@@ -182,5 +183,6 @@ class Transaction:
         if done is not None:
             self._office.store.when_complete(done)
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<Transaction {self.state.value}: {len(self.sends)} sends, {len(self.acknowledged)} acknowledgements>"

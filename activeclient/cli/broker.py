@@ -16,6 +16,7 @@ from activeclient.cli.options import JsonOption
 from activeclient.cli.output import Output
 from activeclient.cli.running import Failed, command
 from activeclient.errors import ConfigError
+from activeclient.masking import Secret
 
 LOOK = 0.5
 """Seconds between two looks whether it still runs."""
@@ -80,8 +81,9 @@ def read_users(path: Path) -> dict[str, str]:
             continue
         user, colon, password = line.partition(":")
         if not colon or not user:
+            del text, line, user, password  # tools that show the values of local variables would show them
             raise ConfigError("--users-file", str(path), f"line {number} must be user:password")
-        found[user] = password
+        found[user] = Secret(password)
     if not found:
         raise ConfigError("--users-file", str(path), "names no user")
     return found

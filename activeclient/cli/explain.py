@@ -15,7 +15,7 @@ from activeclient.cli.options import JsonOption
 from activeclient.cli.output import Output
 from activeclient.cli.running import command
 from activeclient.settings import MASK, Settings, explain_cut, parameters
-from activeclient.urls import brokers_of, masked, parse_url
+from activeclient.urls import brokers_of, check_encryption, masked, parse_url
 
 
 @command
@@ -41,6 +41,7 @@ def meaning(url: str) -> dict[str, object]:
     """
     parsed = parse_url(url)
     settings = parsed.settings()
+    check_encryption(parsed.endpoints, settings, parsed.parameters)
     return {
         "url": masked(url),
         "hosts": [str(endpoint) for endpoint in parsed.endpoints],

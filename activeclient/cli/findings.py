@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from activeclient.cli.options import with_parameters
 from activeclient.cli.probing import Broker, Host
-from activeclient.parameter import MASK, Value
+from activeclient.masking import MASK
+from activeclient.parameter import Value
 from activeclient.settings import PROFILES, Settings, parameters
 from activeclient.urls import masked, parse_url
 

@@ -17,6 +17,7 @@ import typer
 
 from activeclient.destination import Destination, Queue, Topic, parse_destination
 from activeclient.errors import ConfigError, InvalidDestinationError
+from activeclient.masking import Secret, SecretURL
 from activeclient.urls import default_parameters, default_url, masked, parse_url
 
 CONNECTION = "Connection"
@@ -91,13 +92,13 @@ def target(url: str | None, user: str | None = None, password_file: Path | None 
     Raises:
         ConfigError: The URL is wrong, or the file cannot be read.
     """
-    url = url or default_url()
+    url = SecretURL(url or default_url())
     in_url = parse_url(url).parameters
     credentials = {} if "user" in in_url else default_parameters()
     if user is not None:
         credentials["user"] = user
     if password_file is not None:
-        credentials["password"] = _first_line(password_file)
+        credentials["password"] = Secret(_first_line(password_file))
     return Target(url, credentials)
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
 
-from activeclient.client.large_message import BodyReader, inflate, inflated, read_whole
+from activeclient.client.kept_body import KeptBody
+from activeclient.client.large_message import BodyReader, inflate, inflated, read_whole, whole_pieces
 from activeclient.client.rate import RateLimit
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.requests import Request
@@ -20,9 +21,11 @@ from activeclient.errors import (
     ClosedError,
     ConnectionLost,
     IllegalStateError,
+    LargeMessageError,
     OutcomeUnknown,
     UnreadableMessageError,
 )
+from activeclient.masking import never_raises
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.packets import Acknowledge, Expired, IndividualAcknowledge
 
@@ -423,14 +426,35 @@ class ClientConsumer:
 
     def read_whole(self, message: CoreMessage) -> bytes:
         """The whole body of a large message."""
-        return read_whole(self._pump, self._calls, message, self.session.settings.max_large_message_size)
+        settings = self.session.settings
+        if settings.cache_large_messages_client:
+            kept = self._kept(message)
+            if 0 < settings.max_large_message_size < kept.size:
+                raise LargeMessageError(
+                    f"the body of {kept.size} bytes is larger than maxLargeMessageSize"
+                    f"={settings.max_large_message_size} bytes: read it piece by piece instead"
+                )
+            with kept.open() as file:
+                return file.read()
+        return read_whole(self._pump, self._calls, message, settings.max_large_message_size)
+
+    def _kept(self, message: CoreMessage) -> KeptBody:
+        """The body in a temporary file, where it is received when it is first asked for."""
+        kept = message.stream.kept
+        if kept is None:
+            kept = message.stream.kept = KeptBody(whole_pieces(self._pump, self._calls, message))
+        assert isinstance(kept, KeptBody)
+        return kept
 
     def inflate(self, body: bytes) -> bytes:
         """A compressed body that came in one frame."""
         return inflate(body, self.session.settings.max_large_message_size)
 
     def open_body(self, message: CoreMessage) -> BinaryIO:
-        """The body of a large message as a file, read once and forwards."""
+        """The body of a large message as a file: read once and forwards, or whole, from a temporary file, with
+        cacheLargeMessagesClient."""
+        if self.session.settings.cache_large_messages_client:
+            return self._kept(message).open()
         return BodyReader(inflated(self._pump, self._calls, message))
 
     # --- closing --------------------------------------------------------------------------------------------------
@@ -478,6 +502,7 @@ class ClientConsumer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<ClientConsumer {self.engine.queue}{' closed' if self.is_closed else ''}>"
 

@@ -258,6 +258,17 @@ def read_whole(pump: Pump, calls: Calls, message: CoreMessage, limit: int) -> by
     return bytes(out)
 
 
+def whole_pieces(pump: Pump, calls: Calls, message: CoreMessage) -> Iterator[bytes]:
+    """As `inflated`, for who reads all of it at once: what an attempt leaves that fails is not taken for the whole."""
+    whole = False
+    try:
+        yield from inflated(pump, calls, message)
+        whole = True
+    finally:
+        if not whole:
+            _spoil(pump, message)
+
+
 def _spoil(pump: Pump, message: CoreMessage) -> None:
     """A part of the body was taken and is gone: a second attempt must not take the rest for the whole."""
     stream = message.stream

@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from activeclient.client.policies import strategy_of
 from activeclient.client.session_factory import ClientSessionFactory
+from activeclient.client.transports import GivenContext, with_context
 from activeclient.errors import ClosedError
 from activeclient.events import Endpoint
+from activeclient.masking import Secret, SecretURL, concealed, is_sensitive, never_raises
 from activeclient.reconnection import ReconnectionStrategy
-from activeclient.settings import Settings
-from activeclient.urls import masked, parse_url
+from activeclient.settings import Settings, attributes
+from activeclient.urls import check_encryption, masked, parse_url
 
 if TYPE_CHECKING:
+    import ssl
+
     from activeclient.setting_keywords import SettingKeywords
 
 DEFAULT_URL = "tcp://localhost:61616"
+TOPOLOGY_SECONDS = 1.0
+"""How long after its opening a connection may take to be told of the cluster, before a second one is made without."""
 
 
 class ServerLocator:
@@ -32,6 +39,7 @@ class ServerLocator:
         url: A connection URL as Artemis knows it: `tcp://host:port?key=value&...`, or `(tcp://a:1,tcp://b:2)?...`.
         reconnection_strategy: Decides on each attempt to reconnect, instead of the settings: a
             `ReconnectionStrategy`, an object with `perform_reconnection(attempt)`, or tenacity's `Retrying` or wait.
+        ssl_context: How TLS is spoken, instead of the settings for TLS: it switches TLS on. `sniHost` still counts.
         settings: Values by attribute name (`retry_interval=100`); they win over those of the URL.
 
     Raises:
@@ -44,6 +52,9 @@ class ServerLocator:
     _settings: Settings
     _endpoints: tuple[Endpoint, ...]
     _scheme: str
+    _tls: GivenContext | None
+    _encryption_said: bool
+    """Was it said whether TLS is wanted? If not, settings that need it are an error."""
     _url: str
     _strategy: ReconnectionStrategy | None
     _closed: bool
@@ -56,12 +67,33 @@ class ServerLocator:
         url: str = DEFAULT_URL,
         *,
         reconnection_strategy: object = None,
+        ssl_context: ssl.SSLContext | None = None,
         **settings: Unpack[SettingKeywords],
     ) -> None:
+        url, settings = SecretURL.of(url), cast("SettingKeywords", concealed(settings, attributes()))
+        self._build(url, ssl_context, settings, None, reconnection_strategy)
+
+    def _build(
+        self,
+        url: str,
+        ssl_context: ssl.SSLContext | None,
+        settings: Mapping[str, Any],
+        profile: str | None,
+        reconnection_strategy: object,
+    ) -> None:
         parsed = parse_url(url)
-        found = parsed.settings()
+        given = {*parsed.parameters, *settings}
+        base = None if profile is None or "profile" in given else Settings().replace(profile=profile)
+        found = parsed.settings(base)
+        found = found.replace(**settings) if settings else found
         state = self.__dict__
-        state["_settings"] = found.replace(**settings) if settings else found
+        state["_tls"] = None
+        if ssl_context is not None:
+            found = with_context(found, parsed.endpoints, given)
+            state["_tls"] = GivenContext(ssl_context)
+        check_encryption(parsed.endpoints, found, given)
+        state["_settings"] = found
+        state["_encryption_said"] = ssl_context is not None or not given.isdisjoint(("sslEnabled", "ssl_enabled"))
         state["_endpoints"] = parsed.endpoints
         state["_scheme"] = parsed.scheme
         state["_url"] = masked(url)
@@ -77,15 +109,13 @@ class ServerLocator:
         url: str = DEFAULT_URL,
         *,
         reconnection_strategy: object = None,
+        ssl_context: ssl.SSLContext | None = None,
         **settings: Unpack[SettingKeywords],
     ) -> Self:
         """A locator with the profile `reliable`, unless the URL or `settings` name another; their other values win."""
-        made = cls(url, reconnection_strategy=reconnection_strategy)
-        parameters = parse_url(url).parameters
-        if "profile" not in parameters and "profile" not in settings:
-            made.__dict__["_settings"] = Settings.from_parameters(parameters, Settings().replace(profile="reliable"))
-        if settings:
-            made.__dict__["_settings"] = made.settings.replace(**settings)
+        url, settings = SecretURL.of(url), cast("SettingKeywords", concealed(settings, attributes()))
+        made = cls.__new__(cls)
+        made._build(url, ssl_context, settings, "reliable", reconnection_strategy)
         return made
 
     @property
@@ -113,6 +143,9 @@ class ServerLocator:
         if name == "reconnection_strategy":
             object.__setattr__(self, name, value)
             return
+        value = value if name in attributes() and not is_sensitive(name) else Secret.of(value)
+        if name == "ssl_enabled":
+            self.__dict__["_encryption_said"] = True
         self.__dict__["_settings"] = self._settings.replace(**{name: value})
 
     def create_session_factory(self, *, wait: float | None = None) -> ClientSessionFactory:
@@ -125,10 +158,15 @@ class ServerLocator:
             ConnectionLost: No endpoint could be reached within `initialConnectAttempts`; the text says why.
             ClosedError: The locator is closed, or was meanwhile.
         """
-        endpoints = begin_with(self._settings.load_balancing_policy, self._endpoints, self._turn, self._rng)
+        if not self._encryption_said:
+            check_encryption(self._endpoints, self._settings, ())
+        policy, turn = self._settings.load_balancing_policy, self._turn
         self.__dict__["_turn"] += 1
+        members = self._members()
+        first = begin_with(policy, members, turn, self._rng) if members else ()
+        endpoints = begin_with(policy, self._endpoints, turn, self._rng)
         factory = ClientSessionFactory(
-            self._settings, endpoints, self._scheme, self._rng, wait=wait, strategy=self._strategy
+            self._settings, endpoints, self._scheme, self._rng, self._tls, first, wait=wait, strategy=self._strategy
         )
         for ended in [known for known in self._factories if known.is_closed]:
             with contextlib.suppress(ValueError):  # another thread was quicker
@@ -139,6 +177,17 @@ class ServerLocator:
             raise ClosedError("the locator is closed")
         factory.connect()
         return factory
+
+    def _members(self) -> tuple[Endpoint, ...]:
+        """The brokers of the cluster, as a connection that stands was told of them: a new one may go to any of them."""
+        if not self._settings.use_topology_for_load_balancing:
+            return ()
+        standing = [factory for factory in list(self._factories) if factory.is_connected]
+        for factory in standing:
+            # Only the oldest is waited for: a broker that tells nothing is not waited for each time.
+            if members := factory.members(TOPOLOGY_SECONDS if factory is standing[0] else 0.0):
+                return members
+        return ()
 
     def close(self) -> None:
         """Close every factory that was made here; one that is still connecting raises ClosedError where it is made."""
@@ -159,6 +208,7 @@ class ServerLocator:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<ServerLocator {self._url}>"
 

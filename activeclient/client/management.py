@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from activeclient.errors import ActiveClientError, CallTimeout, JMSError, RemoteProtocolError
+from activeclient.masking import Secret, always_shown
 from activeclient.wire.message import TEXT, text_body, text_of
 from activeclient.wire.names import (
     ATTRIBUTE,
@@ -39,6 +40,7 @@ PAGE: Final = 500
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
+@always_shown
 @dataclass(frozen=True, slots=True)
 class QueueStatus:
     """What a broker says of a queue."""
@@ -88,6 +90,7 @@ class Management:
         *,
         timeout: float = 10.0,
     ) -> None:
+        password = Secret.of(password)
         self._factory = factory
         self._timeout = timeout
         self._session = factory.create_session(user, password, ack_batch_size=0)

@@ -19,6 +19,7 @@ from activeclient.engine.producer import CreditPool
 from activeclient.engine.requests import SendToken, UnattendedToken
 from activeclient.engine.session import State
 from activeclient.errors import CallTimeout, IllegalStateError, Outcome
+from activeclient.masking import never_raises
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.names import DUPLICATE_ID, GROUP_ID
 from activeclient.wire.packets import CreateProducer, RemoveProducer
@@ -271,5 +272,6 @@ class ClientProducer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<ClientProducer {self.address or 'anonymous'}>"

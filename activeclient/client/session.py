@@ -27,6 +27,7 @@ from activeclient.errors import (
     IllegalStateError,
     TransactionRolledBackError,
 )
+from activeclient.masking import never_raises
 from activeclient.server_code import ServerCode
 from activeclient.wire.message import BYTES, CoreMessage
 from activeclient.wire.packet import Packet
@@ -472,6 +473,7 @@ class ClientSession(XAResource):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<ClientSession {self.engine.name} channel {self.engine.channel_id} {self.state}>"
 

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Self
 from activeclient.client.listeners import EventListener, FailoverEventListener, FailureListener, Listeners
 from activeclient.client.policies import first_connect_policy, reconnect_policy
 from activeclient.client.session import ClientSession
-from activeclient.client.transports import opener
+from activeclient.client.transports import GivenContext, opener
 from activeclient.drivers import dispatch
 from activeclient.drivers.threads import Pump
+from activeclient.drivers.transport import addresses_of
 from activeclient.engine.client import ClientConfig, ClientEngine
 from activeclient.engine.failover import EndpointList
 from activeclient.engine.link import Link
@@ -27,7 +28,8 @@ from activeclient.engine.link import State as LinkState
 from activeclient.engine.requests import Pending
 from activeclient.engine.session import Session, SessionConfig
 from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, OutageTimeout
-from activeclient.events import Ask, Endpoint, Event, Reconnected, Work
+from activeclient.events import Ask, Connected, Endpoint, Event, Reconnected, TopologyChanged, Work
+from activeclient.masking import Secret, never_raises
 from activeclient.observe.log import link as link_log
 from activeclient.observe.log import log_event
 from activeclient.reconnection import Decision, Question, ReconnectAttempt, ReconnectionStrategy, decision_of
@@ -69,6 +71,8 @@ class ClientSessionFactory:
         endpoints: Sequence[Endpoint],
         scheme: str,
         rng: random.Random,
+        tls: GivenContext | None = None,
+        first: Sequence[Endpoint] = (),
         *,
         wait: float | None = None,
         strategy: ReconnectionStrategy | None = None,
@@ -81,7 +85,14 @@ class ClientSessionFactory:
         self._hosts = brokers_of(endpoints)
         self._explained: tuple[bool | None] | None = None
         """What the log says of a cut holds for a broker that reattaches sessions, or does not, or may."""
-        candidates = EndpointList(endpoints, ha=settings.ha, failover_attempts=settings.failover_attempts)
+        candidates = self._candidates = EndpointList(
+            endpoints,
+            ha=settings.ha,
+            failover_attempts=settings.failover_attempts,
+            use_topology=settings.use_topology_for_load_balancing,
+            first=first,
+            configured_only=not (settings.ha or settings.use_topology_for_load_balancing),
+        )
         self._strategy = strategy
         reconnect = reconnect_policy(settings, rng.random, asks=strategy is not None)
         initial = first_connect_policy(settings, rng.random, wait)
@@ -107,9 +118,16 @@ class ClientSessionFactory:
             candidates,
             lambda: str(uuid.uuid4()),
         )
+        self._opened_at = 0.0
         self.name = f"connection-{next(_serial)}"
         self.pump = Pump(
-            self.engine, opener(scheme, settings), self._on_event, linger=settings.linger / 1000, name=self.name
+            self.engine,
+            opener(scheme, settings, tls),
+            self._on_event,
+            linger=settings.linger / 1000,
+            high_water=settings.write_buffer_high_water_mark,
+            low_water=settings.write_buffer_low_water_mark,
+            name=self.name,
         )
 
     def connect(self) -> None:
@@ -121,6 +139,7 @@ class ClientSessionFactory:
         for warning in self.settings.warnings():
             link_log.warning("%s: %s", self.name, warning)
         self._explain_cut()
+        self._opened_at = time.monotonic()
         self.pump.start()
         engine = self.engine
         try:
@@ -142,7 +161,8 @@ class ClientSessionFactory:
         if self._explained is None or (known is not None and self._explained[0] is not known):
             self._explained = (known,)
             asks = self._strategy is not None
-            told = explain_cut(self.settings, hosts=self._hosts, reattaches=known, asks=asks)
+            hosts = max(self._hosts, len(self._candidates.members))
+            told = explain_cut(self.settings, hosts=hosts, reattaches=known, asks=asks)
             link_log.info("%s: a cut of this connection: %s", self.name, told)
 
     # --- sessions -------------------------------------------------------------------------------------------------
@@ -175,6 +195,7 @@ class ClientSessionFactory:
             OutageTimeout: It was not back within callFailoverTimeout.
         """
         settings = self.settings
+        password = Secret.of(password)
         config = SessionConfig(
             user=user if user is not None else settings.user,
             password=password if password is not None else settings.password,
@@ -267,6 +288,8 @@ class ClientSessionFactory:
         log_event(self.name, event)
         if isinstance(event, Reconnected):
             self._explain_cut()
+        if isinstance(event, (Connected, Reconnected, TopologyChanged)) and self._candidates.unresolved():
+            self._dispatcher.submit(self._look_up)
         if self.listeners.offer(event):
             self._dispatcher.schedule(self.listeners)
 
@@ -291,6 +314,26 @@ class ClientSessionFactory:
             counts = self.engine.decided(question.serial, decision, now)
             self.pump.process(now)
             return counts
+
+    def _look_up(self) -> None:
+        """Find out whether a node of the cluster is the host that we know by another name; on a dispatcher's thread."""
+        with self.pump.lock:
+            hosts = self._candidates.unresolved()
+        found = {host: addresses_of(host) for host in hosts}  # may take its time
+        with self.pump.lock:
+            self._candidates.resolved(found)
+
+    def members(self, patience: float = 0.0) -> tuple[Endpoint, ...]:
+        """The live brokers of the cluster, as this connection was told of them; empty when it was not.
+
+        Args:
+            patience: Seconds, counted from the opening of the connection, to wait until it is told anything.
+        """
+        with self.pump.lock:
+            if not self.pump.closed:
+                left = self._opened_at + patience - time.monotonic()
+                self.pump.wait(lambda: self._candidates.told or not self.is_connected, max(0.0, left))
+            return self._candidates.members
 
     # --- state ----------------------------------------------------------------------------------------------------
 
@@ -341,6 +384,7 @@ class ClientSessionFactory:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         state = "closed" if self.is_closed else self.engine.link.state.name.lower()
         return f"<ClientSessionFactory {self.name} {self.engine.link.endpoint} {state}>"

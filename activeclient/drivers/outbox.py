@@ -21,7 +21,7 @@ STREAM = 4
 thread that is woken for a part of it costs more than the write."""
 
 CONGESTED_BYTES = 1024 * 1024
-"""Bytes that the peer has not taken, from which on senders wait."""
+"""Bytes that the peer has not taken, from which on senders wait unless they are told otherwise."""
 
 
 class Outbox:

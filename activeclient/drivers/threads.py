@@ -76,6 +76,8 @@ class Pump:
         opener: See `Opener`.
         on_event: Gets every event but `Connect` and `Abort`, with `lock` held; must not block, nor call the pump.
         linger: Seconds that bytes may wait for company; 0 writes at once.
+        high_water: Unwritten bytes at which senders wait.
+        low_water: Unwritten bytes at which they go on.
         clock: Monotonic seconds, of `time.monotonic`'s origin: the keeper's timers go by that.
         name: For log lines and errors.
 
@@ -89,6 +91,8 @@ class Pump:
         on_event: Callable[[Event], None],
         *,
         linger: float = 0.001,
+        high_water: int = CONGESTED_BYTES,
+        low_water: int = CONGESTED_BYTES - 1,
         clock: Callable[[], float] = time.monotonic,
         name: str = "",
     ) -> None:
@@ -99,6 +103,9 @@ class Pump:
         self._on_event = on_event
         self._clock = clock
         self._outbox = Outbox(linger)
+        self._high_water = high_water
+        self._low_water = min(low_water, high_water - 1)
+        self._congested = False
         self._keeper = keeper.current()
         self._dispatcher = dispatch.current()
         self._transport: Transport | None = None
@@ -134,9 +141,16 @@ class Pump:
 
     @property
     def congested(self) -> bool:
-        """Does so much wait for the peer that senders must? (lock held)"""
+        """Does so much wait for the peer that senders must? (lock held)
+
+        From the high-water mark on, until no more than the low-water mark is left.
+        """
         transport = self._transport
-        return transport is not None and transport.stuck + self._engine.pending_bytes >= CONGESTED_BYTES
+        if transport is None:
+            return False
+        unwritten = transport.stuck + self._engine.pending_bytes
+        self._congested = unwritten > self._low_water if self._congested else unwritten >= self._high_water
+        return self._congested
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -325,7 +339,7 @@ class Pump:
         if transport is None:
             self._outbox.clear()
             return
-        if engine.pending_bytes and transport.stuck < CONGESTED_BYTES:
+        if engine.pending_bytes and transport.stuck < self._high_water:
             now = self._clock() if now is None else now
             size = engine.pending_bytes
             chunks = engine.data_to_send()
@@ -488,6 +502,7 @@ class Pump:
         if token is not None:
             token.cancel()
         transport, self._transport = self._transport, None
+        self._congested = False
         self._outbox.clear()
         if transport is None:
             return

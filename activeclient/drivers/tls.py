@@ -67,6 +67,10 @@ def tls_context(settings: TLSSettings) -> ssl.SSLContext | None:
         _load_trust(context, settings)
         if settings.crl_path is not None:
             _load_revoked(context, settings.crl_path)
+    if settings.key_store_path is None and settings.private_key_path is not None:
+        raise ConfigError(
+            "privateKeyPath", settings.private_key_path, "needs keyStorePath, the file of its certificate"
+        )
     if settings.key_store_path is not None:
         _load_identity(context, settings, settings.key_store_path)
     return context
@@ -116,7 +120,10 @@ def _load_revoked(context: ssl.SSLContext, path: str) -> None:
 
 def _load_identity(context: ssl.SSLContext, settings: TLSSettings, path: str) -> None:
     content = _read("keyStorePath", path)
-    match _kind("keyStore", path, settings.key_store_type, content):
+    kind = _kind("keyStore", path, settings.key_store_type, content)
+    if settings.private_key_path is not None and kind != "PEM":
+        raise ConfigError("privateKeyPath", settings.private_key_path, f"is for a certificate in PEM, not for {kind}")
+    match kind:
         case "PKCS12":
             store = _open_pkcs12("keyStore", path, content, settings.key_store_password)
             _load_pkcs12_identity(context, settings, path, store)
@@ -126,7 +133,10 @@ def _load_identity(context: ssl.SSLContext, settings: TLSSettings, path: str) ->
                 raise ConfigError("keyStorePath", path, "names no source.key")
             _load_chain(context, path, sources["source.cert"][0], sources["source.key"][0], settings.key_store_password)
         case _:
-            _load_chain(context, path, path, None, settings.key_store_password)
+            key = settings.private_key_path
+            if key is not None:
+                _read("privateKeyPath", key)
+            _load_chain(context, path, path, key, settings.key_store_password)
 
 
 def _load_pkcs12_identity(

@@ -146,6 +146,9 @@ def open_transport(
     *,
     tls: ssl.SSLContext | None = None,
     server_hostname: str | None = None,
+    identity: bool | None = None,
+    handshake_timeout: float = 10.0,
+    no_delay: bool = True,
     send_buffer: int | None = None,
     receive_buffer: int | None = None,
     local_address: tuple[str, int] | None = None,
@@ -158,6 +161,9 @@ def open_transport(
 
     Args:
         server_hostname: The name to verify and to send as SNI; the endpoint's host if None.
+        identity: Has `tls` a certificate of ours? None: not known.
+        handshake_timeout: Seconds that TLS may take, within those of `timeout`.
+        no_delay: Set TCP_NODELAY: small packets leave at once.
         send_buffer: Bytes; the system's choice if None, which adapts.
         receive_buffer: As `send_buffer`.
         local_address: Host and port (0: any) to connect from.
@@ -169,14 +175,14 @@ def open_transport(
     """
     cancel = cancel or CancelToken()
     deadline = time.monotonic() + timeout
-    sock = _connect(endpoint, deadline, send_buffer, receive_buffer, local_address, cancel)
+    sock = _connect(endpoint, deadline, no_delay, send_buffer, receive_buffer, local_address, cancel)
     try:
         if tls is None:
             return SocketTransport(sock, str(endpoint))
         from activeclient.drivers.tls_transport import secured  # nobody else pays for its import
 
-        sock.settimeout(max(0.001, deadline - time.monotonic()))
-        return secured(sock, endpoint, tls, server_hostname or endpoint.host, cancel)
+        limit = max(0.001, min(handshake_timeout, deadline - time.monotonic()))
+        return secured(sock, endpoint, tls, server_hostname or endpoint.host, identity, limit, cancel)
     finally:
         cancel.on_cancel(None)
 
@@ -184,6 +190,7 @@ def open_transport(
 def _connect(
     endpoint: Endpoint,
     deadline: float,
+    no_delay: bool,
     send_buffer: int | None,
     receive_buffer: int | None,
     local_address: tuple[str, int] | None,
@@ -207,7 +214,7 @@ def _connect(
         try:
             sock = socket.socket(family, kind, protocol)
             opened = sock
-            if family in (socket.AF_INET, socket.AF_INET6):
+            if no_delay and family in (socket.AF_INET, socket.AF_INET6):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if send_buffer:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
@@ -237,6 +244,18 @@ def _connect(
     if cancel.cancelled:
         raise ConnectFailed(f"{endpoint}: given up before it stood") from last
     raise ConnectFailed(f"{endpoint}: {_cause(last) if last is not None else 'the name has no address'}") from last
+
+
+def addresses_of(host: str) -> frozenset[str]:
+    """The network addresses of a host, by which two names of it can be told to be one; empty when it is not known.
+
+    The resolution may take long: the system offers no limit for it.
+    """
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, ValueError, OverflowError):
+        return frozenset()
+    return frozenset(str(address[0]).removeprefix("::ffff:") for *_, address in found)
 
 
 def shut_down(sock: socket.socket | None) -> None:

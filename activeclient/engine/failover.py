@@ -2,12 +2,14 @@
 
 Law of this file: `next` walks a list without repetitions from its beginning to its end and then anew; what is learned
 meanwhile counts from the next round on. An endpoint is one host and port: the configured spelling of it, with its
-transport options, wins over the one in a broker's topology. Everything learned is bounded.
+transport options, wins over the one in a broker's topology. Which node of a topology is the own one is told by its
+address, not by its spelling alone (`resolved`), and where there is only one node, it is that. Everything learned is
+bounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cachetools import LRUCache
@@ -39,13 +41,22 @@ class EndpointList:
             up; 0 none, negative for ever.
         use_topology: Prefer the members of the topology to the configured list for a first connect and for failover
             to other servers. Their addresses may not be reachable from here (NAT, proxies).
+        first: Tried before the configured ones at the first connect, and only then.
+        configured_only: Learn nothing from brokers: stay with the configured ones.
 
     Raises:
         ConfigError: no endpoint.
     """
 
     def __init__(
-        self, endpoints: Sequence[Endpoint], *, ha: bool, failover_attempts: int, use_topology: bool = False
+        self,
+        endpoints: Sequence[Endpoint],
+        *,
+        ha: bool,
+        failover_attempts: int,
+        use_topology: bool = False,
+        first: Sequence[Endpoint] = (),
+        configured_only: bool = False,
     ) -> None:
         if not endpoints:
             raise ConfigError("endpoints", None, "at least one is needed")
@@ -54,12 +65,20 @@ class EndpointList:
         self._ha = ha
         self._failover_attempts = failover_attempts
         self._use_topology = use_topology
+        self._first = tuple(first)
+        self._configured_only = configured_only
+        self.told = False
+        """Has a broker named all nodes of its cluster?"""
+        self._addresses: LRUCache[str, frozenset[str]] = LRUCache(4 * MAX_NODES)
+        """Host, in lower case, to its network addresses, as far as they were looked up."""
         self._nodes: LRUCache[str, tuple[Endpoint | None, Endpoint | None]] = LRUCache(MAX_NODES)
         self.current: Endpoint | None = None
         """The last one that worked, or where a broker redirected us to."""
         self._given: Endpoint | None = None
         """The endpoint of the last attempt: who tells us of others."""
         self._backup: Endpoint | None = None
+        self._only_backup: Endpoint | None = None
+        """Of the only node that is known: its pair must be ours, whatever name or proxy led us to it."""
         self._previous: Endpoint | None = None
         self._others = False
         self._redirects = 0
@@ -105,8 +124,7 @@ class EndpointList:
         if not 0 <= rounds < self._failover_attempts and self._failover_attempts >= 0:
             return False
         if not self._others:
-            own = {_key(e) for e in (self.current, self._backup) if e is not None}
-            if all(_key(e) in own for e in self._members()):
+            if all(self._is_own(e) for e in self._members()):
                 return False
             self._others = True
             self._new_round()
@@ -120,6 +138,8 @@ class EndpointList:
 
     def learn(self, node_id: str, primary: Endpoint | None, backup: Endpoint | None, left: bool) -> None:
         """The broker told of a node; a node without a primary is the one that we are connected to."""
+        if self._configured_only:
+            return
         if left:
             # The backup of the current endpoint stays known: it is about to take over for the node that left.
             if self._ha:
@@ -127,8 +147,31 @@ class EndpointList:
             return
         primary, backup = self._as_member(primary), self._as_member(backup)
         self._nodes[node_id] = (primary, backup)
-        if self.current is not None and primary is not None and _key(primary) == _key(self.current):
+        if self.current is not None and primary is not None and self._same(primary, self.current):
             self._backup = backup
+        pairs = [pair for pair in self._nodes.values() if pair[0] is not None]
+        self._only_backup = pairs[0][1] if len(pairs) == 1 else None
+
+    def unresolved(self) -> list[str]:
+        """Hosts to look up, because none of the nodes has the spelling of the endpoint that we are connected to."""
+        if self.current is None or self._configured_only:
+            return []
+        primaries = [p for p, _ in self._nodes.values() if p is not None]
+        if any(_key(p) == _key(self.current) for p in primaries):
+            return []
+        hosts = {self.current.host.lower(), *(p.host.lower() for p in primaries if p.port == self.current.port)}
+        return sorted(hosts - set(self._addresses)) if len(hosts) > 1 else []
+
+    def resolved(self, addresses: Mapping[str, frozenset[str]]) -> None:
+        """Hosts were looked up: in lower case, to their network addresses, of which there may be none."""
+        self._addresses.update(addresses)
+        if self.current is not None and self._backup is None:
+            self._backup = self._backup_of(self.current)
+
+    @property
+    def members(self) -> tuple[Endpoint, ...]:
+        """The live brokers of the topology, by the ids of their nodes."""
+        return tuple(p for _, (p, _) in sorted(self._nodes.items()) if p is not None)
 
     def redirect(self, target: Endpoint) -> None:
         """The broker sends us elsewhere: the target is tried next, and at once unless redirects go in circles."""
@@ -146,21 +189,33 @@ class EndpointList:
         self.current = endpoint
 
     def _backup_of(self, endpoint: Endpoint) -> Endpoint | None:
-        pairs = self._nodes.values()
-        return next((b for p, b in pairs if p is not None and _key(p) == _key(endpoint)), None)
+        pairs = [(p, b) for p, b in self._nodes.values() if p is not None and self._same(p, endpoint)]
+        exact = (b for p, b in pairs if _key(p) == _key(endpoint))
+        return next(exact, pairs[0][1] if pairs else None)
+
+    def _same(self, one: Endpoint, other: Endpoint) -> bool:
+        """Whether both are one listener, as far as their hosts were looked up."""
+        if one.port != other.port:
+            return False
+        hosts = one.host.lower(), other.host.lower()
+        nowhere: frozenset[str] = frozenset()
+        found = [self._addresses.get(host, nowhere) for host in hosts]
+        return hosts[0] == hosts[1] or not found[0].isdisjoint(found[1])
+
+    def _is_own(self, endpoint: Endpoint) -> bool:
+        return any(own is not None and self._same(endpoint, own) for own in (self.current, self._backup))
 
     def _members(self) -> list[Endpoint]:
         members = [p for p, _ in self._nodes.values() if p is not None] if self._use_topology else []
         return members or list(self._initial)
 
     def _new_round(self) -> None:
-        own = (self.current, self._backup, self._previous)
+        own = (self.current, self._backup or self._only_backup, self._previous)
         if self._others:
-            here = {_key(e) for e in (self.current, self._backup) if e is not None}
-            others = [e for e in self._members() if _key(e) not in here]
-            self._round = _distinct((*others, self.current, self._backup))
+            others = [e for e in self._members() if not self._is_own(e)]
+            self._round = _distinct((*others, *own[:2]))
         elif self.current is None:
-            self._round = _distinct((*self._members(), *self._initial))
+            self._round = _distinct((*self._first, *self._members(), *self._initial))
         else:
             self._round = _distinct((*own, *self._initial))
         self._position = 0

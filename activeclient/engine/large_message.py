@@ -27,6 +27,7 @@ class InboundBody:
         "error",
         "header_size",
         "held",
+        "kept",
         "received",
         "released",
         "size",
@@ -45,6 +46,8 @@ class InboundBody:
         self.skip = 0
         """Bytes of a renewed delivery that are here already."""
         self.complete = False
+        self.kept: object = None
+        """Where the application keeps the whole of it, if it does; the engine does not look."""
         self.suspended = False
         """A replay damaged it: nothing is taken until the message is delivered anew."""
         self.discarded = False

@@ -47,6 +47,8 @@ class Topology:
         else:
             change = TopologyChanged(packet.node_id, endpoint_of(packet.primary), endpoint_of(packet.backup))
         self._endpoints.learn(change.node_id, change.primary, change.backup, change.left)
+        if packet.last:
+            self._endpoints.told = True
         if self._known.get(change.node_id) != change:  # each connection is told all of it again
             self._known[change.node_id] = change
             self._events.append(change)

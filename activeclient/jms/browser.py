@@ -14,6 +14,7 @@ from activeclient.destination import Queue
 from activeclient.errors import ClosedError
 from activeclient.jms.kinds import received_message
 from activeclient.jms.message import Message
+from activeclient.masking import never_raises
 
 if TYPE_CHECKING:
     from activeclient.client.consumer import ClientConsumer
@@ -85,5 +86,6 @@ class QueueBrowser:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<QueueBrowser {self._queue}>"

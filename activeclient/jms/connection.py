@@ -26,6 +26,7 @@ from activeclient.jms.serializers import SerializersAttribute
 from activeclient.jms.session import Session
 from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
 from activeclient.jms.times import Duration, timeout_seconds
+from activeclient.masking import Secret, never_raises
 
 if TYPE_CHECKING:
     from activeclient.client.session import ClientSession
@@ -70,6 +71,7 @@ class Connection:
     def __init__(
         self, factory: ClientSessionFactory, user: str | None, password: str | None, client_id: str | None
     ) -> None:
+        password = Secret.of(password)
         self.factory = factory
         """The core connection below: for what JMS does not have."""
         self._user = user
@@ -372,6 +374,7 @@ class Connection:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         name = "" if self._client_id is None else f" {self._client_id!r}"
         state = "closed" if self.is_closed else "started" if self._started else "stopped"

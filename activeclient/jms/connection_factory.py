@@ -14,10 +14,13 @@ from activeclient.jms.context import JMSContext
 from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.serializers import JSON_ONLY, Serializer, Serializers
 from activeclient.jms.times import Duration, timeout_seconds
-from activeclient.settings import Settings
+from activeclient.masking import Secret, SecretURL, concealed, is_sensitive, never_raises
+from activeclient.settings import Settings, attributes
 from activeclient.urls import default_parameters, default_url
 
 if TYPE_CHECKING:
+    import ssl
+
     from activeclient.setting_keywords import SettingKeywords
 
 C = TypeVar("C", bound=Connection)
@@ -32,6 +35,7 @@ class ActiveMQConnectionFactory:
         serializers: Those of object messages, besides JSON; the first one serializes new messages.
         reconnection_strategy: Decides on each attempt to reconnect, instead of the settings: a
             `ReconnectionStrategy`, an object with `perform_reconnection(attempt)`, or tenacity's `Retrying` or wait.
+        ssl_context: How TLS is spoken, instead of the settings for TLS: it switches TLS on. `sniHost` still counts.
         settings: Values by attribute name (`retry_interval=100`); they win over those of the URL.
 
     Every setting can be read and set as an attribute too: `factory.reconnect_attempts = -1` concerns the connections
@@ -51,12 +55,16 @@ class ActiveMQConnectionFactory:
         *,
         serializers: Serializers | Iterable[Serializer] = JSON_ONLY,
         reconnection_strategy: object = None,
+        ssl_context: ssl.SSLContext | None = None,
         **settings: Unpack[SettingKeywords],
     ) -> None:
         if url is None:
             url = default_url()
             settings = cast("SettingKeywords", {**default_parameters(), **settings})
-        self.__dict__["_locator"] = ServerLocator(url, reconnection_strategy=reconnection_strategy, **settings)
+        url, settings = SecretURL.of(url), cast("SettingKeywords", concealed(settings, attributes()))
+        self.__dict__["_locator"] = ServerLocator(
+            url, reconnection_strategy=reconnection_strategy, ssl_context=ssl_context, **settings
+        )
         self.serializers = Serializers.of(serializers)
 
     @classmethod
@@ -83,6 +91,8 @@ class ActiveMQConnectionFactory:
         if name == "serializers":
             self.__dict__[name] = Serializers.of(value)
         else:
+            known = name in attributes() or hasattr(ServerLocator, name)
+            value = value if known and not is_sensitive(name) else Secret.of(value)
             setattr(self._locator, name, value)
 
     def create_connection(
@@ -95,6 +105,8 @@ class ActiveMQConnectionFactory:
     ) -> Connection:
         """Connect. The connection delivers nothing before it is started.
 
+        With `type=XA_CF` (or `QUEUE_XA_CF`, `TOPIC_XA_CF`) it is an `XAConnection`, which has XA sessions too.
+
         Args:
             user: Instead of the settings' user.
             password: Instead of the settings' password.
@@ -106,7 +118,16 @@ class ActiveMQConnectionFactory:
             InvalidClientIDError: Another connection has the client id.
             ConnectionLost: No endpoint could be reached within `wait`, or `initialConnectAttempts`; the text says why.
         """
-        return self._connect(Connection, user, password, client_id, wait)
+        password = Secret.of(password)
+        return self._connect(self._kind(), user, password, client_id, wait)
+
+    def _kind(self) -> type[Connection]:
+        """The class of connections that the setting `type` means."""
+        if "XA" not in self.settings.factory_type:
+            return Connection
+        from activeclient.jms.xa import XAConnection  # it imports this module
+
+        return XAConnection
 
     def create_context(
         self,
@@ -129,8 +150,9 @@ class ActiveMQConnectionFactory:
             InvalidClientIDError: Another connection has the client id.
             ConnectionLost: No endpoint could be reached within `initialConnectAttempts`; the text says why.
         """
+        password = Secret.of(password)
         kind = acknowledge_mode(mode)
-        return JMSContext.of(self._connect(Connection, user, password, client_id, wait), kind)
+        return JMSContext.of(self._connect(self._kind(), user, password, client_id, wait), kind)
 
     def _connect(
         self,
@@ -140,6 +162,7 @@ class ActiveMQConnectionFactory:
         client_id: str | None,
         wait: Duration | None = None,
     ) -> C:
+        password = Secret.of(password)
         limit = None if wait is None else timeout_seconds("wait", wait)
         factory = self._locator.create_session_factory(wait=limit)
         try:
@@ -150,6 +173,7 @@ class ActiveMQConnectionFactory:
             factory.close()
             raise
 
+    @never_raises
     def __repr__(self) -> str:
         return repr(self._locator).replace("ServerLocator", "ActiveMQConnectionFactory", 1)
 
@@ -160,6 +184,7 @@ def connect(
     wait: Duration | None = None,
     serializers: Serializers | Iterable[Serializer] = JSON_ONLY,
     reconnection_strategy: object = None,
+    ssl_context: ssl.SSLContext | None = None,
     **settings: Unpack[SettingKeywords],
 ) -> Connection:
     """A started connection that outlives cuts: the profile `reliable`, unless the URL says otherwise.
@@ -171,6 +196,7 @@ def connect(
             answers (unless `initialConnectAttempts` says otherwise).
         serializers: Those of object messages, besides JSON; the first one serializes new messages.
         reconnection_strategy: As for `ActiveMQConnectionFactory`.
+        ssl_context: How TLS is spoken, instead of the settings for TLS: it switches TLS on.
         settings: Values by attribute name (`user="me", password="..."`); they win over those of the URL.
 
     Raises:
@@ -181,9 +207,11 @@ def connect(
     if url is None:
         url = default_url()
         settings = cast("SettingKeywords", {**default_parameters(), **settings})
-    factory = ActiveMQConnectionFactory.of(
-        ServerLocator.reliable(url, reconnection_strategy=reconnection_strategy, **settings), serializers=serializers
+    url, settings = SecretURL.of(url), cast("SettingKeywords", concealed(settings, attributes()))
+    locator = ServerLocator.reliable(
+        url, reconnection_strategy=reconnection_strategy, ssl_context=ssl_context, **settings
     )
+    factory = ActiveMQConnectionFactory.of(locator, serializers=serializers)
     connection = factory.create_connection(wait=wait)
     try:
         return connection.start()

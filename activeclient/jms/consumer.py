@@ -28,6 +28,7 @@ from activeclient.jms.message import Message
 from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.times import Duration, timeout_seconds
 from activeclient.jms.typed import Listener, M
+from activeclient.masking import never_raises
 from activeclient.wire.message import DEFAULT, STREAM
 from activeclient.wire.names import LARGE_COMPRESSED
 
@@ -410,5 +411,6 @@ class MessageConsumer(Generic[M]):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<MessageConsumer {self._destination}{' closed' if self.is_closed else ''}>"

@@ -21,6 +21,7 @@ from activeclient.jms.message import Message
 from activeclient.jms.message_factory import MessageFactory
 from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.producer import MessageProducer
+from activeclient.masking import never_raises
 
 if TYPE_CHECKING:
     from activeclient.jms.browser import QueueBrowser
@@ -368,5 +369,6 @@ class JMSContext(MessageFactory):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._mode.name} {'closed' if self.is_closed else self.connection!r}>"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from activeclient.destination import Destination
 from activeclient.jms.times import Duration
 from activeclient.jms.typed import Listener, M
+from activeclient.masking import never_raises
 
 if TYPE_CHECKING:
     from activeclient.jms.consumer import MessageConsumer, MessageListener
@@ -110,5 +111,6 @@ class JMSConsumer(Generic[M]):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<JMSConsumer {self.destination}{' closed' if self.is_closed else ''}>"

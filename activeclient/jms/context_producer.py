@@ -15,6 +15,7 @@ from activeclient.jms.message import delivery_mode, priority
 from activeclient.jms.modes import DEFAULT_DELIVERY_MODE, DEFAULT_PRIORITY, DeliveryMode
 from activeclient.jms.properties import MessageProperties
 from activeclient.jms.times import Duration, in_seconds
+from activeclient.masking import never_raises
 from activeclient.wire.properties import PropertyValue
 
 if TYPE_CHECKING:
@@ -240,5 +241,6 @@ class JMSProducer:
             timeout=timeout,
         )
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<JMSProducer of {self._context!r}>"

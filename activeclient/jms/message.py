@@ -34,6 +34,7 @@ from activeclient.jms import exact
 from activeclient.jms.message_id import message_id
 from activeclient.jms.modes import DeliveryMode
 from activeclient.jms.properties import MessageProperties
+from activeclient.masking import never_raises
 from activeclient.wire.message import DEFAULT, CoreMessage
 from activeclient.wire.names import (
     ACK_ROUTE_TO,
@@ -482,6 +483,7 @@ class Message:
     def write_body(self) -> None:
         """Bring the body into its form on the wire."""
 
+    @never_raises
     def __repr__(self) -> str:
         try:
             where = self.jms_destination

@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from activeclient.jms.properties import JMSX_NAMES
+from activeclient.masking import always_shown
 from activeclient.version import __version__
 
 
+@always_shown
 @dataclass(frozen=True, slots=True)
 class ConnectionMetaData:
     """The API and its provider."""

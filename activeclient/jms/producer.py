@@ -27,6 +27,7 @@ from activeclient.jms.message import Message, delivery_mode, priority
 from activeclient.jms.message_id import UserIds
 from activeclient.jms.modes import DEFAULT_DELIVERY_MODE, DEFAULT_PRIORITY, DeliveryMode
 from activeclient.jms.times import Duration, in_milliseconds, timeout_seconds
+from activeclient.masking import never_raises
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.names import CONNECTION_ID, DUPLICATE_ID, ROUTING_TYPE
 from activeclient.wire.properties import Byte, PropertyValue
@@ -322,6 +323,7 @@ class MessageProducer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<MessageProducer {self._destination or 'anonymous'}{' closed' if self.is_closed else ''}>"
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from activeclient.errors import MessageFormatError, MessageNotWriteableError
 from activeclient.jms import conversions
 from activeclient.jms.named_values import NamedValues
+from activeclient.masking import never_raises
 from activeclient.wire.names import (
     CONNECTION_ID,
     DUPLICATE_ID,
@@ -103,6 +104,7 @@ class MessageProperties(NamedValues):
             return self._count > 0
         return isinstance(name, str) and CORE_NAMES.get(name, name) in self._core
 
+    @never_raises
     def __repr__(self) -> str:
         return f"MessageProperties({{{', '.join(f'{name!r}: {_shown(name, value)}' for name, value in self.items())}}})"
 

@@ -17,6 +17,7 @@ from activeclient.destination import Destination, Topic
 from activeclient.errors import IllegalStateError
 from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.times import Duration, timeout_seconds
+from activeclient.masking import never_raises
 
 if TYPE_CHECKING:
     from activeclient.jms.message import Message
@@ -93,5 +94,6 @@ class Requestor:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<Requestor {self._producer.destination}>"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
 from activeclient.errors import ConfigError, MessageFormatError
+from activeclient.masking import never_raises
 
 
 @runtime_checkable
@@ -44,6 +45,7 @@ class JSONSerializer:
         made: object = json.loads(data)
         return made
 
+    @never_raises
     def __repr__(self) -> str:
         return "JSONSerializer()"
 
@@ -97,6 +99,7 @@ class Serializers:
     def __iter__(self) -> Iterator[Serializer]:
         return iter(self._by_name.values())
 
+    @never_raises
     def __repr__(self) -> str:
         return f"Serializers({', '.join(self._by_name)})"
 

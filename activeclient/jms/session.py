@@ -11,7 +11,9 @@ import threading
 import uuid
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from cachetools import LRUCache
 
 from activeclient.client.session import ClientSession
 from activeclient.destination import Destination, Queue, Topic
@@ -24,7 +26,7 @@ from activeclient.errors import (
     TransactionRolledBackError,
 )
 from activeclient.jms import subscriptions
-from activeclient.jms.addressing import Known, usable
+from activeclient.jms.addressing import MAX_KNOWN, Known, usable
 from activeclient.jms.browser import QueueBrowser
 from activeclient.jms.completions import Completions
 from activeclient.jms.consumer import MessageConsumer
@@ -37,11 +39,14 @@ from activeclient.jms.selector import core_filter, without_own
 from activeclient.jms.serializers import SerializersAttribute
 from activeclient.jms.temporary import OwnTemporaryQueue, OwnTemporaryTopic
 from activeclient.jms.typed import K
+from activeclient.masking import never_raises
 from activeclient.server_code import ServerCode
 
 if TYPE_CHECKING:
     from activeclient.jms.connection import Connection
     from activeclient.wire.packets import CreateSharedQueue
+
+D = TypeVar("D", Queue, Topic)
 
 
 class Session(MessageFactory):
@@ -65,6 +70,8 @@ class Session(MessageFactory):
         self.recovered = False
         """Did the running listener, or its failure, recover the session?"""
         self.completions = Completions(lambda: self.in_callback)
+        cached = core.settings.cache_destinations
+        self._destinations: LRUCache[tuple[type, str], Destination] | None = LRUCache(MAX_KNOWN) if cached else None
         self._consumers: set[MessageConsumer] = set()
         self._browsers: set[QueueBrowser] = set()
         self._closed = False
@@ -108,12 +115,21 @@ class Session(MessageFactory):
     def create_queue(self, name: str) -> Queue:
         """The queue of this name, with attributes behind `?` perhaps. Nothing is asked or created yet."""
         self.check_open()
-        return Queue(f"jms.queue.{name}" if self.core.settings.enable_1x_prefixes else name)
+        return self._destination(Queue, f"jms.queue.{name}" if self.core.settings.enable_1x_prefixes else name)
 
     def create_topic(self, name: str) -> Topic:
         """The topic of this name. Nothing is asked or created yet."""
         self.check_open()
-        return Topic(f"jms.topic.{name}" if self.core.settings.enable_1x_prefixes else name)
+        return self._destination(Topic, f"jms.topic.{name}" if self.core.settings.enable_1x_prefixes else name)
+
+    def _destination(self, kind: type[D], name: str) -> D:
+        """A destination; of one name always the same object with cacheDestinations."""
+        made = self._destinations.get((kind, name)) if self._destinations is not None else None
+        if not isinstance(made, kind):
+            made = kind(name)
+            if self._destinations is not None:
+                self._destinations[kind, name] = made
+        return made
 
     def create_temporary_queue(self) -> OwnTemporaryQueue:
         """A queue that lives as long as the connection; others may send to it."""
@@ -483,5 +499,6 @@ class Session(MessageFactory):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<Session {self._mode.name} {'closed' if self.is_closed else self.core.state}>"

@@ -20,6 +20,7 @@ from activeclient.jms.context import JMSContext
 from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.session import Session
 from activeclient.jms.times import Duration, in_seconds
+from activeclient.masking import Secret, never_raises
 from activeclient.wire.fields import Xid
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ class XAResource:
         """Do both work on the same connection, so that one branch is enough?"""
         return isinstance(other, XAResource) and other._core.factory is self._core.factory
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<XAResource of {self._core!r}>"
 
@@ -196,10 +198,12 @@ class ActiveMQXAConnectionFactory(ActiveMQConnectionFactory):
         self, user: str | None = None, password: str | None = None, *, client_id: str | None = None
     ) -> XAConnection:
         """As `create_connection`, with XA sessions."""
+        password = Secret.of(password)
         return self._connect(XAConnection, user, password, client_id)
 
     def create_xa_context(
         self, user: str | None = None, password: str | None = None, *, client_id: str | None = None
     ) -> XAJMSContext:
         """As `create_context`, for work in branches."""
+        password = Secret.of(password)
         return XAJMSContext.of(self.create_xa_connection(user, password, client_id=client_id))

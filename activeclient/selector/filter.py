@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from activeclient.masking import never_raises
 from activeclient.selector.problem import Unmatchable, problem
 from activeclient.selector.tokens import prefixes
 
@@ -44,6 +45,7 @@ class Filter:
         except Unmatchable:
             return False
 
+    @never_raises
     def __repr__(self) -> str:
         return f"Filter({self.text!r})"
 

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack, cast
 
 from activeclient.errors import ConfigError, InvalidDestinationError, UnsupportedOperationError
+from activeclient.masking import never_raises
 from activeclient.server_code import ServerCode
 from activeclient.testing.cuts import Direction, How
 from activeclient.testing.cutter import Cutter
@@ -237,5 +238,6 @@ class BrokerUnderTest:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<BrokerUnderTest {'running' if self._embedded is None else 'embedded'} at {self.cutter.url()}>"

@@ -10,6 +10,8 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from activeclient.masking import always_shown
+
 
 class Direction(enum.Enum):
     """Which stream of a connection."""
@@ -33,6 +35,7 @@ class How(enum.Enum):
     """Both connections stay open, nothing passes in the cut's direction; the other one works."""
 
 
+@always_shown
 @dataclass(frozen=True, slots=True)
 class Cut:
     """A cut when *position* bytes have passed in *direction* since the start of the connection."""
@@ -46,6 +49,7 @@ class Cut:
             raise ValueError(f"position must be 0 or more, not {self.position}")
 
 
+@always_shown
 @dataclass(frozen=True, slots=True)
 class Happened:
     """A cut that took place: on which connection (counted from 0), and how many bytes had passed each way."""

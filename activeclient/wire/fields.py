@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Final, Generic, TypeVar
 
 from activeclient.errors import LocalProtocolError, RemoteProtocolError
+from activeclient.masking import always_shown
 
 T = TypeVar("T")
 Reader = Callable[[bytes, int], tuple[T, int]]
@@ -258,6 +259,7 @@ def read_i64(frame: bytes, pos: int) -> tuple[int, int]:
 # --- records ----------------------------------------------------------------------------------------------------------
 
 
+@always_shown
 @dataclass(frozen=True, slots=True)
 class Xid:
     """The name of a branch of a distributed transaction (javax.transaction.xa.Xid)."""
@@ -287,6 +289,7 @@ class Long(int):
     __slots__ = ()
 
 
+@always_shown
 @dataclass(frozen=True, slots=True)
 class TransportConfiguration:
     """How to reach a server: what a connector of it is configured with. `host` and `port` are texts in `params`."""

@@ -24,6 +24,7 @@ from activeclient.errors import (
     RemoteProtocolError,
     UnreadableMessageError,
 )
+from activeclient.masking import never_raises
 from activeclient.wire.fields import read_simple, write_simple
 from activeclient.wire.frames import FRAME, HEADER_SIZE, MIN_LENGTH
 from activeclient.wire.names import DUPLICATE_ID, LARGE_COMPRESSED, LARGE_SIZE
@@ -254,6 +255,7 @@ class CoreMessage(_Delivered):
         opened: BinaryIO = self.origin.consumer.owner.open_body(self)
         return opened
 
+    @never_raises
     def __repr__(self) -> str:
         size = f"{len(self.body)} bytes" if self.stream is None else f"{self.stream.size} bytes in pieces"
         try:

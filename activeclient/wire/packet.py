@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, Literal, TypeVar, dataclass_transform, get_type_hints
 
 from activeclient.errors import LocalProtocolError, RemoteProtocolError, UnsupportedOperationError
+from activeclient.masking import never_raises
 from activeclient.wire.fields import Fixed, Sized
 from activeclient.wire.frames import FRAME, HEADER_SIZE, MIN_LENGTH
 from activeclient.wire.versions import NEWEST, V2_0, release
@@ -60,6 +61,7 @@ class Packet:
 
     __hash__ = None  # type: ignore[assignment]
 
+    @never_raises
     def __repr__(self) -> str:
         shown = [f"{each.name}={getattr(self, each.name)!r}" for each in dataclasses.fields(self) if each.repr]  # type: ignore[arg-type]
         return f"{type(self).__name__}({', '.join(shown)})"

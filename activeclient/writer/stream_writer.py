@@ -42,6 +42,7 @@ from activeclient.jms.message import priority as checked_priority
 from activeclient.jms.message_id import UserIds, message_id
 from activeclient.jms.modes import DEFAULT_PRIORITY
 from activeclient.jms.times import Duration, in_milliseconds, timeout_seconds
+from activeclient.masking import never_raises
 from activeclient.reconnection import Abort, Decision, ReconnectAttempt, Try
 from activeclient.settings import SHORTEST_PERIOD
 from activeclient.wire.message import CoreMessage, decode_send, encode_send
@@ -664,5 +665,6 @@ class StreamWriter:
                 raise
             error.add_note(str(lost))
 
+    @never_raises
     def __repr__(self) -> str:
         return f"<StreamWriter {self._destination} {self._state.value}>"

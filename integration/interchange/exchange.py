@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from activeclient import ServerLocator
 from integration.interchange.java_peer import JavaPeer
@@ -68,7 +69,7 @@ class Exchange:
         return found
 
 
-LOGIN = {"user": "admin", "password": "admin"}
+LOGIN: dict[str, Any] = {"user": "admin", "password": "admin"}
 
 
 def paired(names: list[str], sent: list[Dump], got: list[Dump]) -> dict[str, Seen]:

@@ -13,8 +13,8 @@ from activeclient.events import Endpoint
 A, B, C, D, E = (Endpoint(host=name, port=61616) for name in "abcde")
 
 
-def endpoints(*initial, ha=False, failover_attempts=0, use_topology=False):
-    return EndpointList(initial, ha=ha, failover_attempts=failover_attempts, use_topology=use_topology)
+def endpoints(*initial, ha=False, failover_attempts=0, **more):
+    return EndpointList(initial, ha=ha, failover_attempts=failover_attempts, **more)
 
 
 def one_round(those):
@@ -74,9 +74,101 @@ def test_a_backup_told_before_the_session_was_established_counts():
 def test_the_backup_of_another_node_is_not_ours():
     those = endpoints(A)
     those.succeeded(A)
+    those.learn("own", A, None, False)
     those.learn("other", C, D, False)
     those.begin_outage()
     assert one_round(those) == [A]
+
+
+def test_the_only_node_is_ours_by_whatever_name_or_proxy_we_came_to_it():
+    for order in ("told first", "told later"):
+        those = endpoints(A)
+        those.begin_outage()
+        if order == "told first":
+            those.learn("n", C, D, False)
+        those.succeeded(those.next())
+        if order == "told later":
+            those.learn("n", C, D, False)
+        assert those.unresolved() == ["a", "c"]
+        those.begin_outage()
+        assert one_round(those) == [A, D]
+        those.succeeded(D)
+        those.learn("n", D, C, False)  # the pair has changed its roles, under the same id
+        those.begin_outage()
+        assert one_round(those) == [D, C, A]
+
+
+def test_of_several_nodes_ours_is_the_one_with_our_address():
+    local, named = Endpoint(host="LocalHost", port=61616), Endpoint(host="127.0.0.1", port=61616)
+    other_port = Endpoint(host="127.0.0.1", port=7)
+    for found, expected in ((frozenset({"127.0.0.1", "::1"}), [local, B]), (frozenset({"10.1.1.1"}), [local])):
+        those = endpoints(local)
+        those.succeeded(local)
+        those.learn("1", other_port, C, False)
+        those.learn("2", named, B, False)
+        assert those.unresolved() == ["127.0.0.1", "localhost"]
+        those.resolved({"localhost": found, "127.0.0.1": frozenset({"127.0.0.1"})})
+        assert those.unresolved() == []
+        those.begin_outage()
+        assert one_round(those) == expected
+
+
+def test_nothing_is_looked_up_where_the_spelling_is_the_same():
+    those = endpoints(A)
+    assert those.unresolved() == []
+    those.succeeded(A)
+    those.learn("1", A, B, False)
+    those.learn("2", C, D, False)
+    assert those.unresolved() == []
+
+
+def test_a_host_that_is_not_known_is_nobodys():
+    those = endpoints(A)
+    those.succeeded(A)
+    those.learn("1", C, D, False)
+    those.learn("2", E, B, False)
+    those.resolved(dict.fromkeys("ace", frozenset()))
+    those.begin_outage()
+    assert one_round(those) == [A]
+
+
+def test_an_alias_of_ours_is_no_other_server():
+    those = endpoints(A, failover_attempts=-1, use_topology=True)
+    those.succeeded(A)
+    those.learn("1", C, None, False)
+    those.resolved({"a": frozenset({"10.0.0.1"}), "c": frozenset({"10.0.0.1"})})
+    those.begin_outage()
+    assert not those.failover(0)
+
+
+def test_only_the_configured_ones_are_used_if_that_is_wanted():
+    those = endpoints(A, B, configured_only=True, failover_attempts=1)
+    those.succeeded(A)
+    those.learn("1", A, C, False)
+    those.learn("2", D, E, False)
+    assert those.members == ()
+    assert those.unresolved() == []
+    those.begin_outage()
+    assert one_round(those) == [A, B]
+    assert those.failover(0)
+    assert one_round(those) == [B, A]
+
+
+def test_what_is_tried_first_is_so_at_the_first_connect_only():
+    those = endpoints(A, B, first=[C, D])
+    those.begin_outage()
+    assert one_round(those) == [C, D, A, B]
+    those.succeeded(D)
+    those.begin_outage()
+    assert one_round(those) == [D, A, B]
+
+
+def test_the_members_are_the_live_brokers_by_their_ids():
+    those = endpoints(A)
+    those.learn("2", C, D, False)
+    those.learn("1", A, None, False)
+    those.learn("0", None, None, False)
+    assert those.members == (A, C)
 
 
 def test_a_node_without_addresses_teaches_nothing():

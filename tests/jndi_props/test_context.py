@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import jndi_props
 from activeclient.destination import Queue, Topic
 from activeclient.errors import ConfigError, NamingError
 from jndi_props import Context, InitialContext
-from jndi_props.context import CONTEXT_FACTORY, INITIAL, PROVIDER_URL
+from jndi_props.context import CONTEXT_FACTORY, INITIAL, OLDER_CONTEXT_FACTORIES, PROVIDER_URL
 from tests.jndi_props.conftest import Factory, XAFactory
 
 SAMPLES = sorted((Path(jndi_props.__file__).parent / "samples").glob("*.properties"))
@@ -49,6 +50,48 @@ def test_both_forms_of_a_factory_work(prefix: str) -> None:
     assert factory.url == url
     assert factory.settings.retry_interval_multiplier == 1.5
     assert made.lookup("ConnectionFactory") is factory
+
+
+@pytest.mark.parametrize("name", [CONTEXT_FACTORY, *OLDER_CONTEXT_FACTORIES])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_the_two_lines_of_the_older_manual_work_word_for_word(
+    name: str, ending: str, mark: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "jndi.properties"
+    lines = (
+        f"java.naming.factory.initial = {name}",
+        "connection.ConnectionFactory=tcp://localhost:61616?retryInterval=1000&retryIntervalMultiplier=1.5"
+        "&maxRetryInterval=60000&reconnectAttempts=1000",
+    )
+    path.write_bytes(mark + ending.join((*lines, "")).encode())
+    settings = InitialContext(path=path).lookup("ConnectionFactory", Factory).settings
+    seen = (settings.retry_interval, settings.retry_interval_multiplier, settings.max_retry_interval)
+    assert (*seen, settings.reconnect_attempts) == (1000, 1.5, 60000, 1000)
+
+
+def test_no_entry_shows_a_secret_whatever_is_wrong_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "p.properties"
+    path.write_text(
+        f"{INITIAL}={CONTEXT_FACTORY}\n"
+        "connectionFactory.a=tcp://h?user=me&pasword=hunter2\n"
+        "connectionFactory.b.password=hunter2\n"
+        "connectionFactory.c=me:hunter2@h:1\n"
+        "connectionFactory.d=tcp://h?password=x&hunter2\n"
+        "connectionFactory.e=tcp://h?password=x;hunter2\n"
+        "java.naming.provider.url=tcp://h?passwd=hunter2\n"
+        "java.naming.security.credentials=hunter2\n"
+    )
+    made = InitialContext(path=path)
+    shown = [repr(made), repr(made._entries), repr(made._bindings)]
+    for error in made.check():
+        report = traceback.TracebackException.from_exception(error, capture_locals=True)
+        shown += [str(error), repr(error), repr(vars(error)), "".join(report.format())]
+    assert len(shown) > 20
+    assert "java.naming.security.credentials" in {error.key for error in made.check()}
+    with pytest.raises(NamingError, match="password are parameters of the URL"):
+        made.lookup("b.password")
+    assert not [text for text in shown if "hunter2" in text]
 
 
 def test_the_newer_form_wins_over_the_older_and_over_the_provider_url() -> None:

@@ -75,6 +75,13 @@ def test_an_entry_does_not_show_its_value() -> None:
     assert "hunter2" not in repr(parse(b"a=tcp://h?password=hunter2", "f"))
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_key_and_utf_16_is_an_error() -> None:
+    assert parse(b"\xef\xbb\xbfa=1", "f")["a"].value == "1"
+    for mark in (b"\xff\xfe", b"\xfe\xff"):
+        with pytest.raises(NamingError, match="UTF-16"):
+            parse(mark + b"a\0=\0", "f")
+
+
 def test_a_broken_escape_is_an_error_with_the_file() -> None:
     with pytest.raises(NamingError, match=r"f.*escape"):
         parse(b"a=1\nb=\\u12", "f")
