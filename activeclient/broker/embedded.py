@@ -27,7 +27,7 @@ from activeclient.broker.limits import Limits
 from activeclient.broker.postoffice import PostOffice
 from activeclient.broker.server import BrokerServer
 from activeclient.broker.store import MemoryStore, Store
-from activeclient.errors import ConfigError, ConnectFailed, IllegalStateError, StoreError
+from activeclient.errors import ConfigError, ConnectFailed, ForkedError, IllegalStateError, StoreError
 from activeclient.server_code import ServerCode
 
 if TYPE_CHECKING:
@@ -35,9 +35,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("activeclient.broker")
 _brokers: Final[weakref.WeakValueDictionary[str, EmbeddedBroker]] = weakref.WeakValueDictionary()
-_lock: Final = threading.RLock()
+_lock = threading.RLock()
 _implicit: Final[dict[str, EmbeddedBroker]] = {}
 """Those that URLs made: nobody else holds them."""
+_of_parent: Final[list[EmbeddedBroker]] = []
+"""In a child process: those that its parent runs."""
 
 
 class SystemClock:
@@ -109,6 +111,8 @@ class EmbeddedBroker:
         self._thread: BrokerThread | None = None
         self._own_lock = threading.RLock()
         self._started = False
+        self._forked = False
+        """Does it belong to the parent of this process?"""
         with _lock:
             self.name = name if name is not None else _free_name()
             self._claim()
@@ -129,6 +133,7 @@ class EmbeddedBroker:
             OSError: The port cannot be had.
             StoreError: The folder cannot be used.
         """
+        self._check_process()
         with self._own_lock:
             if self._thread is not None and self._thread.running:
                 return self
@@ -176,6 +181,8 @@ class EmbeddedBroker:
         Raises:
             StoreError: The disk failed; it is stopped all the same.
         """
+        if self._forked:
+            return  # it goes on in the parent
         with self._own_lock:
             self._halt(abrupt)
             self._started = False
@@ -193,6 +200,7 @@ class EmbeddedBroker:
             abrupt: Without a word to clients, as after a kill.
             forget: With an empty store in memory: everything is gone. Not what a folder holds.
         """
+        self._check_process()
         with self._own_lock:
             self._halt(abrupt)
             if forget:
@@ -226,7 +234,7 @@ class EmbeddedBroker:
     @property
     def running(self) -> bool:
         """Does it take connections?"""
-        return self._thread is not None and self._thread.running
+        return self._thread is not None and self._thread.running and not self._forked
 
     def queue_names(self) -> list[str]:
         """The queues there are, in the order in which they were made."""
@@ -261,10 +269,20 @@ class EmbeddedBroker:
         server = self._running().server
         return self._running().call(lambda: len(server.sessions))
 
+    def _abandon(self) -> None:
+        """In a child process: the broker goes on in the parent."""
+        self._forked = True
+        self._own_lock = threading.RLock()
+
     def _skew(self, milliseconds: int) -> None:
         self.clock.skew_ms += milliseconds
 
+    def _check_process(self) -> None:
+        if self._forked:
+            raise ForkedError(f"the broker {self.name} belongs to the parent process; start another one in the child")
+
     def _running(self) -> BrokerThread:
+        self._check_process()
         thread = self._thread
         if thread is None:
             raise IllegalStateError("the broker is not running")
@@ -277,7 +295,9 @@ class EmbeddedBroker:
 
         Raises:
             ConnectFailed: The broker is stopped.
+            ForkedError: It runs in the parent of this process, whose memory this is a copy of.
         """
+        self._check_process()
         thread = self._thread
         if thread is None:
             raise ConnectFailed(f"{self.vm_url}: the broker is stopped")
@@ -300,6 +320,7 @@ def open_vm(name: str) -> TransportEnd:
 
     Raises:
         ConnectFailed: There is one, and it is stopped.
+        ForkedError: There is one in the parent of this process: an empty one of the same name would not be it.
     """
     with _lock:
         broker = _brokers.get(name)
@@ -313,6 +334,18 @@ def open_vm(name: str) -> TransportEnd:
 def _free_name() -> str:
     # 0 is what URLs without a broker of one's own use.
     return next(name for name in map(str, itertools.count(1)) if name not in _brokers)
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()  # another thread of the parent may have held it
+    _of_parent.extend(_brokers.values())  # so that the names stay taken
+    _implicit.clear()
+    for broker in _of_parent:
+        broker._abandon()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _report(text: str, error: BaseException | None) -> None:

@@ -20,6 +20,7 @@ from activeclient.errors import (
     ClosedError,
     ConnectionLost,
     IllegalStateError,
+    Outcome,
     OutcomeUnknown,
     UnreadableMessageError,
 )
@@ -67,6 +68,8 @@ class ClientConsumer:
         Raises:
             IllegalStateError: The consumer has a message handler.
             ClosedError: The consumer was closed, perhaps meanwhile.
+            CallTimeout, OutageTimeout: `timeout` is 0, and the broker has not answered within callTimeout, or was not
+                there for callFailoverTimeout: None would say that it has no message.
             ReconnectGaveUp: No attempts are left. Messages not acknowledged are delivered again to the next consumer.
         """
         if self._handler is not None:
@@ -171,6 +174,7 @@ class ClientConsumer:
                 lambda asked=sequence: bool(engine.buffer) or engine.closed or engine.forced_seen >= asked  # type: ignore[misc]
             )
             if error is not None and not engine.buffer and not engine.closed:
+                error.outcome = Outcome.NOT_SENT  # nothing was taken
                 raise error  # "nothing there" and "nobody to ask" must not look alike
             if error is not None or not early or not self._wait_for_body():
                 return
@@ -238,8 +242,11 @@ class ClientConsumer:
         left = limit
         while True:
             message = receive(left)
-            if message is not None or self.is_closed:
+            if message is not None:
                 return message
+            if self.is_closed:
+                self._check()  # a give-up is no end of the messages
+                return None
             left = limit - (calls.usable_seconds() - begun)
             if left <= 0:
                 return None
@@ -383,6 +390,7 @@ class ClientConsumer:
     def flush_acknowledgements(self) -> None:
         """Send what was acknowledged and waits for its batch."""
         with self._pump.lock:
+            self.engine.session.check_open()
             self.engine.flush_acknowledgements()
             self._pump.process()
 
@@ -419,6 +427,8 @@ class ClientConsumer:
         """
         engine = self.engine
         session = engine.session
+        if self._pump.forked:
+            return  # the parent goes on using it
         self.stop_listening()
         with self._pump.lock:
             if engine.closed:

@@ -19,6 +19,7 @@ from activeclient.engine.large_message import InboundBody
 from activeclient.engine.requests import SendToken
 from activeclient.errors import (
     ClosedError,
+    ForkedError,
     IllegalStateError,
     LargeMessageError,
     NotSent,
@@ -223,8 +224,11 @@ def read_piece(pump: Pump, calls: Calls, message: CoreMessage) -> bytes:
                 if calls.session.client.pending_bytes:
                     pump.after_submit()
             return piece
+        if isinstance(stream.error, ForkedError):
+            raise stream.error.again()
         if stream.error is not None:
-            raise LargeMessageError(f"the body did not arrive whole, the message comes again: {stream.error}")
+            text = f"the body did not arrive whole, the message comes again: {stream.error}"
+            raise LargeMessageError(text) from stream.error
         if stream.discarded:
             raise ClosedError("the body was not read before the next message was asked for")
         return b""

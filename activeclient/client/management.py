@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from activeclient.errors import ActiveClientError, CallTimeout, JMSError, RemoteProtocolError
+from activeclient.errors import ActiveClientError, CallTimeout, JMSError, OutageTimeout, Outcome, RemoteProtocolError
 from activeclient.wire.message import TEXT, text_body, text_of
 from activeclient.wire.names import (
     ATTRIBUTE,
@@ -111,7 +111,8 @@ class Management:
         Raises:
             JMSError: The broker has no such resource or operation, or it failed; the text is the broker's.
             JMSSecurityError: No permission.
-            CallTimeout: No answer came in time; the operation may have been carried out.
+            CallTimeout, OutageTimeout: No answer came in time, while connected or not; the operation may have been
+                carried out, where `outcome` is UNKNOWN.
         """
         return self._ask(f"{resource}.{operation}", {RESOURCE_NAME: resource, OPERATION_NAME: operation}, arguments)
 
@@ -119,7 +120,7 @@ class Management:
         """Read an attribute, such as `version` of `broker`.
 
         Raises:
-            JMSError, JMSSecurityError, CallTimeout: As `invoke`.
+            JMSError, JMSSecurityError, CallTimeout, OutageTimeout: As `invoke`.
         """
         return self._ask(f"{resource}.{name}", {RESOURCE_NAME: resource, ATTRIBUTE: name}, ())
 
@@ -127,7 +128,7 @@ class Management:
         """The queues whose name contains a text, without the one that this object gets its answers by.
 
         Raises:
-            JMSError, JMSSecurityError, CallTimeout: As `invoke`.
+            JMSError, JMSSecurityError, CallTimeout, OutageTimeout: As `invoke`.
         """
         wanted = json.dumps({"field": "name", "operation": "CONTAINS", "value": containing})
         page = 1
@@ -157,7 +158,10 @@ class Management:
         while True:
             answer = self._consumer.receive(self._timeout)
             if answer is None:
-                raise CallTimeout(f"{what}: no answer within {self._timeout:g} s")
+                text = f"{what}: no answer within {self._timeout:g} s"
+                if self._factory.is_connected:
+                    raise CallTimeout(text)
+                raise OutageTimeout(f"{text}; not connected", outcome=Outcome.UNKNOWN)
             answer.acknowledge()
             if answer.properties.get(CORRELATION_ID) == correlation_id:
                 return _result(what, answer)

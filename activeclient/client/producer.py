@@ -18,7 +18,7 @@ from activeclient.client.rate import RateLimit
 from activeclient.engine.producer import CreditPool
 from activeclient.engine.requests import SendToken, UnattendedToken
 from activeclient.engine.session import State
-from activeclient.errors import CallTimeout, IllegalStateError, Outcome
+from activeclient.errors import CallTimeout, ClosedError, IllegalStateError, Outcome
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.names import DUPLICATE_ID, GROUP_ID
 from activeclient.wire.packets import CreateProducer, RemoveProducer
@@ -110,7 +110,7 @@ class ClientProducer:
         if to is None:
             raise IllegalStateError("a producer without an address needs one for each send")
         if self.closed:
-            raise IllegalStateError("the producer is closed")
+            raise ClosedError("the producer is closed")
         if self._rate is not None:
             self._wait_for_place(self._rate, timeout)
         if handler is None:
@@ -248,6 +248,8 @@ class ClientProducer:
 
     def close(self) -> None:
         """Close the producer; what it has sent is not affected."""
+        if self._pump.forked:
+            return  # the parent goes on using it
         with self._pump.lock:
             if self.closed:
                 return

@@ -138,6 +138,8 @@ class ClientSession(XAResource):
         """
         engine = self.engine
         pump = self.pump
+        if pump.forked:
+            return  # the parent goes on using it
         for consumer in list(self._consumers.values()):
             consumer.stop_listening()
         self._wait_for_callbacks()
@@ -462,6 +464,7 @@ class ClientSession(XAResource):
         Raises:
             IllegalStateError: confirmationWindowSize is -1: nothing would ever be confirmed (as in Artemis).
         """
+        self.engine.check_open()
         if handler is not None and self.settings.confirmation_window_size < 0:
             raise IllegalStateError("confirmationWindowSize is -1: send acknowledgements need a confirmation window")
         self.send_acknowledgement_handler = handler

@@ -11,7 +11,18 @@ from typing import TypeVar
 from activeclient.client.calls import Calls
 from activeclient.drivers.threads import Pump
 from activeclient.engine.session import Session
-from activeclient.errors import JMSError, RemoteProtocolError, XAError
+from activeclient.errors import (
+    CallTimeout,
+    ConnectionLost,
+    ForkedError,
+    JMSError,
+    OutageTimeout,
+    Outcome,
+    OutcomeUnknown,
+    ProtocolError,
+    RemoteProtocolError,
+    XAError,
+)
 from activeclient.wire.fields import Xid
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
@@ -37,6 +48,8 @@ from activeclient.wire.packets import (
 )
 
 XAER_RMERR, XAER_NOTA, XAER_RMFAIL = -3, -4, -7
+NO_ANSWER = (ConnectionLost, CallTimeout, OutageTimeout, ForkedError, ProtocolError)
+"""What is told as it is: the server has not refused anything."""
 
 
 P = TypeVar("P", bound=Packet)
@@ -80,14 +93,16 @@ class XAResource:
         request = engine.submit(engine.request_of(packet))
         try:
             self.calls.outcome(request)
-        except XAError:
+        except (XAError, *NO_ANSWER):
             raise
+        except OutcomeUnknown as error:
+            raise _lost(str(error)) from error
         except JMSError as error:
             # The server has two ways to refuse: a branch that is marked rollback-only comes back as a plain error.
             raise XAError(str(error), xa_code=XAER_RMERR, code=error.code) from error
         answer = request.result
         if not isinstance(answer, XAResponse):
-            raise XAError("the branch's outcome was lost with the connection", xa_code=XAER_RMFAIL)
+            raise _lost("the branch's outcome was lost with the connection")
         if answer.error:
             repeated = isinstance(packet, XACommit) and not packet.one_phase and request.recreated
             if repeated and answer.response_code == XAER_NOTA:
@@ -177,3 +192,9 @@ class XAResource:
     def xa_get_timeout(self) -> int:
         """The transaction timeout in seconds."""
         return self._ask(XAGetTimeout(), XAGetTimeoutResponse).timeout_seconds
+
+
+def _lost(text: str) -> XAError:
+    error = XAError(text, xa_code=XAER_RMFAIL)
+    error.outcome = Outcome.UNKNOWN
+    return error

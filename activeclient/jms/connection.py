@@ -110,8 +110,9 @@ class Connection:
 
     @client_id.setter
     def client_id(self, value: str) -> None:
+        self.check_open()
         with self._lock:
-            self._check_open()
+            self.check_open()
             if self._client_id is not None:
                 raise IllegalStateError(f"the client id is {self._client_id!r} already")
             if self._used:
@@ -139,7 +140,7 @@ class Connection:
 
     @exception_listener.setter
     def exception_listener(self, listener: ExceptionListener | None) -> None:
-        self._check_open()
+        self.check_open()
         self._used = True
         self._exception_listener = listener
 
@@ -155,7 +156,7 @@ class Connection:
     @property
     def metadata(self) -> ConnectionMetaData:
         """The API's version and its provider."""
-        self._check_open()
+        self.check_open()
         self._used = True
         return ConnectionMetaData()
 
@@ -188,12 +189,14 @@ class Connection:
             ReconnectGaveUp: No attempts are left.
             ClosedError: The connection is closed.
         """
-        self._check_open()
+        self.check_open()
         self.factory.wait_until_connected(None if timeout is None else timeout_seconds("timeout", timeout))
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise ClosedError when its user has closed it, else what ended it: ReconnectGaveUp, ForkedError."""
         if self._closed:
             raise ClosedError("the connection is closed")
+        self.factory.check_open()
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Reconnected):
@@ -233,7 +236,7 @@ class Connection:
             batch = settings.transaction_batch_size
         else:
             batch = settings.ack_batch_size
-        self._check_open()
+        self.check_open()
         self._used = True
         core = self.factory.create_session(
             self._user,
@@ -264,7 +267,7 @@ class Connection:
         Raises:
             JMSSecurityError: No permission to make a temporary queue for the answers.
         """
-        self._check_open()
+        self.check_open()
         limit = timeout_seconds("timeout", timeout)
         return Management(self.factory, self._user, self._password, timeout=limit)
 
@@ -301,7 +304,7 @@ class Connection:
         Raises:
             IllegalStateError: It has consumers, or is not (or no more) this connection's.
         """
-        self._check_open()
+        self.check_open()
         if not self.owns(destination):
             raise IllegalStateError(f"{destination} is no temporary destination of this connection")
         with self._lock:
@@ -316,8 +319,9 @@ class Connection:
 
     def start(self) -> Self:
         """Begin to deliver messages; new connections do not, so that everything can be set up before."""
+        self.check_open()
         with self._lock:
-            self._check_open()
+            self.check_open()
             self._used = True
             self._started = True
             sessions = list(self._sessions)
@@ -332,8 +336,9 @@ class Connection:
         Raises:
             IllegalStateError: A listener of this connection calls.
         """
+        self.check_open()  # before the lock, which another thread of a parent process may have held
         with self._lock:
-            self._check_open()
+            self.check_open()
             self._used = True
             sessions = list(self._sessions)
         for session in sessions:
@@ -352,6 +357,8 @@ class Connection:
         Raises:
             IllegalStateError: A listener of this connection calls.
         """
+        if self.factory.is_forked:
+            return  # the parent goes on using it
         with self._lock:
             if self._closed:
                 return

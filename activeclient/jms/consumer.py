@@ -113,7 +113,7 @@ class MessageConsumer(Generic[M]):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise ClosedError("the consumer is closed")
+            raise ClosedError(self._session.closed_by_user or "the consumer is closed")
         self._session.check_open()
 
     # --- receiving ------------------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ class MessageConsumer(Generic[M]):
         return False
 
     def messages(self, timeout: Duration | None = None) -> Iterator[M]:
-        """Iterate over messages until none came for `timeout`, or the consumer is closed.
+        """Iterate over messages until none came for `timeout`, or the consumer is closed by its user.
 
         Only time with a connection counts: an outage is no empty queue, so it does not end the iteration.
 
@@ -284,8 +284,11 @@ class MessageConsumer(Generic[M]):
             ReconnectGaveUp: No attempts are left.
         """
         limit = None if timeout is None else timeout_seconds("timeout", timeout)
-        while not self.is_closed:
-            message = self._next(limit)
+        while not self._closed:
+            try:
+                message = self._next(limit)
+            except ClosedError:
+                return
             if message is None:
                 return
             yield cast("M", message)
@@ -380,7 +383,7 @@ class MessageConsumer(Generic[M]):
 
         Called by its own listener it closes when that returns, with its message acknowledged.
         """
-        if self._closed:
+        if self._closed or self._session.is_forked:
             return
         self._closed = True
         self._core.stop_listening()

@@ -170,11 +170,13 @@ class JMSContext(MessageFactory):
         return self._closed or self.connection.is_closed
 
     def check_open(self) -> None:
-        """Raise ClosedError when it is closed, or what closed it."""
+        """Raise ClosedError when its user has closed it, else what ended it: ReconnectGaveUp, ForkedError."""
         if self._closed:
             raise ClosedError("the context is closed")
         if self._session is not None:
             self._session.check_open()
+        else:
+            self.connection.check_open()
 
     # --- destinations ---------------------------------------------------------------------------------------------
 
@@ -348,6 +350,8 @@ class JMSContext(MessageFactory):
         Raises:
             IllegalStateError: A listener of this context calls.
         """
+        if self.connection.factory.is_forked:
+            return  # the parent goes on using it
         session = self._session
         if session is not None and not self._closed:
             session.check_may_close("close")

@@ -296,8 +296,8 @@ class MessageProducer:
     # --- closing --------------------------------------------------------------------------------------------------
 
     def _check_open(self) -> None:
-        if self._core.is_closed:
-            raise ClosedError("the producer is closed")
+        if self._core.closed:
+            raise ClosedError(self._session.closed_by_user or "the producer is closed")
         self._session.check_open()
 
     @property
@@ -311,6 +311,8 @@ class MessageProducer:
         Raises:
             IllegalStateError: Called by a completion listener of its session.
         """
+        if self._session.is_forked:
+            return
         self._session.completions.check_not_inside("close a producer")
         if not self.is_closed:
             self._session.wait_for_completions()

@@ -68,6 +68,7 @@ class Session(MessageFactory):
         self._consumers: set[MessageConsumer] = set()
         self._browsers: set[QueueBrowser] = set()
         self._closed = False
+        self._closed_with_connection = False
         self._closing = threading.Lock()
 
     # --- what it is -----------------------------------------------------------------------------------------------
@@ -98,10 +99,24 @@ class Session(MessageFactory):
         return dispatch.current().running_in_current_thread(self.core.callbacks)
 
     def check_open(self) -> None:
-        """Raise ClosedError when it is closed, or what closed it."""
-        if self._closed:
-            raise ClosedError("the session is closed")
+        """Raise ClosedError when its user has closed it, or its connection; else what ended it: ReconnectGaveUp,
+        ForkedError."""
+        closed = self.closed_by_user
+        if closed is not None:
+            raise ClosedError(closed)
         self.core.engine.check_open()
+
+    @property
+    def closed_by_user(self) -> str | None:
+        """What its user has closed, it or its connection, in words; None: neither."""
+        if not self._closed:
+            return None
+        return "the session is closed" + (": its connection was closed" if self._closed_with_connection else "")
+
+    @property
+    def is_forked(self) -> bool:
+        """Does it belong to a parent process?"""
+        return self.core.pump.forked
 
     # --- destinations ---------------------------------------------------------------------------------------------
 
@@ -457,6 +472,8 @@ class Session(MessageFactory):
         Raises:
             IllegalStateError: A listener of this session calls.
         """
+        if self.is_forked:
+            return  # the parent goes on using it
         self.check_may_close("close")
         with self._closing:
             if self._closed:
@@ -471,6 +488,7 @@ class Session(MessageFactory):
 
     def connection_closed(self) -> None:
         """The connection was closed (called by it)."""
+        self._closed_with_connection = not self._closed
         self._closed = True
 
     def __enter__(self) -> Self:
