@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from activeclient import arguments
 from activeclient.broker.acceptor import BrokerThread
 from activeclient.broker.configuration import BrokerConfiguration, User
 from activeclient.broker.faults import Faults
@@ -75,7 +76,8 @@ class EmbeddedBroker:
         seed: Of the faults that are made at random.
 
     Raises:
-        ConfigError: The name is taken.
+        ConfigError: The name is taken, or an argument is not what it must be.
+        TypeError: `configuration` or `limits` is of another class.
     """
 
     def __init__(
@@ -91,6 +93,20 @@ class EmbeddedBroker:
         limits: Limits | None = None,
         seed: int = 0,
     ) -> None:
+        arguments.text("name", name, optional=True)
+        arguments.text("host", host)
+        if not host.isascii() or not host.isprintable():
+            raise ConfigError("host", host[:100], "must be an address or a host name in ASCII")
+        if port is not None:
+            arguments.whole("port", port, 0, 65535)
+        if users is not None:
+            arguments.mapping("users", users)
+        for what, thing, kind in (
+            ("configuration", configuration, BrokerConfiguration),
+            ("limits", limits, Limits),
+        ):
+            if thing is not None:
+                arguments.instance(what, thing, kind)
         if configuration is None:
             given = tuple(User(user, password) for user, password in (users or {}).items())
             configuration = BrokerConfiguration(users=given)
@@ -249,6 +265,7 @@ class EmbeddedBroker:
         """
         from activeclient.errors import InvalidDestinationError
 
+        arguments.text("queue", queue)
         post = self._running().server.post
 
         def count() -> int:

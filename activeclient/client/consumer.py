@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
 
+from activeclient.arguments import call, instance, seconds
 from activeclient.client.large_message import BodyReader, inflate, inflated, read_whole
 from activeclient.client.rate import RateLimit
 from activeclient.engine.consumer import Consumer
@@ -131,6 +132,8 @@ class ClientConsumer:
     def _receive_slowly(self, timeout: float | None) -> CoreMessage | None:
         engine = self.engine
         session = engine.session
+        if timeout is not None:
+            seconds("timeout", timeout)
         deadline = None if timeout is None else time.monotonic() + timeout
         self._check()
         engine.reading.go_on()
@@ -264,6 +267,7 @@ class ClientConsumer:
 
     @message_handler.setter
     def message_handler(self, handler: MessageHandler | None) -> None:
+        call("message_handler", handler)
         with self._pump.lock:
             self._check()
             self._handler = handler
@@ -328,6 +332,7 @@ class ClientConsumer:
         self._acknowledge(message, individual=True)
 
     def _acknowledge(self, message: CoreMessage, *, individual: bool) -> None:
+        instance("message", message, CoreMessage)
         engine = self.engine
         session = engine.session
         pump = self._pump

@@ -22,6 +22,7 @@ from activeclient.errors import (
     ForkedError,
     IllegalStateError,
     LargeMessageError,
+    MessageFormatError,
     NotSent,
     OutcomeUnknown,
     TransactionRolledBackError,
@@ -44,6 +45,25 @@ class _Recreated(Exception):
     """The session became another one: begin again."""
 
 
+def check_binary(source: BinaryIO) -> None:
+    """Refuse a file that gives something else than bytes.
+
+    Raises:
+        MessageFormatError: It does, or it cannot be read.
+    """
+    try:
+        piece: object = source.read(0)
+    except (TypeError, ValueError, AttributeError, OSError) as error:
+        raise MessageFormatError(f"a binary file that cannot be read: {error}") from error
+    if not isinstance(piece, bytes | bytearray | memoryview):
+        kind = (
+            "a file of text; open it in mode 'rb'"
+            if isinstance(piece, str)
+            else f"one that reads {type(piece).__name__}"
+        )
+        raise MessageFormatError(f"must be a binary file, not {kind}")
+
+
 def send_large(
     producer: ClientProducer, message: CoreMessage, address: str, handler: SendHandler | None, timeout: float | None
 ) -> None:
@@ -52,6 +72,7 @@ def send_large(
     pump = session.pump
     engine = session.engine
     source: BinaryIO = message.body_input if message.body_input is not None else io.BytesIO(message.body)
+    check_binary(source)
     start = source.tell() if source.seekable() else None
     blob = producer.encoded_properties(message)
     compress = session.settings.compress_large_message

@@ -11,6 +11,7 @@ import random
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from activeclient.arguments import text
 from activeclient.client.policies import strategy_of
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.errors import ClosedError
@@ -58,6 +59,7 @@ class ServerLocator:
         reconnection_strategy: object = None,
         **settings: Unpack[SettingKeywords],
     ) -> None:
+        text("url", url)
         parsed = parse_url(url)
         found = parsed.settings()
         state = self.__dict__

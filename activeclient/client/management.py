@@ -15,7 +15,16 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from activeclient.errors import ActiveClientError, CallTimeout, JMSError, OutageTimeout, Outcome, RemoteProtocolError
+from activeclient.arguments import text
+from activeclient.errors import (
+    ActiveClientError,
+    CallTimeout,
+    JMSError,
+    MessageFormatError,
+    OutageTimeout,
+    Outcome,
+    RemoteProtocolError,
+)
 from activeclient.wire.message import TEXT, text_body, text_of
 from activeclient.wire.names import (
     ATTRIBUTE,
@@ -107,10 +116,12 @@ class Management:
         Args:
             resource: `broker`, `queue.NAME`, `address.NAME`, ...
             operation: As in Java, such as `listQueues`.
+            arguments: What JSON has: None, bool, numbers, texts, lists, dicts.
 
         Raises:
             JMSError: The broker has no such resource or operation, or it failed; the text is the broker's.
             JMSSecurityError: No permission.
+            MessageFormatError: JSON does not have an argument; nothing was sent.
             CallTimeout, OutageTimeout: No answer came in time, while connected or not; the operation may have been
                 carried out, where `outcome` is UNKNOWN.
         """
@@ -130,6 +141,7 @@ class Management:
         Raises:
             JMSError, JMSSecurityError, CallTimeout, OutageTimeout: As `invoke`.
         """
+        text("containing", containing)
         wanted = json.dumps({"field": "name", "operation": "CONTAINS", "value": containing})
         page = 1
         while True:
@@ -147,9 +159,15 @@ class Management:
             page += 1
 
     def _ask(self, what: str, names: Mapping[str, str], arguments: tuple[Json, ...]) -> Json:
+        for name in names.values():
+            text("resource, operation or attribute", name)
+        try:
+            body = json.dumps(arguments, allow_nan=False) if arguments else None
+        except (TypeError, ValueError, RecursionError) as error:
+            raise MessageFormatError(f"{what}: an argument cannot be told as JSON: {error}") from error
         question = self._session.create_message(
             durable=True,  # so that a refusal is told by the send; the broker stores no such message
-            body=text_body(json.dumps(arguments) if arguments else None),
+            body=text_body(body),
             body_type=TEXT,
         )
         correlation_id = str(uuid.uuid4())
@@ -158,10 +176,10 @@ class Management:
         while True:
             answer = self._consumer.receive(self._timeout)
             if answer is None:
-                text = f"{what}: no answer within {self._timeout:g} s"
+                silence = f"{what}: no answer within {self._timeout:g} s"
                 if self._factory.is_connected:
-                    raise CallTimeout(text)
-                raise OutageTimeout(f"{text}; not connected", outcome=Outcome.UNKNOWN)
+                    raise CallTimeout(silence)
+                raise OutageTimeout(f"{silence}; not connected", outcome=Outcome.UNKNOWN)
             answer.acknowledge()
             if answer.properties.get(CORRELATION_ID) == correlation_id:
                 return _result(what, answer)

@@ -6,11 +6,13 @@ time for each session, never under the lock; nothing here knows whether the sess
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
+from activeclient import arguments
 from activeclient.client.callbacks import Callbacks
 from activeclient.client.calls import NEVER, Calls
 from activeclient.client.consumer import ClientConsumer
@@ -209,7 +211,10 @@ class ClientSession(XAResource):
 
         Brokers before 2.0 know no addresses without queues: there nothing is done, and it exists with its first queue.
         """
-        types = [ROUTING[kind] for kind in routing_types or ["MULTICAST"]]
+        arguments.text("address", address)
+        if routing_types is not None and not isinstance(routing_types, list | tuple):
+            raise ConfigError("routing_types", None, f"must be a list, not {type(routing_types).__name__}")
+        types = [arguments.one_of("routing_types", kind, ROUTING) for kind in routing_types or ["MULTICAST"]]
         if not self.engine.has_routing_types or self.query_address(address).exists:
             return
         self.request(CreateAddress(address, types, True, False))
@@ -237,6 +242,10 @@ class ClientSession(XAResource):
         Raises:
             JMSError: It exists (code 101), or is not allowed.
         """
+        arguments.text("address", address)
+        arguments.text("name", name, optional=True)
+        arguments.text("filter", filter, optional=True)
+        arguments.whole("max_consumers", max_consumers, -1)
         packet = CreateQueue(
             address=address,
             queue_name=name or address,
@@ -245,14 +254,13 @@ class ClientSession(XAResource):
             temporary=temporary,
             requires_response=True,
             auto_created=auto_created,
-            routing_type=ROUTING[routing_type],
+            routing_type=arguments.one_of("routing_type", routing_type, ROUTING),
             max_consumers=max_consumers,
             purge_on_no_consumers=purge_on_no_consumers,
         )
-        for key, value in (attributes or {}).items():
-            if key not in QUEUE_ATTRIBUTES:
-                raise ConfigError(key, value, f"is no attribute of a queue; known are {', '.join(QUEUE_ATTRIBUTES)}")
-            setattr(packet, key, value)
+        if attributes is not None:
+            arguments.mapping("attributes", attributes)
+            _set_attributes(packet, attributes)
         self.request(packet)
 
     def create_shared_queue(
@@ -265,13 +273,16 @@ class ClientSession(XAResource):
         durable: bool,
     ) -> None:
         """Create a queue that others may have created alike; an equal one is no error."""
+        arguments.text("address", address)
+        arguments.text("name", name)
+        arguments.text("filter", filter, optional=True)
         self.request(
             CreateSharedQueue(
                 address=address,
                 queue_name=name,
                 filter_string=filter,
                 durable=durable,
-                routing_type=ROUTING[routing_type],
+                routing_type=arguments.one_of("routing_type", routing_type, ROUTING),
                 requires_response=True,
             )
         )
@@ -288,18 +299,23 @@ class ClientSession(XAResource):
         Raises:
             InvalidDestinationError: There is none.
         """
+        arguments.text("name", name)
         self.request(DeleteQueue(name))
 
     def query_queue(self, name: str) -> QueueQueryResponse:
         """What the broker knows of a queue; `exists` says whether there is one."""
+        arguments.text("name", name)
         return self._ask(QueueQuery(name), QueueQueryResponse)
 
     def query_address(self, address: str) -> BindingQueryResponse:
         """What the broker knows of an address: its queues, what it would create."""
+        arguments.text("address", address)
         return self._ask(BindingQuery(address), BindingQueryResponse)
 
     def add_metadata(self, key: str, value: str) -> None:
         """Tell the broker something of this session; told again when it is recreated."""
+        arguments.text("key", key)
+        arguments.text("value", value)
         self.request(AddCountedMetadata(key, value, True))
         self.engine.metadata[key] = value
 
@@ -309,6 +325,8 @@ class ClientSession(XAResource):
         Raises:
             InvalidClientIDError: Another session holds the pair.
         """
+        arguments.text("key", key)
+        arguments.text("value", value)
         self.request(UniqueAddMetadata(key, value, True))
         self.engine.metadata[key] = value
 
@@ -320,6 +338,7 @@ class ClientSession(XAResource):
 
     def create_producer(self, address: str | None = None) -> ClientProducer:
         """A producer for an address; without one, each send names it."""
+        arguments.text("address", address, optional=True)
         with self.pump.lock:
             self.engine.check_open()
             self._producer_ids += 1
@@ -349,6 +368,9 @@ class ClientSession(XAResource):
             ConfigError: No such window.
         """
         engine = self.engine
+        arguments.text("queue", queue)
+        arguments.text("filter", filter, optional=True)
+        arguments.whole("priority", priority)
         if window_size is not None and not (type(window_size) is int and -1 <= window_size < 1 << 31):
             raise ConfigError("window_size", window_size, "must be -1 or 0 to 2147483647 bytes")
         with self.pump.lock:
@@ -464,6 +486,7 @@ class ClientSession(XAResource):
         Raises:
             IllegalStateError: confirmationWindowSize is -1: nothing would ever be confirmed (as in Artemis).
         """
+        arguments.call("a send acknowledgement handler", handler)
         self.engine.check_open()
         if handler is not None and self.settings.confirmation_window_size < 0:
             raise IllegalStateError("confirmationWindowSize is -1: send acknowledgements need a confirmation window")
@@ -485,3 +508,25 @@ def _end_transaction(engine: Session) -> Callable[[Request], None]:
         engine.transaction.reset()
 
     return ended
+
+
+_ATTRIBUTES: dict[str, str] = {each.name: str(each.type) for each in dataclasses.fields(CreateQueue)}
+"""Field of the packet to its type on the wire."""
+
+
+def _set_attributes(packet: CreateQueue, attributes: Mapping[str, object]) -> None:
+    for key, value in attributes.items():
+        kind = _ATTRIBUTES.get(key) if isinstance(key, str) and key in QUEUE_ATTRIBUTES else None
+        if kind is None:
+            raise ConfigError(
+                "attributes", str(key)[:100], f"no attribute of a queue; known are {', '.join(QUEUE_ATTRIBUTES)}"
+            )
+        if value is not None or "Nullable" not in kind:
+            if "Bool" in kind:
+                arguments.flag(key, value)
+            elif "String" in kind:
+                arguments.text(key, value)
+            else:
+                high = (1 << int(kind.rpartition("I")[2]) - 1) - 1
+                arguments.whole(key, value, -high - 1, high)
+        setattr(packet, key, value)

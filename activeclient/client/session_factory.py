@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from activeclient import arguments
 from activeclient.client.listeners import EventListener, FailoverEventListener, FailureListener, Listeners
 from activeclient.client.policies import first_connect_policy, reconnect_policy
 from activeclient.client.session import ClientSession
@@ -164,6 +165,11 @@ class ClientSessionFactory:
             ConnectionLost: The connection was given up.
             OutageTimeout: It was not back within callFailoverTimeout.
         """
+        arguments.text("user", user, optional=True, longest=arguments.MAX_TEXT)
+        arguments.text("password", password, optional=True, longest=arguments.MAX_TEXT)
+        arguments.text("client_id", client_id, optional=True, longest=arguments.MAX_TEXT)
+        if ack_batch_size is not None:
+            arguments.whole("ack_batch_size", ack_batch_size, 0, unit="bytes")
         settings = self.settings
         config = SessionConfig(
             user=user if user is not None else settings.user,
@@ -222,6 +228,8 @@ class ClientSessionFactory:
         Raises:
             JMSError: The connection is closed, was given up, or is a parent process's.
         """
+        if not isinstance(listener, FailureListener):
+            raise TypeError(f"a failure listener must have connection_failed(), not {type(listener).__name__}")
         self.check_open()
         self.listeners.failure.append(listener)
 
@@ -235,6 +243,7 @@ class ClientSessionFactory:
         Raises:
             JMSError: As `add_failure_listener`.
         """
+        arguments.call("a failover listener", listener, optional=False)
         self.check_open()
         self.listeners.failover.append(listener)
 
@@ -248,6 +257,7 @@ class ClientSessionFactory:
         Raises:
             JMSError: As `add_failure_listener`.
         """
+        arguments.call("an event listener", listener, optional=False)
         self.check_open()
         self.listeners.events.append(listener)
 
@@ -319,6 +329,8 @@ class ClientSessionFactory:
             ConnectionLost: It was given up.
         """
         engine = self.engine
+        if timeout is not None:
+            arguments.seconds("timeout", timeout)
         with self.pump.lock:
             self.check_open()
             ready = self.pump.wait(lambda: self.is_connected or engine.gave_up is not None, timeout)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from activeclient.arguments import instance, whole
 from activeclient.client.calls import Calls
 from activeclient.drivers.threads import Pump
 from activeclient.engine.session import Session
@@ -119,14 +120,17 @@ class XAResource:
 
     def xa_start(self, xid: Xid) -> None:
         """Begin a branch."""
+        instance("xid", xid, Xid)
         self._xa_work(XAStart(xid), xid)
 
     def xa_join(self, xid: Xid) -> None:
         """Join a branch."""
+        instance("xid", xid, Xid)
         self._xa_work(XAJoin(xid), xid)
 
     def xa_resume(self, xid: Xid) -> None:
         """Resume a suspended branch."""
+        instance("xid", xid, Xid)
         self._xa_work(XAResume(xid), xid)
 
     def xa_suspend(self) -> None:
@@ -139,6 +143,7 @@ class XAResource:
         A branch whose session was lost before this call can be ended, and is then refused by `xa_prepare` and
         `xa_commit`; so is one that is ended as `failed`.
         """
+        instance("xid", xid, Xid)
         if failed:
             # Of the end itself the server does not heed it (ServerSessionPacketHandler).
             with self.pump.lock:
@@ -149,10 +154,12 @@ class XAResource:
 
     def xa_prepare(self, xid: Xid) -> int:
         """Prepare a branch; 0 XA_OK, 3 XA_RDONLY."""
+        instance("xid", xid, Xid)
         return self._xa(XAPrepare(xid))
 
     def xa_commit(self, xid: Xid, *, one_phase: bool = False) -> None:
         """Commit a branch."""
+        instance("xid", xid, Xid)
         self._xa(XACommit(xid, one_phase))
 
     def xa_rollback(self, xid: Xid) -> None:
@@ -161,6 +168,7 @@ class XAResource:
         The server takes back with it all that it has sent ahead to the session's consumers, and delivers it again
         (ServerSessionImpl.xaRollback): what waits here must not be handed out, and nothing may come in between.
         """
+        instance("xid", xid, Xid)
         engine = self.engine
         with self.pump.lock:
             engine.check_open()
@@ -179,6 +187,7 @@ class XAResource:
 
     def xa_forget(self, xid: Xid) -> None:
         """Forget a heuristically completed branch."""
+        instance("xid", xid, Xid)
         self._xa(XAForget(xid))
 
     def xa_recover(self) -> list[Xid]:
@@ -187,6 +196,7 @@ class XAResource:
 
     def xa_set_timeout(self, seconds: int) -> bool:
         """Set the transaction timeout."""
+        whole("seconds", seconds, 0)
         return self._ask(XASetTimeout(seconds), XASetTimeoutResponse).ok
 
     def xa_get_timeout(self) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from activeclient import arguments
 from activeclient.client.listeners import ConnectionFailure, EventListener
 from activeclient.client.management import Management
 from activeclient.client.session_factory import ClientSessionFactory
@@ -140,6 +141,7 @@ class Connection:
 
     @exception_listener.setter
     def exception_listener(self, listener: ExceptionListener | None) -> None:
+        arguments.call("exception_listener", listener)
         self.check_open()
         self._used = True
         self._exception_listener = listener
@@ -214,7 +216,7 @@ class Connection:
         """Create a session.
 
         Args:
-            mode: An `AcknowledgeMode`, or its number.
+            mode: An `AcknowledgeMode`, or its number; not Java's `transacted`, so no bool.
             transacted: The same as mode SESSION_TRANSACTED.
 
         Raises:
@@ -222,7 +224,10 @@ class Connection:
             ConnectionLost: The connection was given up.
             OutageTimeout: It was not back within callFailoverTimeout.
         """
-        kind = AcknowledgeMode.SESSION_TRANSACTED if transacted else acknowledge_mode(mode)
+        arguments.flag("transacted", transacted)
+        kind = acknowledge_mode(mode)
+        if transacted:
+            kind = AcknowledgeMode.SESSION_TRANSACTED
         return self._open_session(Session, kind)
 
     def _open_session(self, session_class: type[S], kind: AcknowledgeMode, *, xa: bool = False) -> S:
@@ -391,6 +396,12 @@ def acknowledge_mode(mode: int) -> AcknowledgeMode:
     Raises:
         JMSError: It is not.
     """
+    if type(mode) is bool:
+        # Java's first argument is `transacted`; False is 0 here, SESSION_TRANSACTED, which means the opposite.
+        meant = "transacted=True" if mode else "no argument, or AcknowledgeMode.AUTO_ACKNOWLEDGE"
+        raise JMSError(
+            f"acknowledge mode {mode}: the first argument is the mode, not Java's `transacted`; give {meant}"
+        )
     try:
         return AcknowledgeMode(mode)
     except ValueError:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
+from activeclient.arguments import call, instance
 from activeclient.destination import Destination
 from activeclient.errors import (
     ActiveClientError,
@@ -159,6 +160,7 @@ class MessageConsumer(Generic[M]):
             IllegalStateError: The consumer has a listener, or was closed before.
         """
         left = None if timeout is None else timeout_seconds("timeout", timeout)
+        instance("kind", kind, type)
         body: T | None = None
 
         def check(message: Message) -> None:
@@ -320,6 +322,7 @@ class MessageConsumer(Generic[M]):
 
     @message_listener.setter
     def message_listener(self, listener: MessageListener | None) -> None:
+        call("message_listener", listener)
         self._check_open()
         if self._receiving and listener is not None:
             raise IllegalStateError("a thread is in receive(); a message listener is not allowed")

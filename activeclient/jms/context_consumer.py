@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from activeclient.arguments import call
 from activeclient.destination import Destination
 from activeclient.jms.times import Duration
 from activeclient.jms.typed import Listener, M
@@ -87,6 +88,8 @@ class JMSConsumer(Generic[M]):
 
     @message_listener.setter
     def message_listener(self, listener: MessageListener | None) -> None:
+        call("message_listener", listener)
+
         def handed_out(message: Message) -> object:
             assert listener is not None
             self._context.handed_out(message)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Self
 
 from activeclient.destination import Destination
 from activeclient.errors import InvalidDestinationError, MessageFormatError
+from activeclient.jms.completions import check_completion
 from activeclient.jms.message import delivery_mode, priority
 from activeclient.jms.modes import DEFAULT_DELIVERY_MODE, DEFAULT_PRIORITY, DeliveryMode
 from activeclient.jms.properties import MessageProperties
-from activeclient.jms.times import Duration, in_seconds
+from activeclient.jms.times import Duration, in_milliseconds
 from activeclient.wire.properties import PropertyValue
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class JMSProducer:
 
     @time_to_live.setter
     def time_to_live(self, value: Duration) -> None:
-        in_seconds("time_to_live", value)
+        in_milliseconds("time_to_live", value)
         self._time_to_live = value
 
     @property
@@ -82,7 +83,7 @@ class JMSProducer:
 
     @delivery_delay.setter
     def delivery_delay(self, value: Duration) -> None:
-        in_seconds("delivery_delay", value)
+        in_milliseconds("delivery_delay", value)
         self._delivery_delay = value
 
     @property
@@ -171,7 +172,12 @@ class JMSProducer:
         return self
 
     def set_async(self, completion: OnComplete | CompletionListener | None) -> Self:
-        """Set `completion`."""
+        """Set `completion`.
+
+        Raises:
+            TypeError: It is neither callable nor a `CompletionListener`.
+        """
+        check_completion(completion)
         self.completion = completion
         return self
 

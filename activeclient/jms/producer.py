@@ -18,9 +18,11 @@ from activeclient.errors import (
     ClosedError,
     IllegalStateError,
     InvalidDestinationError,
+    MessageFormatError,
     UnsupportedOperationError,
 )
 from activeclient.jms.addressing import usable
+from activeclient.jms.completions import check_completion
 from activeclient.jms.foreign import is_foreign, tell_sender
 from activeclient.jms.kinds import message_of
 from activeclient.jms.message import Message, delivery_mode, priority
@@ -194,7 +196,7 @@ class MessageProducer:
         delay = self._delay if delivery_delay is None else in_milliseconds("delivery_delay", delivery_delay)
         limit = None if timeout is None else timeout_seconds("timeout", timeout)
         core = given.outgoing()
-        if properties:
+        if properties is not None:
             given.properties.set_all(properties)
         if correlation_id is not None:
             given.jms_correlation_id = correlation_id
@@ -202,6 +204,8 @@ class MessageProducer:
             given.jms_reply_to = reply_to
         if type is not None:
             given.jms_type = type
+        if duplicate_id is not None and not isinstance(duplicate_id, str | bytes):
+            raise MessageFormatError(f"duplicate_id: must be text or bytes, not {duplicate_id.__class__.__name__}")
         self._stamp(given, core, to, mode, level, live, delay, duplicate_id)
         handler = None if on_complete is None else self._handler(given, on_complete)
         try:
@@ -288,8 +292,7 @@ class MessageProducer:
                 else:
                     on_complete.on_exception(message, error)
 
-        if not callable(on_complete) and not hasattr(on_complete, "on_completion"):
-            raise TypeError("on_complete must be callable, or have on_completion and on_exception")
+        check_completion(on_complete)
         completions.begin()
         return told
 

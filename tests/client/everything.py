@@ -19,7 +19,19 @@ from activeclient import (
     XAConnection,
 )
 from activeclient.jms.xa import new_xid
+from activeclient.wire.message import CoreMessage
 from activeclient.wire.packets import QueueQuery
+
+
+class Heard:
+    """A listener of every kind."""
+
+    def __call__(self, _: object) -> None:
+        pass
+
+    def connection_failed(self, error: object, failed_over: bool) -> None:
+        pass
+
 
 QUEUE = Queue("everything")
 ARGUMENTS: dict[str, object] = {
@@ -30,7 +42,7 @@ ARGUMENTS: dict[str, object] = {
     "handler": None,
     "key": "k",
     "kind": str,
-    "listener": print,
+    "listener": Heard(),
     "message": "x",
     "name": "n",
     "operation": "listQueues",
@@ -46,6 +58,8 @@ ARGUMENTS: dict[str, object] = {
     "xid": new_xid(),
 }
 """By the name of the parameter."""
+BELOW: dict[str, object] = {"message": CoreMessage(b""), "queue": "everything"}
+"""Those of the core API, and of an embedded broker, where they are others."""
 HARMLESS = {"close", "__exit__"}
 """Never raise for what happened to the connection."""
 LOCAL: dict[str, set[str]] = {
@@ -66,6 +80,7 @@ ALSO_INTERNAL = {
     "check_may_close",
     "holds",
     "inflate",
+    "next_within",
     "open_body",
     "put_back",
     "read_whole",
@@ -134,6 +149,8 @@ def methods(thing: object) -> dict[str, Callable[[], object]]:
 
 
 def _called(bound: Callable[..., object], function: Callable[..., object]) -> None:
+    jms = type(bound.__self__).__module__.startswith("activeclient.jms")  # type: ignore[attr-defined]
+    known = ARGUMENTS if jms else {**ARGUMENTS, **BELOW}
     needed = {}
     positional = []
     for parameter in list(inspect.signature(function).parameters.values())[1:]:
@@ -141,9 +158,9 @@ def _called(bound: Callable[..., object], function: Callable[..., object]) -> No
             continue
         if parameter.default is parameter.empty:
             if parameter.kind is parameter.KEYWORD_ONLY:
-                needed[parameter.name] = ARGUMENTS.get(parameter.name, True)
+                needed[parameter.name] = known.get(parameter.name, True)
             else:
-                positional.append(ARGUMENTS[parameter.name])
+                positional.append(known[parameter.name])
     result = bound(*positional, **needed)
     if hasattr(result, "__enter__") and inspect.isgenerator(getattr(result, "gen", None)):
         with result:  # type: ignore[attr-defined]
