@@ -46,7 +46,8 @@ classes in one table, `SERVER_ERRORS`; an unknown code becomes `JMSError` with t
     │           └── UnreadableMessageError  one received message is damaged; also a MessageFormatError
     ├── StoreError                      the folder of an embedded broker cannot be used, or its disk failed
     └── ConfigError                     also a ValueError: key, value, rule
-        └── NamingError                 a name that JNDI-style configuration does not hold
+        ├── NamingError                 a name that JNDI-style configuration does not hold
+        └── UnknownSettingError         an attribute that no setting has; also an AttributeError
 """
 
 from __future__ import annotations
@@ -335,6 +336,10 @@ class ConfigError(ActiveClientError, ValueError):
 
 class NamingError(ConfigError):
     """A name, or a naming context, that the configuration does not hold (javax.naming.NamingException)."""
+
+
+class UnknownSettingError(ConfigError, AttributeError):
+    """An attribute of a locator or a connection factory was set that no setting has."""
 
 
 MAX_SERVER_TEXT = 2000

@@ -84,7 +84,7 @@ def test_every_exception_is_public(name):
 
 @pytest.mark.parametrize("name", sorted(CLASSES))
 def test_all_but_the_root_wrong_settings_and_the_broker_s_disk_are_jms_errors(name):
-    beside = {"ActiveClientError", "ConfigError", "NamingError", "StoreError"}
+    beside = {"ActiveClientError", "ConfigError", "NamingError", "StoreError", "UnknownSettingError"}
     assert issubclass(CLASSES[name], JMSError) is (name not in beside)
 
 

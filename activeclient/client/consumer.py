@@ -25,6 +25,7 @@ from activeclient.errors import (
     OutcomeUnknown,
     UnreadableMessageError,
 )
+from activeclient.java_names import JavaNames
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.packets import Acknowledge, Expired, IndividualAcknowledge
 
@@ -40,7 +41,7 @@ STREAM_PATIENCE = 0.0003
 """Seconds in which the messages of a stream may gather before they are read: less than ten of them take to be used."""
 
 
-class ClientConsumer:
+class ClientConsumer(JavaNames):
     """A consumer of one session (ClientConsumer). Made by `ClientSession.create_consumer`. Iterable."""
 
     def __init__(self, session: ClientSession, engine: Consumer) -> None:

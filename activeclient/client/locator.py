@@ -9,24 +9,23 @@ from __future__ import annotations
 import contextlib
 import random
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from activeclient.arguments import text
 from activeclient.client.policies import strategy_of
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.errors import ClosedError
 from activeclient.events import Endpoint
+from activeclient.java_names import no_attribute
 from activeclient.reconnection import ReconnectionStrategy
+from activeclient.setting_keywords import SettingAttributes, SettingKeywords
 from activeclient.settings import Settings
 from activeclient.urls import masked, parse_url
-
-if TYPE_CHECKING:
-    from activeclient.setting_keywords import SettingKeywords
 
 DEFAULT_URL = "tcp://localhost:61616"
 
 
-class ServerLocator:
+class ServerLocator(SettingAttributes):
     """Makes session factories, each with a connection of its own.
 
     Args:
@@ -104,18 +103,22 @@ class ServerLocator:
     def reconnection_strategy(self, given: object) -> None:
         self.__dict__["_strategy"] = strategy_of(given)
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._settings, name)
+    if not TYPE_CHECKING:
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if self._closed:
-            raise ClosedError("the locator is closed")
-        if name == "reconnection_strategy":
-            object.__setattr__(self, name, value)
-            return
-        self.__dict__["_settings"] = self._settings.replace(**{name: value})
+        def __getattr__(self, name):
+            if name not in SettingKeywords.__annotations__:
+                no_attribute(type(self), name, SettingKeywords.__annotations__)
+            return getattr(self._settings, name)
+
+        def __setattr__(self, name, value):
+            if self._closed:
+                raise ClosedError("the locator is closed")
+            if name == "reconnection_strategy":
+                object.__setattr__(self, name, value)
+                return
+            if name not in SettingKeywords.__annotations__:
+                no_attribute(type(self), name, SettingKeywords.__annotations__, setting=True)
+            self.__dict__["_settings"] = self._settings.replace(**{name: value})
 
     def create_session_factory(self, *, wait: float | None = None) -> ClientSessionFactory:
         """Connect.

@@ -28,6 +28,7 @@ from activeclient.errors import (
     MessageFormatError,
     Outcome,
 )
+from activeclient.java_names import JavaNames
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.names import DUPLICATE_ID, GROUP_ID
 from activeclient.wire.packets import CreateProducer, RemoveProducer
@@ -54,7 +55,7 @@ MAX_TEMPLATES = 64
 """Of one producer: an anonymous one may send to any number of addresses."""
 
 
-class ClientProducer:
+class ClientProducer(JavaNames):
     """A producer of one session (ClientProducer). Made by `ClientSession.create_producer`."""
 
     def __init__(self, session: ClientSession, address: str | None, producer_id: int) -> None:

@@ -10,7 +10,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from activeclient import arguments
 from activeclient.client.callbacks import Callbacks
@@ -29,6 +29,7 @@ from activeclient.errors import (
     IllegalStateError,
     TransactionRolledBackError,
 )
+from activeclient.java_names import JavaNames
 from activeclient.server_code import ServerCode
 from activeclient.wire.message import BYTES, CoreMessage
 from activeclient.wire.packet import Packet
@@ -51,15 +52,17 @@ from activeclient.wire.packets import (
 from activeclient.wire.queue_attributes import QUEUE_ATTRIBUTES
 
 if TYPE_CHECKING:
+    from activeclient.client.listeners import FailoverEventListener, FailureListener
     from activeclient.client.session_factory import ClientSessionFactory
 
+L = TypeVar("L")
 RoutingType = Literal["ANYCAST", "MULTICAST"]
 ROUTING: dict[str, int] = {"MULTICAST": 0, "ANYCAST": 1}
 SendHandler = Callable[[CoreMessage, ActiveClientError | None], object]
 """Called as `handler(message, error)`: error is None when the broker has the message."""
 
 
-class ClientSession(XAResource):
+class ClientSession(XAResource, JavaNames):
     """A session (ClientSession). Thread-safe, but one thread at a time is the natural use, as in JMS.
 
     Made by `ClientSessionFactory.create_session`. A context manager: leaving it closes it.
@@ -86,6 +89,8 @@ class ClientSession(XAResource):
         self._consumers: dict[int, ClientConsumer] = {}
         self._producer_ids = 0
         self._turn = 0
+        self._failure_listeners: list[FailureListener] = []
+        self._failover_listeners: list[FailoverEventListener] = []
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -142,6 +147,7 @@ class ClientSession(XAResource):
         pump = self.pump
         if pump.forked:
             return  # the parent goes on using it
+        self._forget_listeners()
         for consumer in list(self._consumers.values()):
             consumer.stop_listening()
         self._wait_for_callbacks()
@@ -478,6 +484,42 @@ class ClientSession(XAResource):
             engine.command(engine.encode(SessionStart()))
             self.pump.process()
 
+    # --- listeners ------------------------------------------------------------------------------------------------
+
+    def add_failure_listener(self, listener: FailureListener) -> None:
+        """Have `listener` told of outages of the connection until the session is closed (addFailureListener).
+
+        Raises:
+            JMSError: The session is closed, the connection was given up, or is a parent process's.
+        """
+        self.engine.check_open()
+        self.factory.add_failure_listener(listener)
+        self._failure_listeners.append(listener)
+
+    def remove_failure_listener(self, listener: FailureListener) -> bool:
+        """Tell it no more; False when it was not told before."""
+        return _taken(self._failure_listeners, listener) and self.factory.remove_failure_listener(listener)
+
+    def add_failover_listener(self, listener: FailoverEventListener) -> None:
+        """Have `listener` called with what happens to the connection until the session is closed (addFailoverListener).
+
+        Raises:
+            JMSError: As `add_failure_listener`.
+        """
+        self.engine.check_open()
+        self.factory.add_failover_listener(listener)
+        self._failover_listeners.append(listener)
+
+    def remove_failover_listener(self, listener: FailoverEventListener) -> bool:
+        """Call it no more; False when it was not called before."""
+        return _taken(self._failover_listeners, listener) and self.factory.remove_failover_listener(listener)
+
+    def _forget_listeners(self) -> None:
+        while self._failure_listeners:
+            self.factory.remove_failure_listener(self._failure_listeners.pop())
+        while self._failover_listeners:
+            self.factory.remove_failover_listener(self._failover_listeners.pop())
+
     # --- else -----------------------------------------------------------------------------------------------------
 
     def set_send_acknowledgement_handler(self, handler: SendHandler | None) -> None:
@@ -500,6 +542,14 @@ class ClientSession(XAResource):
 
     def __repr__(self) -> str:
         return f"<ClientSession {self.engine.name} channel {self.engine.channel_id} {self.state}>"
+
+
+def _taken(listeners: list[L], listener: L) -> bool:
+    """Take a listener out of a list; False when it is not there."""
+    if listener not in listeners:
+        return False
+    listeners.remove(listener)
+    return True
 
 
 def _end_transaction(engine: Session) -> Callable[[Request], None]:

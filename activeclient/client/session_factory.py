@@ -31,6 +31,7 @@ from activeclient.engine.requests import Pending
 from activeclient.engine.session import Session, SessionConfig
 from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, OutageTimeout
 from activeclient.events import Ask, Endpoint, Event, Work
+from activeclient.java_names import JavaNames
 from activeclient.observe.log import link as link_log
 from activeclient.observe.log import log_event
 from activeclient.reconnection import Decision, Question, ReconnectAttempt, ReconnectionStrategy, decision_of
@@ -59,7 +60,7 @@ class Creation(Pending):
             self.error = error
 
 
-class ClientSessionFactory:
+class ClientSessionFactory(JavaNames):
     """One connection to a broker (or its backups), shared by the sessions made from it. Thread-safe.
 
     Made by `ServerLocator.create_session_factory`.

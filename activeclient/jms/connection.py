@@ -14,12 +14,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from activeclient import arguments
-from activeclient.client.listeners import ConnectionFailure, EventListener
+from activeclient.client.listeners import ConnectionFailure, EventListener, FailoverEventListener, FailureListener
 from activeclient.client.management import Management
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.destination import Destination
 from activeclient.errors import ClosedError, IllegalStateError, InvalidClientIDError, JMSError
 from activeclient.events import ConsumerLost, Event, Reconnected, SendFailed
+from activeclient.java_names import Sealed
 from activeclient.jms.addressing import Known
 from activeclient.jms.metadata import ConnectionMetaData
 from activeclient.jms.modes import AcknowledgeMode
@@ -59,11 +60,16 @@ class _OutageReport:
             listener(error)
 
 
-class Connection:
+class Connection(Sealed):
     """A connection to a broker, or to its backups. Made by `ActiveMQConnectionFactory.create_connection`, or `connect`.
 
     A context manager: entering it starts it, leaving it closes it.
     """
+
+    factory: ClientSessionFactory
+    """The core connection below: for what JMS does not have."""
+    tag: str
+    """What marks the messages that it sends (noLocal): the client id, or an id of its own."""
 
     serializers = SerializersAttribute()
     """By which sessions made from now on turn objects into bytes and back; JSON alone unless set."""
@@ -72,7 +78,6 @@ class Connection:
         self, factory: ClientSessionFactory, user: str | None, password: str | None, client_id: str | None
     ) -> None:
         self.factory = factory
-        """The core connection below: for what JMS does not have."""
         self._user = user
         self._password = password
         self._client_id: str | None = None
@@ -84,7 +89,6 @@ class Connection:
         self._closed = False
         self._used = False
         self.tag = str(uuid.uuid4())
-        """What marks the messages that it sends (noLocal): the client id, or an id of its own."""
         self._exception_listener: ExceptionListener | None = None
         wanted = client_id if client_id is not None else factory.settings.client_id
         # Never started, it carries what belongs to the connection: its names and its temporary queues.
@@ -153,7 +157,31 @@ class Connection:
 
     def add_event_listener(self, listener: EventListener) -> None:
         """Have `listener` called with every event, as a value of `activeclient.events`."""
+        self.check_open()
         self.factory.add_event_listener(listener)
+
+    def remove_event_listener(self, listener: EventListener) -> bool:
+        """Call it no more; False when it was not called before."""
+        return self.factory.remove_event_listener(listener)
+
+    def add_failure_listener(self, listener: FailureListener) -> None:
+        """Have `listener` told of outages; a `SessionFailureListener` hears of their beginning too."""
+        self.check_open()
+        self.factory.add_failure_listener(listener)
+
+    def remove_failure_listener(self, listener: FailureListener) -> bool:
+        """Tell it no more; False when it was not told before."""
+        return self.factory.remove_failure_listener(listener)
+
+    def add_failover_listener(self, listener: FailoverEventListener) -> None:
+        """Have `listener` called with FAILURE_DETECTED, FAILOVER_COMPLETED, FAILOVER_FAILED (as Java's
+        ActiveMQConnection.setFailoverListener)."""
+        self.check_open()
+        self.factory.add_failover_listener(listener)
+
+    def remove_failover_listener(self, listener: FailoverEventListener) -> bool:
+        """Call it no more; False when it was not called before."""
+        return self.factory.remove_failover_listener(listener)
 
     @property
     def metadata(self) -> ConnectionMetaData:

@@ -24,6 +24,7 @@ from activeclient.errors import (
     MessageFormatError,
     OutcomeUnknown,
 )
+from activeclient.java_names import Sealed
 from activeclient.jms.kinds import received_message
 from activeclient.jms.message import Message
 from activeclient.jms.modes import AcknowledgeMode
@@ -49,7 +50,7 @@ _BODILESS = (DEFAULT, STREAM)
 T = TypeVar("T")
 
 
-class MessageConsumer(Generic[M]):
+class MessageConsumer(Generic[M], Sealed):
     """Receives from a queue, or from a subscription of a topic.
 
     Made by `Session.create_consumer`. A context manager, and iterable: `for message in consumer` ends when it closes.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from activeclient.destination import Destination, Queue, Topic
 from activeclient.errors import ClosedError
+from activeclient.java_names import Sealed
 from activeclient.jms.connection import Connection, ExceptionListener, acknowledge_mode
 from activeclient.jms.context_consumer import JMSConsumer
 from activeclient.jms.context_producer import JMSProducer
@@ -52,12 +53,15 @@ class _Shared:
             return self._contexts == 0
 
 
-class JMSContext(MessageFactory):
+class JMSContext(MessageFactory, Sealed):
     """A connection with one session. For one thread at a time, `close` excepted.
 
     Made by `ActiveMQConnectionFactory.create_context`, and by `create_context` of another one, which then shares its
     connection. A context manager: leaving it closes it.
     """
+
+    auto_start: bool
+    """Start the connection when the first consumer or browser is made."""
 
     def __init__(self, shared: _Shared, mode: AcknowledgeMode) -> None:
         self._shared = shared
@@ -68,7 +72,6 @@ class JMSContext(MessageFactory):
         self._producers: dict[tuple[bool, bool], MessageProducer] = {}
         self._last: Message | None = None
         self.auto_start = True
-        """Start the connection when the first consumer or browser is made."""
         shared.join()
 
     @classmethod

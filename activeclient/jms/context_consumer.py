@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from activeclient.arguments import call
 from activeclient.destination import Destination
+from activeclient.java_names import Sealed
 from activeclient.jms.times import Duration
 from activeclient.jms.typed import Listener, M
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class JMSConsumer(Generic[M]):
+class JMSConsumer(Generic[M], Sealed):
     """Receives from a queue, or from a subscription of a topic. Made by `JMSContext.create_consumer` and its relatives.
 
     A context manager, and iterable.

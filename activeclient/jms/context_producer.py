@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from activeclient.destination import Destination
 from activeclient.errors import InvalidDestinationError, MessageFormatError
+from activeclient.java_names import Sealed
 from activeclient.jms.completions import check_completion
 from activeclient.jms.message import delivery_mode, priority
 from activeclient.jms.modes import DEFAULT_DELIVERY_MODE, DEFAULT_PRIORITY, DeliveryMode
@@ -26,8 +27,15 @@ if TYPE_CHECKING:
     from activeclient.jms.producer import CompletionListener, OnComplete
 
 
-class JMSProducer:
+class JMSProducer(Sealed):
     """Sends to any destination. Made by `JMSContext.create_producer`."""
+
+    disable_message_id: bool
+    """Send without JMSMessageID."""
+    disable_message_timestamp: bool
+    """Send without JMSTimestamp."""
+    completion: OnComplete | CompletionListener | None
+    """Told how each send ended; then `send` does not wait. See `MessageProducer.send`."""
 
     def __init__(self, context: JMSContext) -> None:
         self._context = context
@@ -40,11 +48,8 @@ class JMSProducer:
         self._type: str | None = None
         self._properties = MessageProperties({})
         self.disable_message_id = False
-        """Send without JMSMessageID."""
         self.disable_message_timestamp = False
-        """Send without JMSTimestamp."""
-        self.completion: OnComplete | CompletionListener | None = None
-        """Told how each send ended; then `send` does not wait. See `MessageProducer.send`."""
+        self.completion = None
 
     # --- what it sets on messages ---------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from activeclient.errors import (
     MessageFormatError,
     UnsupportedOperationError,
 )
+from activeclient.java_names import Sealed
 from activeclient.jms.addressing import usable
 from activeclient.jms.completions import check_completion
 from activeclient.jms.foreign import is_foreign, tell_sender
@@ -54,11 +55,16 @@ class CompletionListener(Protocol):
         """It has not, or may not have (`error.outcome`)."""
 
 
-class MessageProducer:
+class MessageProducer(Sealed):
     """Sends to a destination, or without one of its own to those that each send names.
 
     Made by `Session.create_producer`. A context manager.
     """
+
+    disable_message_id: bool
+    """Send without JMSMessageID."""
+    disable_message_timestamp: bool
+    """Send without JMSTimestamp."""
 
     def __init__(self, session: Session, destination: Destination | None) -> None:
         self._session = session
@@ -81,9 +87,7 @@ class MessageProducer:
         self._time_to_live: Duration = 0
         self._delivery_delay: Duration = 0
         self.disable_message_id = False
-        """Send without JMSMessageID."""
         self.disable_message_timestamp = False
-        """Send without JMSTimestamp."""
 
     # --- defaults -------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from activeclient.errors import (
     InvalidDestinationError,
     TransactionRolledBackError,
 )
+from activeclient.java_names import JavaNames
 from activeclient.jms import subscriptions
 from activeclient.jms.addressing import Known, usable
 from activeclient.jms.browser import QueueBrowser
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from activeclient.wire.packets import CreateSharedQueue
 
 
-class Session(MessageFactory):
+class Session(MessageFactory, JavaNames):
     """A session of a connection. For one thread at a time, `close` excepted. Made by `Connection.create_session`.
 
     A context manager: leaving it closes it, and so rolls back an open transaction.

@@ -62,11 +62,12 @@ BELOW: dict[str, object] = {"message": CoreMessage(b""), "queue": "everything"}
 """Those of the core API, and of an embedded broker, where they are others."""
 HARMLESS = {"close", "__exit__"}
 """Never raise for what happened to the connection."""
+REMOVES = {"remove_event_listener", "remove_failover_listener", "remove_failure_listener"}
 LOCAL: dict[str, set[str]] = {
     "Session": {"consumes_from"},
-    "Connection": {"owns"},
-    "ClientSessionFactory": {"remove_event_listener", "remove_failover_listener", "remove_failure_listener"},
-    "ClientSession": {"create_message"},
+    "Connection": {"owns", *REMOVES},
+    "ClientSessionFactory": REMOVES,
+    "ClientSession": {"create_message", *REMOVES},
     "ClientConsumer": {"stop_listening"},
     "OwnTemporaryQueue": {"as_queue", "as_topic"},
     "Queue": {"as_queue", "as_topic"},
