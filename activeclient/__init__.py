@@ -17,6 +17,53 @@ if TYPE_CHECKING:
     from activeclient.client.locator import ServerLocator
     from activeclient.client.management import Management
     from activeclient.destination import Destination, Queue, TemporaryQueue, TemporaryTopic, Topic
+    from activeclient.errors import (
+        ActiveClientError,
+        CallTimeout,
+        ClosedError,
+        ConfigError,
+        ConnectFailed,
+        ConnectionLost,
+        DisconnectedByServer,
+        DuplicateIDError,
+        ForkedError,
+        HandshakeTimeout,
+        HeartbeatMissed,
+        IllegalStateError,
+        IncompatibleVersion,
+        InvalidClientIDError,
+        InvalidDestinationError,
+        InvalidSelectorError,
+        JMSError,
+        JMSSecurityError,
+        LargeMessageError,
+        LocalProtocolError,
+        MessageEOFError,
+        MessageFormatError,
+        MessageNotReadableError,
+        MessageNotWriteableError,
+        NamingError,
+        NoTextError,
+        NotSent,
+        OutageTimeout,
+        Outcome,
+        OutcomeUnknown,
+        ProtocolError,
+        ReattachDiverged,
+        ReconnectGaveUp,
+        RemoteProtocolError,
+        ResourceAllocationError,
+        SessionUnanswered,
+        StoreError,
+        TLSFailed,
+        TransactionInProgressError,
+        TransactionOutcomeUnknownError,
+        TransactionRolledBackError,
+        UnknownSettingError,
+        UnreadableMessageError,
+        UnsupportedOperationError,
+        XAError,
+    )
     from activeclient.jms.browser import QueueBrowser
     from activeclient.jms.bytes_message import BytesMessage
     from activeclient.jms.connection import Connection
@@ -45,44 +92,89 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AcknowledgeMode",
+    "ActiveClientError",
     "ActiveMQConnectionFactory",
     "ActiveMQXAConnectionFactory",
     "BytesMessage",
+    "CallTimeout",
+    "ClosedError",
     "CompletionListener",
+    "ConfigError",
+    "ConnectFailed",
     "Connection",
     "ConnectionFailure",
+    "ConnectionLost",
     "ConnectionMetaData",
     "DeliveryMode",
     "Destination",
+    "DisconnectedByServer",
+    "DuplicateIDError",
     "EmbeddedBroker",
     "FailoverEventType",
     "ForeignMessage",
+    "ForkedError",
+    "HandshakeTimeout",
+    "HeartbeatMissed",
+    "IllegalStateError",
+    "IncompatibleVersion",
+    "InvalidClientIDError",
+    "InvalidDestinationError",
+    "InvalidSelectorError",
     "JMSConsumer",
     "JMSContext",
+    "JMSError",
     "JMSProducer",
+    "JMSSecurityError",
+    "LargeMessageError",
+    "LocalProtocolError",
     "Management",
     "MapMessage",
     "Message",
     "MessageConsumer",
+    "MessageEOFError",
+    "MessageFormatError",
+    "MessageNotReadableError",
+    "MessageNotWriteableError",
     "MessageProducer",
+    "NamingError",
+    "NoTextError",
+    "NotSent",
     "ObjectMessage",
+    "OutageTimeout",
+    "Outcome",
+    "OutcomeUnknown",
+    "ProtocolError",
     "Queue",
     "QueueBrowser",
+    "ReattachDiverged",
     "ReconnectAttempt",
+    "ReconnectGaveUp",
     "ReconnectionStrategy",
     "Recovery",
+    "RemoteProtocolError",
     "Requestor",
+    "ResourceAllocationError",
     "Serializer",
     "ServerLocator",
     "Session",
+    "SessionUnanswered",
     "Settings",
+    "StoreError",
     "StreamMessage",
     "StreamWriter",
+    "TLSFailed",
     "TemporaryQueue",
     "TemporaryTopic",
     "TextMessage",
     "Topic",
+    "TransactionInProgressError",
+    "TransactionOutcomeUnknownError",
+    "TransactionRolledBackError",
+    "UnknownSettingError",
+    "UnreadableMessageError",
+    "UnsupportedOperationError",
     "XAConnection",
+    "XAError",
     "XAJMSContext",
     "XAResource",
     "XASession",
@@ -140,17 +232,16 @@ _HOMES = {
     "Xid": "wire.fields",
     "connect": "jms.connection_factory",
 }
-"""Public name to the module that defines it."""
+"""Public name to the module that defines it; those that are not here are exceptions, of `errors`."""
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is not None:
-        value: object = getattr(importlib.import_module(f"activeclient.{home}"), name)
-    elif name in ("errors", "events", "reconnection"):
-        value = importlib.import_module(f"activeclient.{name}")
-    else:
+    if name not in __all__:
         raise AttributeError(f"module 'activeclient' has no attribute {name!r}")
+    if name in ("errors", "events", "reconnection"):
+        value: object = importlib.import_module(f"activeclient.{name}")
+    else:
+        value = getattr(importlib.import_module(f"activeclient.{_HOMES.get(name, 'errors')}"), name)
     globals()[name] = value
     return value
 

@@ -5,7 +5,7 @@ again can help (`retriable`), and whether the message or command may have taken 
 classes in one table, `SERVER_ERRORS`; an unknown code becomes `JMSError` with the number kept.
 
     ActiveClientError
-    ├── JMSError                        jakarta.jms.JMSException
+    ├── JMSError                        jakarta.jms.JMSException: all that a broker or an outage makes a call raise
     │   ├── IllegalStateError           IllegalStateException
     │   │   ├── ClosedError             the object, or what it belongs to, was closed by its user
     │   │   └── UnsupportedOperationError  a producer with a destination was given another one
@@ -24,29 +24,30 @@ classes in one table, `SERVER_ERRORS`; an unknown code becomes `JMSError` with t
     │   ├── TransactionOutcomeUnknownError
     │   ├── DuplicateIDError            the broker has this duplicate id already
     │   ├── LargeMessageError           a streamed body that did not arrive whole
-    │   └── XAError                     XAException, with the XA code
-    ├── ProtocolError
-    │   ├── LocalProtocolError          we, or the caller, broke a rule
-    │   └── RemoteProtocolError         the peer broke a rule: offset, packet, bytes
-    │       └── UnreadableMessageError  one received message is damaged; also a MessageFormatError
-    ├── ConnectionLost                  the link is gone
-    │   ├── ConnectFailed               it never came up
-    │   │   ├── TLSFailed
-    │   │   ├── HandshakeTimeout        TCP opened, nobody speaks CORE behind it
-    │   │   └── IncompatibleVersion
-    │   ├── DisconnectedByServer
-    │   ├── HeartbeatMissed
-    │   ├── SessionUnanswered           pings are answered, a reattached session is not
-    │   └── ReconnectGaveUp             no attempts are left
-    ├── CallTimeout                     no answer within callTimeout; also a TimeoutError
-    ├── OutageTimeout                   no connection within callFailoverTimeout; also a TimeoutError
-    ├── OutcomeUnknown                  it may have taken effect; carries the duplicate id to retry with
-    ├── NotSent                         it certainly did not take effect
-    ├── ReattachDiverged                command counts that cannot both be true
-    ├── ForkedError                     used in a child process
+    │   ├── XAError                     XAException, with the XA code
+    │   ├── ConnectionLost              the link is gone
+    │   │   ├── ConnectFailed           it never came up
+    │   │   │   ├── TLSFailed
+    │   │   │   ├── HandshakeTimeout    TCP opened, nobody speaks CORE behind it
+    │   │   │   └── IncompatibleVersion
+    │   │   ├── DisconnectedByServer
+    │   │   ├── HeartbeatMissed
+    │   │   ├── SessionUnanswered       pings are answered, a reattached session is not
+    │   │   └── ReconnectGaveUp         no attempts are left
+    │   ├── CallTimeout                 connected, no answer within callTimeout; also a TimeoutError
+    │   ├── OutageTimeout               no connection within callFailoverTimeout; also a TimeoutError
+    │   ├── OutcomeUnknown              it may have taken effect; carries the duplicate id to retry with
+    │   ├── NotSent                     it certainly did not take effect
+    │   ├── ForkedError                 used in a child process
+    │   ├── ReattachDiverged            command counts that cannot both be true
+    │   └── ProtocolError
+    │       ├── LocalProtocolError      we, or the caller, broke a rule
+    │       └── RemoteProtocolError     the peer broke a rule: offset, packet, bytes
+    │           └── UnreadableMessageError  one received message is damaged; also a MessageFormatError
     ├── StoreError                      the folder of an embedded broker cannot be used, or its disk failed
     └── ConfigError                     also a ValueError: key, value, rule
-        └── NamingError                 a name that JNDI-style configuration does not hold
+        ├── NamingError                 a name that JNDI-style configuration does not hold
+        └── UnknownSettingError         an attribute that no setting has; also an AttributeError
 """
 
 from __future__ import annotations
@@ -104,7 +105,11 @@ def _rebuilt(kind: type[ActiveClientError], args: tuple[object, ...], state: dic
 
 
 class JMSError(ActiveClientError):
-    """An error in terms of JMS (jakarta.jms.JMSException); also any server code without a class of its own."""
+    """An error in terms of JMS (jakarta.jms.JMSException); also any server code without a class of its own.
+
+    As in Java, it is the base of everything that a broker, its absence, or an outage makes a call raise:
+    `except JMSError` misses none of them.
+    """
 
 
 class IllegalStateError(JMSError):
@@ -202,7 +207,7 @@ class XAError(JMSError):
         self.xa_code = xa_code
 
 
-class ProtocolError(ActiveClientError):
+class ProtocolError(JMSError):
     """Somebody broke a rule of the CORE protocol."""
 
 
@@ -227,7 +232,7 @@ class UnreadableMessageError(RemoteProtocolError, MessageFormatError):
     acknowledged by its consumer all the same, and so be done with."""
 
 
-class ConnectionLost(ActiveClientError):
+class ConnectionLost(JMSError):
     """The link to the broker is gone."""
 
     retriable = True
@@ -269,20 +274,26 @@ class ReconnectGaveUp(ConnectionLost):
     retriable = False
 
 
-class CallTimeout(ActiveClientError, TimeoutError):
-    """A blocking call got no answer within `callTimeout` while connected."""
+class CallTimeout(JMSError, TimeoutError):
+    """A blocking call got no answer within `callTimeout`, or within a limit of its own, while connected.
+
+    `outcome` is NOT_SENT where the command was still here, and UNKNOWN where the server may have it.
+    """
 
     retriable = True
     outcome = Outcome.UNKNOWN
 
 
-class OutageTimeout(ActiveClientError, TimeoutError):
-    """The connection did not come back within `callFailoverTimeout`."""
+class OutageTimeout(JMSError, TimeoutError):
+    """The connection did not come back within `callFailoverTimeout`, or within a limit of the call's own.
+
+    `outcome` is UNKNOWN where the command was on its way when the outage began, and NOT_SENT otherwise.
+    """
 
     retriable = True
 
 
-class OutcomeUnknown(ActiveClientError):
+class OutcomeUnknown(JMSError):
     """A send that may have taken effect. Send again with `duplicate_id` and the broker drops the repeat.
 
     `duplicate_id` is None when the message carried none; then only the application can know.
@@ -295,17 +306,17 @@ class OutcomeUnknown(ActiveClientError):
         self.duplicate_id = duplicate_id
 
 
-class NotSent(ActiveClientError):
+class NotSent(JMSError):
     """A send or command that certainly did not take effect and never will."""
 
     retriable = True
 
 
-class ReattachDiverged(ActiveClientError):
+class ReattachDiverged(JMSError):
     """The peer's count of commands cannot be true beside ours: replaying by it would lose or repeat."""
 
 
-class ForkedError(ActiveClientError):
+class ForkedError(JMSError):
     """A child process used a connection of its parent; open a new one in the child."""
 
 
@@ -325,6 +336,10 @@ class ConfigError(ActiveClientError, ValueError):
 
 class NamingError(ConfigError):
     """A name, or a naming context, that the configuration does not hold (javax.naming.NamingException)."""
+
+
+class UnknownSettingError(ConfigError, AttributeError):
+    """An attribute of a locator or a connection factory was set that no setting has."""
 
 
 MAX_SERVER_TEXT = 2000

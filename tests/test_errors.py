@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import activeclient
 from activeclient import errors as module
+from activeclient.client.listeners import ConnectionFailure
 from activeclient.errors import (
     MAX_SERVER_TEXT,
     SERVER_ERROR_NAMES,
@@ -72,6 +74,22 @@ def test_the_other_parents_that_the_docstring_names_are_there():
     assert issubclass(OutageTimeout, TimeoutError)
     assert issubclass(ConfigError, ValueError)
     assert issubclass(UnreadableMessageError, module.MessageFormatError)
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_every_exception_is_public(name):
+    assert name in activeclient.__all__
+    assert getattr(activeclient, name) is CLASSES[name]
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_all_but_the_root_wrong_settings_and_the_broker_s_disk_are_jms_errors(name):
+    beside = {"ActiveClientError", "ConfigError", "NamingError", "StoreError", "UnknownSettingError"}
+    assert issubclass(CLASSES[name], JMSError) is (name not in beside)
+
+
+def test_what_exception_listeners_get_is_a_jms_error():
+    assert issubclass(ConnectionFailure, JMSError)
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES))

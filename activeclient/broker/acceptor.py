@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import selectors
 import socket
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from activeclient.drivers.transport import SocketTransport
 from activeclient.drivers.wake import Waker
-from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed
+from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, ForkedError
 
 if TYPE_CHECKING:
     import ssl
@@ -119,6 +121,9 @@ class BrokerThread:
         self._stopping: float | None = None
         self._store = server.post.store
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.forked = False
+        """Does it run in the parent of this process?"""
+        _threads.add(self)
 
     # --- from any thread ---------------------------------------------------------------------------------------------
 
@@ -137,7 +142,9 @@ class BrokerThread:
 
         Raises:
             ClosedError: The broker has ended.
+            ForkedError: It runs in the parent of this process.
         """
+        self.check_process()
         if threading.current_thread() is self._thread:
             return work()
         call = _Call(work)
@@ -153,7 +160,9 @@ class BrokerThread:
 
         Raises:
             ConnectFailed: The broker has ended.
+            ForkedError: It runs in the parent of this process, whose memory this is a copy of.
         """
+        self.check_process()
         from activeclient.drivers.memory import pipe
 
         ours, theirs = pipe()
@@ -195,6 +204,8 @@ class BrokerThread:
 
     def stop(self, *, abrupt: bool = False) -> None:
         """End: clients are told and have a moment to hear it, unless `abrupt`. Waits until it is done."""
+        if self.forked:
+            return  # it goes on in the parent
 
         def begin() -> None:
             self._close_listeners()
@@ -209,6 +220,23 @@ class BrokerThread:
             self.call(begin)
         if threading.current_thread() is not self._thread:
             self._thread.join()
+
+    def check_process(self) -> None:
+        """Raise ForkedError in a child of the process that it runs in."""
+        if self.forked:
+            raise ForkedError(f"{self._thread.name} runs in the parent process; start another broker in the child")
+
+    def abandon(self) -> None:
+        """In a child process: give back what the parent goes on using, so that only the parent holds its ports."""
+        self.forked = self._ended = True
+        self._lock = threading.Lock()  # another thread of the parent may have held it
+        # Never unregister here: the kernel's watch list is shared with the parent.
+        self._selector.close()
+        self._waker.close()
+        for listener, _ in self._listeners.values():
+            listener.close()
+        for transport in [link.transport for link in self._links.values()] + [each for each, _ in self._arrivals]:
+            transport.abandon()
 
     # --- the thread --------------------------------------------------------------------------------------------------
 
@@ -437,3 +465,15 @@ class BrokerThread:
             call.refuse()
         self._selector.close()
         self._waker.close()
+
+
+_threads: Final[weakref.WeakSet[BrokerThread]] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for thread in list(_threads):
+        thread.abandon()
+    _threads.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

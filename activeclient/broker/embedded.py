@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from activeclient import arguments
 from activeclient.broker.acceptor import BrokerThread
 from activeclient.broker.configuration import BrokerConfiguration, User
 from activeclient.broker.faults import Faults
@@ -27,7 +28,7 @@ from activeclient.broker.limits import Limits
 from activeclient.broker.postoffice import PostOffice
 from activeclient.broker.server import BrokerServer
 from activeclient.broker.store import MemoryStore, Store
-from activeclient.errors import ConfigError, ConnectFailed, IllegalStateError, StoreError
+from activeclient.errors import ConfigError, ConnectFailed, ForkedError, IllegalStateError, StoreError
 from activeclient.masking import Secret, never_raises
 from activeclient.server_code import ServerCode
 
@@ -36,9 +37,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("activeclient.broker")
 _brokers: Final[weakref.WeakValueDictionary[str, EmbeddedBroker]] = weakref.WeakValueDictionary()
-_lock: Final = threading.RLock()
+_lock = threading.RLock()
 _implicit: Final[dict[str, EmbeddedBroker]] = {}
 """Those that URLs made: nobody else holds them."""
+_of_parent: Final[list[EmbeddedBroker]] = []
+"""In a child process: those that its parent runs."""
 
 
 class SystemClock:
@@ -74,7 +77,8 @@ class EmbeddedBroker:
         seed: Of the faults that are made at random.
 
     Raises:
-        ConfigError: The name is taken.
+        ConfigError: The name is taken, or an argument is not what it must be.
+        TypeError: `configuration` or `limits` is of another class.
     """
 
     def __init__(
@@ -90,6 +94,20 @@ class EmbeddedBroker:
         limits: Limits | None = None,
         seed: int = 0,
     ) -> None:
+        arguments.text("name", name, optional=True)
+        arguments.text("host", host)
+        if not host.isascii() or not host.isprintable():
+            raise ConfigError("host", host[:100], "must be an address or a host name in ASCII")
+        if port is not None:
+            arguments.whole("port", port, 0, 65535)
+        if users is not None:
+            arguments.mapping("users", users)
+        for what, thing, kind in (
+            ("configuration", configuration, BrokerConfiguration),
+            ("limits", limits, Limits),
+        ):
+            if thing is not None:
+                arguments.instance(what, thing, kind)
         users = None if users is None else {user: Secret.of(password) for user, password in users.items()}
         if configuration is None:
             given = tuple(User(user, password) for user, password in (users or {}).items())
@@ -111,6 +129,8 @@ class EmbeddedBroker:
         self._thread: BrokerThread | None = None
         self._own_lock = threading.RLock()
         self._started = False
+        self._forked = False
+        """Does it belong to the parent of this process?"""
         with _lock:
             self.name = name if name is not None else _free_name()
             self._claim()
@@ -131,6 +151,7 @@ class EmbeddedBroker:
             OSError: The port cannot be had.
             StoreError: The folder cannot be used.
         """
+        self._check_process()
         with self._own_lock:
             if self._thread is not None and self._thread.running:
                 return self
@@ -181,6 +202,8 @@ class EmbeddedBroker:
         Raises:
             StoreError: The disk failed; it is stopped all the same.
         """
+        if self._forked:
+            return  # it goes on in the parent
         with self._own_lock:
             self._halt(abrupt)
             self._started = False
@@ -198,6 +221,7 @@ class EmbeddedBroker:
             abrupt: Without a word to clients, as after a kill.
             forget: With an empty store in memory: everything is gone. Not what a folder holds.
         """
+        self._check_process()
         with self._own_lock:
             self._halt(abrupt)
             if forget:
@@ -231,7 +255,7 @@ class EmbeddedBroker:
     @property
     def running(self) -> bool:
         """Does it take connections?"""
-        return self._thread is not None and self._thread.running
+        return self._thread is not None and self._thread.running and not self._forked
 
     def queue_names(self) -> list[str]:
         """The queues there are, in the order in which they were made."""
@@ -246,6 +270,7 @@ class EmbeddedBroker:
         """
         from activeclient.errors import InvalidDestinationError
 
+        arguments.text("queue", queue)
         post = self._running().server.post
 
         def count() -> int:
@@ -266,10 +291,20 @@ class EmbeddedBroker:
         server = self._running().server
         return self._running().call(lambda: len(server.sessions))
 
+    def _abandon(self) -> None:
+        """In a child process: the broker goes on in the parent."""
+        self._forked = True
+        self._own_lock = threading.RLock()
+
     def _skew(self, milliseconds: int) -> None:
         self.clock.skew_ms += milliseconds
 
+    def _check_process(self) -> None:
+        if self._forked:
+            raise ForkedError(f"the broker {self.name} belongs to the parent process; start another one in the child")
+
     def _running(self) -> BrokerThread:
+        self._check_process()
         thread = self._thread
         if thread is None:
             raise IllegalStateError("the broker is not running")
@@ -282,7 +317,9 @@ class EmbeddedBroker:
 
         Raises:
             ConnectFailed: The broker is stopped.
+            ForkedError: It runs in the parent of this process, whose memory this is a copy of.
         """
+        self._check_process()
         thread = self._thread
         if thread is None:
             raise ConnectFailed(f"{self.vm_url}: the broker is stopped")
@@ -306,6 +343,7 @@ def open_vm(name: str) -> TransportEnd:
 
     Raises:
         ConnectFailed: There is one, and it is stopped.
+        ForkedError: There is one in the parent of this process: an empty one of the same name would not be it.
     """
     with _lock:
         broker = _brokers.get(name)
@@ -319,6 +357,18 @@ def open_vm(name: str) -> TransportEnd:
 def _free_name() -> str:
     # 0 is what URLs without a broker of one's own use.
     return next(name for name in map(str, itertools.count(1)) if name not in _brokers)
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()  # another thread of the parent may have held it
+    _of_parent.extend(_brokers.values())  # so that the names stay taken
+    _implicit.clear()
+    for broker in _of_parent:
+        broker._abandon()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _report(text: str, error: BaseException | None) -> None:

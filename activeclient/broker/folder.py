@@ -46,6 +46,8 @@ class Folder:
             names = {entry.name for entry in os.scandir(self.path)}
             if names and not names & {DATABASE, _LOCK}:
                 raise StoreError(f"{self.path}: not empty, and no broker's folder")
+            self.abandoned = False
+            """Does a parent process go on using it?"""
             self._descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be used: {error.strerror or error}") from error
@@ -75,6 +77,13 @@ class Folder:
     def large(self) -> Path:
         """The folder of large bodies, which need not exist."""
         return self.path / LARGE
+
+    def abandon(self) -> None:
+        """In a child process: the lock is the parent's, and ends with it alone."""
+        self.abandoned = True
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def close(self) -> None:
         """Others may use it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from itertools import chain
@@ -61,6 +62,7 @@ class SqliteStore:
         self._using = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="activeclient-store", daemon=True)
         self._thread.start()
+        _stores.add(self)
 
     # --- the broker's thread ------------------------------------------------------------------------------------------
 
@@ -152,7 +154,7 @@ class SqliteStore:
         Raises:
             StoreError: The disk failed; the files are let go all the same.
         """
-        if self._closed:
+        if self._closed or self._folder.abandoned:
             return
         with self._condition:
             self._closing = True
@@ -223,3 +225,18 @@ class SqliteStore:
         with self._telling:
             if self._on_progress is not None:
                 self._on_progress()
+
+
+_stores: Final[weakref.WeakSet[SqliteStore]] = weakref.WeakSet()
+_inherited: Final[list[SqliteStore]] = []
+"""Those of a parent process: SQLite wants their databases neither used nor closed here."""
+
+
+def _after_fork_in_child() -> None:
+    for store in list(_stores):
+        store._folder.abandon()
+        _inherited.append(store)
+    _stores.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

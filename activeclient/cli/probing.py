@@ -17,7 +17,14 @@ from dataclasses import dataclass, field
 from activeclient.client.management import Management
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.drivers.tls import server_hostname, tls_context
-from activeclient.errors import ActiveClientError, JMSError, JMSSecurityError
+from activeclient.errors import (
+    ActiveClientError,
+    CallTimeout,
+    ConnectionLost,
+    JMSError,
+    JMSSecurityError,
+    OutageTimeout,
+)
 from activeclient.events import Endpoint
 from activeclient.settings import Settings
 from activeclient.urls import endpoint_settings
@@ -196,7 +203,7 @@ def _told(ask: Callable[[], object]) -> object:
     """The answer; None from a broker that has none, which not every broker has to every question."""
     try:
         return ask()
-    except JMSSecurityError:
+    except (JMSSecurityError, ConnectionLost, CallTimeout, OutageTimeout):
         raise
     except JMSError:
         return None

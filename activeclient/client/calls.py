@@ -2,7 +2,8 @@
 
 Law of this file: `callTimeout` runs only while the session is usable, `callFailoverTimeout` only while it is not; when
 either is over, what no link has taken is withdrawn and certainly not sent, and what the server may have is reported
-as unknown. Nobody waits for ever.
+as unknown. The error is named by what holds at that moment, `CallTimeout` or `OutageTimeout`, not by what held when the
+call began. Nobody waits for ever.
 """
 
 from __future__ import annotations
@@ -86,7 +87,13 @@ class Calls:
                 )
             if deadline is not None and deadline - now < left:
                 left = deadline - now
-                error = CallTimeout(f"not done within {timeout:g} s")
+                error = (
+                    CallTimeout(f"not done within {timeout:g} s")
+                    if usable
+                    else OutageTimeout(
+                        f"not connected, and so not done within {timeout:g} s: {session.client.last_error}"
+                    )
+                )
             if left <= 0:
                 return error
             if notice is not None and usable:

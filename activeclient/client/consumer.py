@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
 
+from activeclient.arguments import call, instance, seconds
 from activeclient.client.kept_body import KeptBody
 from activeclient.client.large_message import BodyReader, inflate, inflated, read_whole, whole_pieces
 from activeclient.client.rate import RateLimit
@@ -22,9 +23,11 @@ from activeclient.errors import (
     ConnectionLost,
     IllegalStateError,
     LargeMessageError,
+    Outcome,
     OutcomeUnknown,
     UnreadableMessageError,
 )
+from activeclient.java_names import JavaNames
 from activeclient.masking import never_raises
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.packets import Acknowledge, Expired, IndividualAcknowledge
@@ -41,7 +44,7 @@ STREAM_PATIENCE = 0.0003
 """Seconds in which the messages of a stream may gather before they are read: less than ten of them take to be used."""
 
 
-class ClientConsumer:
+class ClientConsumer(JavaNames):
     """A consumer of one session (ClientConsumer). Made by `ClientSession.create_consumer`. Iterable."""
 
     def __init__(self, session: ClientSession, engine: Consumer) -> None:
@@ -72,6 +75,8 @@ class ClientConsumer:
         Raises:
             IllegalStateError: The consumer has a message handler.
             ClosedError: The consumer was closed, perhaps meanwhile.
+            CallTimeout, OutageTimeout: `timeout` is 0, and the broker has not answered within callTimeout, or was not
+                there for callFailoverTimeout: None would say that it has no message.
             ReconnectGaveUp: No attempts are left. Messages not acknowledged are delivered again to the next consumer.
         """
         if self._handler is not None:
@@ -132,6 +137,8 @@ class ClientConsumer:
 
     def _receive_slowly(self, timeout: float | None) -> CoreMessage | None:
         engine = self.engine
+        if timeout is not None:
+            seconds("timeout", timeout)
         self._check()
         engine.reading.go_on()
         message = self._receive_one(timeout) if engine.window == 0 else self._next(timeout)
@@ -200,6 +207,7 @@ class ClientConsumer:
                 lambda asked=sequence: bool(engine.buffer) or engine.closed or engine.forced_seen >= asked  # type: ignore[misc]
             )
             if error is not None and not engine.buffer and not engine.closed:
+                error.outcome = Outcome.NOT_SENT  # nothing was taken
                 raise error  # "nothing there" and "nobody to ask" must not look alike
             if error is not None or not early or not self._wait_for_body():
                 return
@@ -267,8 +275,11 @@ class ClientConsumer:
         left = limit
         while True:
             message = receive(left)
-            if message is not None or self.is_closed:
+            if message is not None:
                 return message
+            if self.is_closed:
+                self._check()  # a give-up is no end of the messages
+                return None
             left = limit - (calls.usable_seconds() - begun)
             if left <= 0:
                 return None
@@ -286,6 +297,7 @@ class ClientConsumer:
 
     @message_handler.setter
     def message_handler(self, handler: MessageHandler | None) -> None:
+        call("message_handler", handler)
         with self._pump.lock:
             self._check()
             self._handler = handler
@@ -357,6 +369,7 @@ class ClientConsumer:
         self._acknowledge(message, individual=True)
 
     def _acknowledge(self, message: CoreMessage, *, individual: bool) -> None:
+        instance("message", message, CoreMessage)
         engine = self.engine
         session = engine.session
         pump = self._pump
@@ -419,6 +432,7 @@ class ClientConsumer:
     def flush_acknowledgements(self) -> None:
         """Send what was acknowledged and waits for its batch."""
         with self._pump.lock:
+            self.engine.session.check_open()
             self.engine.flush_acknowledgements()
             self._pump.process()
 
@@ -476,6 +490,8 @@ class ClientConsumer:
         """
         engine = self.engine
         session = engine.session
+        if self._pump.forked:
+            return  # the parent goes on using it
         self.stop_listening()
         with self._pump.lock:
             if engine.closed:

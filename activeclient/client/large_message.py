@@ -19,8 +19,10 @@ from activeclient.engine.large_message import InboundBody
 from activeclient.engine.requests import SendToken
 from activeclient.errors import (
     ClosedError,
+    ForkedError,
     IllegalStateError,
     LargeMessageError,
+    MessageFormatError,
     NotSent,
     OutcomeUnknown,
     TransactionRolledBackError,
@@ -43,6 +45,25 @@ class _Recreated(Exception):
     """The session became another one: begin again."""
 
 
+def check_binary(source: BinaryIO) -> None:
+    """Refuse a file that gives something else than bytes.
+
+    Raises:
+        MessageFormatError: It does, or it cannot be read.
+    """
+    try:
+        piece: object = source.read(0)
+    except (TypeError, ValueError, AttributeError, OSError) as error:
+        raise MessageFormatError(f"a binary file that cannot be read: {error}") from error
+    if not isinstance(piece, bytes | bytearray | memoryview):
+        kind = (
+            "a file of text; open it in mode 'rb'"
+            if isinstance(piece, str)
+            else f"one that reads {type(piece).__name__}"
+        )
+        raise MessageFormatError(f"must be a binary file, not {kind}")
+
+
 def send_large(
     producer: ClientProducer, message: CoreMessage, address: str, handler: SendHandler | None, timeout: float | None
 ) -> None:
@@ -51,6 +72,7 @@ def send_large(
     pump = session.pump
     engine = session.engine
     source: BinaryIO = message.body_input if message.body_input is not None else io.BytesIO(message.body)
+    check_binary(source)
     start = source.tell() if source.seekable() else None
     blob = producer.encoded_properties(message)
     compress = session.settings.compress_large_message
@@ -223,8 +245,11 @@ def read_piece(pump: Pump, calls: Calls, message: CoreMessage) -> bytes:
                 if calls.session.client.pending_bytes:
                     pump.after_submit()
             return piece
+        if isinstance(stream.error, ForkedError):
+            raise stream.error.again()
         if stream.error is not None:
-            raise LargeMessageError(f"the body did not arrive whole, the message comes again: {stream.error}")
+            text = f"the body did not arrive whole, the message comes again: {stream.error}"
+            raise LargeMessageError(text) from stream.error
         if stream.discarded:
             raise ClosedError("the body was not read before the next message was asked for")
         return b""

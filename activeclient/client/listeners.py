@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from activeclient.drivers.dispatch import Serial
-from activeclient.errors import SERVER_ERROR_NAMES, ActiveClientError, OutcomeUnknown
+from activeclient.errors import SERVER_ERROR_NAMES, ActiveClientError, JMSError, OutcomeUnknown
 from activeclient.events import (
     ConsumerLost,
     Detached,
@@ -49,7 +49,7 @@ class Recovery(enum.Enum):
     GAVE_UP = "gave up"
 
 
-class ConnectionFailure(ActiveClientError):
+class ConnectionFailure(JMSError):
     """What listeners get: the cause of an outage and how it ended; or what failed with nobody waiting for it.
 
     `reason` is the cause, `code` its server code, `event` the full event. `recovery` is None while an outage has not

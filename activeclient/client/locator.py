@@ -12,27 +12,28 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
+from activeclient.arguments import text
 from activeclient.client.policies import strategy_of
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.client.transports import GivenContext, with_context
 from activeclient.errors import ClosedError
 from activeclient.events import Endpoint
+from activeclient.java_names import no_attribute
 from activeclient.masking import Secret, SecretURL, concealed, is_sensitive, never_raises
 from activeclient.reconnection import ReconnectionStrategy
+from activeclient.setting_keywords import SettingAttributes, SettingKeywords
 from activeclient.settings import Settings, attributes
 from activeclient.urls import check_encryption, masked, parse_url
 
 if TYPE_CHECKING:
     import ssl
 
-    from activeclient.setting_keywords import SettingKeywords
-
 DEFAULT_URL = "tcp://localhost:61616"
 TOPOLOGY_SECONDS = 1.0
 """How long after its opening a connection may take to be told of the cluster, before a second one is made without."""
 
 
-class ServerLocator:
+class ServerLocator(SettingAttributes):
     """Makes session factories, each with a connection of its own.
 
     Args:
@@ -70,6 +71,7 @@ class ServerLocator:
         ssl_context: ssl.SSLContext | None = None,
         **settings: Unpack[SettingKeywords],
     ) -> None:
+        text("url", url)
         url, settings = SecretURL.of(url), cast("SettingKeywords", concealed(settings, attributes()))
         self._build(url, ssl_context, settings, None, reconnection_strategy)
 
@@ -132,21 +134,25 @@ class ServerLocator:
     def reconnection_strategy(self, given: object) -> None:
         self.__dict__["_strategy"] = strategy_of(given)
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._settings, name)
+    if not TYPE_CHECKING:
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if self._closed:
-            raise ClosedError("the locator is closed")
-        if name == "reconnection_strategy":
-            object.__setattr__(self, name, value)
-            return
-        value = value if name in attributes() and not is_sensitive(name) else Secret.of(value)
-        if name == "ssl_enabled":
-            self.__dict__["_encryption_said"] = True
-        self.__dict__["_settings"] = self._settings.replace(**{name: value})
+        def __getattr__(self, name):
+            if name not in SettingKeywords.__annotations__:
+                no_attribute(type(self), name, SettingKeywords.__annotations__)
+            return getattr(self._settings, name)
+
+        def __setattr__(self, name, value):
+            if self._closed:
+                raise ClosedError("the locator is closed")
+            if name == "reconnection_strategy":
+                object.__setattr__(self, name, value)
+                return
+            value = value if name in attributes() and not is_sensitive(name) else Secret.of(value)
+            if name not in SettingKeywords.__annotations__:
+                no_attribute(type(self), name, SettingKeywords.__annotations__, setting=True)
+            if name == "ssl_enabled":
+                self.__dict__["_encryption_said"] = True
+            self.__dict__["_settings"] = self._settings.replace(**{name: value})
 
     def create_session_factory(self, *, wait: float | None = None) -> ClientSessionFactory:
         """Connect.

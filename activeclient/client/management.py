@@ -15,7 +15,16 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from activeclient.errors import ActiveClientError, CallTimeout, JMSError, RemoteProtocolError
+from activeclient.arguments import text
+from activeclient.errors import (
+    ActiveClientError,
+    CallTimeout,
+    JMSError,
+    MessageFormatError,
+    OutageTimeout,
+    Outcome,
+    RemoteProtocolError,
+)
 from activeclient.masking import Secret, always_shown
 from activeclient.wire.message import TEXT, text_body, text_of
 from activeclient.wire.names import (
@@ -110,11 +119,14 @@ class Management:
         Args:
             resource: `broker`, `queue.NAME`, `address.NAME`, ...
             operation: As in Java, such as `listQueues`.
+            arguments: What JSON has: None, bool, numbers, texts, lists, dicts.
 
         Raises:
             JMSError: The broker has no such resource or operation, or it failed; the text is the broker's.
             JMSSecurityError: No permission.
-            CallTimeout: No answer came in time; the operation may have been carried out.
+            MessageFormatError: JSON does not have an argument; nothing was sent.
+            CallTimeout, OutageTimeout: No answer came in time, while connected or not; the operation may have been
+                carried out, where `outcome` is UNKNOWN.
         """
         return self._ask(f"{resource}.{operation}", {RESOURCE_NAME: resource, OPERATION_NAME: operation}, arguments)
 
@@ -122,7 +134,7 @@ class Management:
         """Read an attribute, such as `version` of `broker`.
 
         Raises:
-            JMSError, JMSSecurityError, CallTimeout: As `invoke`.
+            JMSError, JMSSecurityError, CallTimeout, OutageTimeout: As `invoke`.
         """
         return self._ask(f"{resource}.{name}", {RESOURCE_NAME: resource, ATTRIBUTE: name}, ())
 
@@ -130,8 +142,9 @@ class Management:
         """The queues whose name contains a text, without the one that this object gets its answers by.
 
         Raises:
-            JMSError, JMSSecurityError, CallTimeout: As `invoke`.
+            JMSError, JMSSecurityError, CallTimeout, OutageTimeout: As `invoke`.
         """
+        text("containing", containing)
         wanted = json.dumps({"field": "name", "operation": "CONTAINS", "value": containing})
         page = 1
         while True:
@@ -149,9 +162,15 @@ class Management:
             page += 1
 
     def _ask(self, what: str, names: Mapping[str, str], arguments: tuple[Json, ...]) -> Json:
+        for name in names.values():
+            text("resource, operation or attribute", name)
+        try:
+            body = json.dumps(arguments, allow_nan=False) if arguments else None
+        except (TypeError, ValueError, RecursionError) as error:
+            raise MessageFormatError(f"{what}: an argument cannot be told as JSON: {error}") from error
         question = self._session.create_message(
             durable=True,  # so that a refusal is told by the send; the broker stores no such message
-            body=text_body(json.dumps(arguments) if arguments else None),
+            body=text_body(body),
             body_type=TEXT,
         )
         correlation_id = str(uuid.uuid4())
@@ -160,7 +179,10 @@ class Management:
         while True:
             answer = self._consumer.receive(self._timeout)
             if answer is None:
-                raise CallTimeout(f"{what}: no answer within {self._timeout:g} s")
+                silence = f"{what}: no answer within {self._timeout:g} s"
+                if self._factory.is_connected:
+                    raise CallTimeout(silence)
+                raise OutageTimeout(f"{silence}; not connected", outcome=Outcome.UNKNOWN)
             answer.acknowledge()
             if answer.properties.get(CORRELATION_ID) == correlation_id:
                 return _result(what, answer)

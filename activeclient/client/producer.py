@@ -7,18 +7,28 @@ room, credit and a usable or reattachable session; the call returns an outcome o
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Mapping
 from time import monotonic, time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from activeclient import arguments
 from activeclient.client.calls import patience
 from activeclient.client.large_message import send_large
 from activeclient.client.rate import RateLimit
 from activeclient.engine.producer import CreditPool
 from activeclient.engine.requests import SendToken, UnattendedToken
 from activeclient.engine.session import State
-from activeclient.errors import CallTimeout, IllegalStateError, Outcome
+from activeclient.errors import (
+    ActiveClientError,
+    CallTimeout,
+    ClosedError,
+    IllegalStateError,
+    MessageFormatError,
+    Outcome,
+)
+from activeclient.java_names import JavaNames
 from activeclient.masking import never_raises
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.names import DUPLICATE_ID, GROUP_ID
@@ -40,11 +50,13 @@ BLOCKED_SECONDS = 0.1
 BLOCKED_NOTICE = 1.0
 """Seconds without credits, the session usable, after which `AddressBlocked` is told."""
 ATTACHED = State.ATTACHED
+NOT_ENCODED = (AttributeError, KeyError, TypeError, ValueError, OverflowError, struct.error)
+"""What encoding a message raises whose fields were set to what they cannot be. Nothing was sent then."""
 MAX_TEMPLATES = 64
 """Of one producer: an anonymous one may send to any number of addresses."""
 
 
-class ClientProducer:
+class ClientProducer(JavaNames):
     """A producer of one session (ClientProducer). Made by `ClientSession.create_producer`."""
 
     def __init__(self, session: ClientSession, address: str | None, producer_id: int) -> None:
@@ -108,16 +120,26 @@ class ClientProducer:
             if to is not None and to != address:
                 raise IllegalStateError(f"this producer sends to {to!r}, not to {address!r}")
             to = address
+        if address is not None and not isinstance(address, str):
+            arguments.text("address", address)  # type: ignore[unreachable]
         if to is None:
             raise IllegalStateError("a producer without an address needs one for each send")
         if self.closed:
-            raise IllegalStateError("the producer is closed")
+            raise ClosedError("the producer is closed")
+        if timeout is not None:
+            arguments.seconds("timeout", timeout)
+        if handler is not None and not callable(handler):
+            arguments.call("handler", handler)  # type: ignore[unreachable]
         if self._rate is not None:
             self._wait_for_place(self._rate, timeout)
         if handler is None:
             handler = self.session.send_acknowledgement_handler
-        body = message.body
-        if len(body) >= self._large_from or message.body_input is not None:
+        try:
+            body = message.body
+            large = len(body) >= self._large_from or message.body_input is not None
+        except (AttributeError, TypeError) as error:
+            raise _refusal(message, error) from error
+        if large:
             send_large(self, message, to, handler, timeout)
             return
         engine = self._engine
@@ -134,8 +156,11 @@ class ClientProducer:
                 self._templates.clear()
                 self._channel_id, self._version = engine.channel_id, client.version
                 self._send = engine.send if engine.sends_identified else engine.send_unidentified
-            key = (to, message.body_type, durable, message.priority)
-            template = self._templates.get(key) or self._template(key)
+            try:
+                key = (to, message.body_type, durable, message.priority)
+                template = self._templates.get(key) or self._template(key)
+            except NOT_ENCODED as error:
+                raise _refusal(message, error) from error
             bare = self._bare and not message.properties
             token: SendToken | None
             if blocking or handler is not None:
@@ -151,15 +176,18 @@ class ClientProducer:
                 token, asks = UnattendedToken(correlation_id), True
             else:
                 token, asks, correlation_id = None, False, 0
-            frame = template.encode(
-                body,
-                message.timestamp or (int(time() * 1000) if self.stamps else 0),
-                self._common if bare else self.encoded_properties(message),
-                message.user_id,
-                correlation_id,
-                asks,
-                message.expiration,
-            )
+            try:
+                frame = template.encode(
+                    body,
+                    message.timestamp or (int(time() * 1000) if self.stamps else 0),
+                    self._common if bare else self.encoded_properties(message),
+                    message.user_id,
+                    correlation_id,
+                    asks,
+                    message.expiration,
+                )
+            except NOT_ENCODED as error:
+                raise _refusal(message, error) from error
             size = len(frame)
             if self._credits:
                 pool = engine.pools.get(to)
@@ -249,6 +277,8 @@ class ClientProducer:
 
     def close(self) -> None:
         """Close the producer; what it has sent is not affected."""
+        if self._pump.forked:
+            return  # the parent goes on using it
         with self._pump.lock:
             if self.closed:
                 return
@@ -275,3 +305,23 @@ class ClientProducer:
     @never_raises
     def __repr__(self) -> str:
         return f"<ClientProducer {self.address or 'anonymous'}>"
+
+
+def _refusal(message: object, error: Exception) -> Exception:
+    """What is wrong with a message that could not be encoded."""
+    if isinstance(error, ActiveClientError):
+        return error
+    if not isinstance(message, CoreMessage):
+        return TypeError(f"a core message is sent, made by create_message(), not {type(message).__name__}")
+    wanted: dict[str, tuple[object, type | tuple[type, ...]]] = {
+        "body": (message.body, (bytes, bytearray, memoryview)),
+        "properties": (message.properties, Mapping),
+        "priority": (message.priority, int),
+        "timestamp": (message.timestamp, int),
+        "expiration": (message.expiration, int),
+        "body_type": (message.body_type, int),
+    }
+    for name, (value, kinds) in wanted.items():
+        if not isinstance(value, kinds):
+            return MessageFormatError(f"the message's {name} cannot be {type(value).__name__}")
+    return MessageFormatError(f"the message cannot be encoded: {error}")

@@ -6,11 +6,13 @@ time for each session, never under the lock; nothing here knows whether the sess
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
+from activeclient import arguments
 from activeclient.client.callbacks import Callbacks
 from activeclient.client.calls import NEVER, Calls
 from activeclient.client.consumer import ClientConsumer
@@ -27,6 +29,7 @@ from activeclient.errors import (
     IllegalStateError,
     TransactionRolledBackError,
 )
+from activeclient.java_names import JavaNames
 from activeclient.masking import never_raises
 from activeclient.server_code import ServerCode
 from activeclient.wire.message import BYTES, CoreMessage
@@ -50,15 +53,17 @@ from activeclient.wire.packets import (
 from activeclient.wire.queue_attributes import QUEUE_ATTRIBUTES
 
 if TYPE_CHECKING:
+    from activeclient.client.listeners import FailoverEventListener, FailureListener
     from activeclient.client.session_factory import ClientSessionFactory
 
+L = TypeVar("L")
 RoutingType = Literal["ANYCAST", "MULTICAST"]
 ROUTING: dict[str, int] = {"MULTICAST": 0, "ANYCAST": 1}
 SendHandler = Callable[[CoreMessage, ActiveClientError | None], object]
 """Called as `handler(message, error)`: error is None when the broker has the message."""
 
 
-class ClientSession(XAResource):
+class ClientSession(XAResource, JavaNames):
     """A session (ClientSession). Thread-safe, but one thread at a time is the natural use, as in JMS.
 
     Made by `ClientSessionFactory.create_session`. A context manager: leaving it closes it.
@@ -85,6 +90,8 @@ class ClientSession(XAResource):
         self._consumers: dict[int, ClientConsumer] = {}
         self._producer_ids = 0
         self._turn = 0
+        self._failure_listeners: list[FailureListener] = []
+        self._failover_listeners: list[FailoverEventListener] = []
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -139,6 +146,9 @@ class ClientSession(XAResource):
         """
         engine = self.engine
         pump = self.pump
+        if pump.forked:
+            return  # the parent goes on using it
+        self._forget_listeners()
         for consumer in list(self._consumers.values()):
             consumer.stop_listening()
         self._wait_for_callbacks()
@@ -208,7 +218,10 @@ class ClientSession(XAResource):
 
         Brokers before 2.0 know no addresses without queues: there nothing is done, and it exists with its first queue.
         """
-        types = [ROUTING[kind] for kind in routing_types or ["MULTICAST"]]
+        arguments.text("address", address)
+        if routing_types is not None and not isinstance(routing_types, list | tuple):
+            raise ConfigError("routing_types", None, f"must be a list, not {type(routing_types).__name__}")
+        types = [arguments.one_of("routing_types", kind, ROUTING) for kind in routing_types or ["MULTICAST"]]
         if not self.engine.has_routing_types or self.query_address(address).exists:
             return
         self.request(CreateAddress(address, types, True, False))
@@ -236,6 +249,10 @@ class ClientSession(XAResource):
         Raises:
             JMSError: It exists (code 101), or is not allowed.
         """
+        arguments.text("address", address)
+        arguments.text("name", name, optional=True)
+        arguments.text("filter", filter, optional=True)
+        arguments.whole("max_consumers", max_consumers, -1)
         packet = CreateQueue(
             address=address,
             queue_name=name or address,
@@ -244,14 +261,13 @@ class ClientSession(XAResource):
             temporary=temporary,
             requires_response=True,
             auto_created=auto_created,
-            routing_type=ROUTING[routing_type],
+            routing_type=arguments.one_of("routing_type", routing_type, ROUTING),
             max_consumers=max_consumers,
             purge_on_no_consumers=purge_on_no_consumers,
         )
-        for key, value in (attributes or {}).items():
-            if key not in QUEUE_ATTRIBUTES:
-                raise ConfigError(key, value, f"is no attribute of a queue; known are {', '.join(QUEUE_ATTRIBUTES)}")
-            setattr(packet, key, value)
+        if attributes is not None:
+            arguments.mapping("attributes", attributes)
+            _set_attributes(packet, attributes)
         self.request(packet)
 
     def create_shared_queue(
@@ -264,13 +280,16 @@ class ClientSession(XAResource):
         durable: bool,
     ) -> None:
         """Create a queue that others may have created alike; an equal one is no error."""
+        arguments.text("address", address)
+        arguments.text("name", name)
+        arguments.text("filter", filter, optional=True)
         self.request(
             CreateSharedQueue(
                 address=address,
                 queue_name=name,
                 filter_string=filter,
                 durable=durable,
-                routing_type=ROUTING[routing_type],
+                routing_type=arguments.one_of("routing_type", routing_type, ROUTING),
                 requires_response=True,
             )
         )
@@ -287,18 +306,23 @@ class ClientSession(XAResource):
         Raises:
             InvalidDestinationError: There is none.
         """
+        arguments.text("name", name)
         self.request(DeleteQueue(name))
 
     def query_queue(self, name: str) -> QueueQueryResponse:
         """What the broker knows of a queue; `exists` says whether there is one."""
+        arguments.text("name", name)
         return self._ask(QueueQuery(name), QueueQueryResponse)
 
     def query_address(self, address: str) -> BindingQueryResponse:
         """What the broker knows of an address: its queues, what it would create."""
+        arguments.text("address", address)
         return self._ask(BindingQuery(address), BindingQueryResponse)
 
     def add_metadata(self, key: str, value: str) -> None:
         """Tell the broker something of this session; told again when it is recreated."""
+        arguments.text("key", key)
+        arguments.text("value", value)
         self.request(AddCountedMetadata(key, value, True))
         self.engine.metadata[key] = value
 
@@ -308,6 +332,8 @@ class ClientSession(XAResource):
         Raises:
             InvalidClientIDError: Another session holds the pair.
         """
+        arguments.text("key", key)
+        arguments.text("value", value)
         self.request(UniqueAddMetadata(key, value, True))
         self.engine.metadata[key] = value
 
@@ -319,6 +345,7 @@ class ClientSession(XAResource):
 
     def create_producer(self, address: str | None = None) -> ClientProducer:
         """A producer for an address; without one, each send names it."""
+        arguments.text("address", address, optional=True)
         with self.pump.lock:
             self.engine.check_open()
             self._producer_ids += 1
@@ -348,6 +375,9 @@ class ClientSession(XAResource):
             ConfigError: No such window.
         """
         engine = self.engine
+        arguments.text("queue", queue)
+        arguments.text("filter", filter, optional=True)
+        arguments.whole("priority", priority)
         if window_size is not None and not (type(window_size) is int and -1 <= window_size < 1 << 31):
             raise ConfigError("window_size", window_size, "must be -1 or 0 to 2147483647 bytes")
         with self.pump.lock:
@@ -455,6 +485,42 @@ class ClientSession(XAResource):
             engine.command(engine.encode(SessionStart()))
             self.pump.process()
 
+    # --- listeners ------------------------------------------------------------------------------------------------
+
+    def add_failure_listener(self, listener: FailureListener) -> None:
+        """Have `listener` told of outages of the connection until the session is closed (addFailureListener).
+
+        Raises:
+            JMSError: The session is closed, the connection was given up, or is a parent process's.
+        """
+        self.engine.check_open()
+        self.factory.add_failure_listener(listener)
+        self._failure_listeners.append(listener)
+
+    def remove_failure_listener(self, listener: FailureListener) -> bool:
+        """Tell it no more; False when it was not told before."""
+        return _taken(self._failure_listeners, listener) and self.factory.remove_failure_listener(listener)
+
+    def add_failover_listener(self, listener: FailoverEventListener) -> None:
+        """Have `listener` called with what happens to the connection until the session is closed (addFailoverListener).
+
+        Raises:
+            JMSError: As `add_failure_listener`.
+        """
+        self.engine.check_open()
+        self.factory.add_failover_listener(listener)
+        self._failover_listeners.append(listener)
+
+    def remove_failover_listener(self, listener: FailoverEventListener) -> bool:
+        """Call it no more; False when it was not called before."""
+        return _taken(self._failover_listeners, listener) and self.factory.remove_failover_listener(listener)
+
+    def _forget_listeners(self) -> None:
+        while self._failure_listeners:
+            self.factory.remove_failure_listener(self._failure_listeners.pop())
+        while self._failover_listeners:
+            self.factory.remove_failover_listener(self._failover_listeners.pop())
+
     # --- else -----------------------------------------------------------------------------------------------------
 
     def set_send_acknowledgement_handler(self, handler: SendHandler | None) -> None:
@@ -463,6 +529,8 @@ class ClientSession(XAResource):
         Raises:
             IllegalStateError: confirmationWindowSize is -1: nothing would ever be confirmed (as in Artemis).
         """
+        arguments.call("a send acknowledgement handler", handler)
+        self.engine.check_open()
         if handler is not None and self.settings.confirmation_window_size < 0:
             raise IllegalStateError("confirmationWindowSize is -1: send acknowledgements need a confirmation window")
         self.send_acknowledgement_handler = handler
@@ -478,9 +546,39 @@ class ClientSession(XAResource):
         return f"<ClientSession {self.engine.name} channel {self.engine.channel_id} {self.state}>"
 
 
+def _taken(listeners: list[L], listener: L) -> bool:
+    """Take a listener out of a list; False when it is not there."""
+    if listener not in listeners:
+        return False
+    listeners.remove(listener)
+    return True
+
+
 def _end_transaction(engine: Session) -> Callable[[Request], None]:
     def ended(request: Request) -> None:
         # Unknown outcomes end the transaction too: what comes next is another one.
         engine.transaction.reset()
 
     return ended
+
+
+_ATTRIBUTES: dict[str, str] = {each.name: str(each.type) for each in dataclasses.fields(CreateQueue)}
+"""Field of the packet to its type on the wire."""
+
+
+def _set_attributes(packet: CreateQueue, attributes: Mapping[str, object]) -> None:
+    for key, value in attributes.items():
+        kind = _ATTRIBUTES.get(key) if isinstance(key, str) and key in QUEUE_ATTRIBUTES else None
+        if kind is None:
+            raise ConfigError(
+                "attributes", str(key)[:100], f"no attribute of a queue; known are {', '.join(QUEUE_ATTRIBUTES)}"
+            )
+        if value is not None or "Nullable" not in kind:
+            if "Bool" in kind:
+                arguments.flag(key, value)
+            elif "String" in kind:
+                arguments.text(key, value)
+            else:
+                high = (1 << int(kind.rpartition("I")[2]) - 1) - 1
+                arguments.whole(key, value, -high - 1, high)
+        setattr(packet, key, value)

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import time
 import uuid
+import weakref
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from activeclient import arguments
 from activeclient.client.listeners import EventListener, FailoverEventListener, FailureListener, Listeners
 from activeclient.client.policies import first_connect_policy, reconnect_policy
 from activeclient.client.session import ClientSession
 from activeclient.client.transports import GivenContext, opener
 from activeclient.drivers import dispatch
-from activeclient.drivers.threads import Pump
+from activeclient.drivers.threads import Pump, forked_error
 from activeclient.drivers.transport import addresses_of
 from activeclient.engine.client import ClientConfig, ClientEngine
 from activeclient.engine.failover import EndpointList
@@ -29,6 +32,7 @@ from activeclient.engine.requests import Pending
 from activeclient.engine.session import Session, SessionConfig
 from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, OutageTimeout
 from activeclient.events import Ask, Connected, Endpoint, Event, Reconnected, TopologyChanged, Work
+from activeclient.java_names import JavaNames
 from activeclient.masking import Secret, never_raises
 from activeclient.observe.log import link as link_log
 from activeclient.observe.log import log_event
@@ -59,7 +63,7 @@ class Creation(Pending):
             self.error = error
 
 
-class ClientSessionFactory:
+class ClientSessionFactory(JavaNames):
     """One connection to a broker (or its backups), shared by the sessions made from it. Thread-safe.
 
     Made by `ServerLocator.create_session_factory`.
@@ -129,6 +133,7 @@ class ClientSessionFactory:
             low_water=settings.write_buffer_low_water_mark,
             name=self.name,
         )
+        _factories.add(self)
 
     def connect(self) -> None:
         """Open the connection and wait until the server has answered (called by the locator).
@@ -194,6 +199,11 @@ class ClientSessionFactory:
             ConnectionLost: The connection was given up.
             OutageTimeout: It was not back within callFailoverTimeout.
         """
+        arguments.text("user", user, optional=True, longest=arguments.MAX_TEXT)
+        arguments.text("password", password, optional=True, longest=arguments.MAX_TEXT)
+        arguments.text("client_id", client_id, optional=True, longest=arguments.MAX_TEXT)
+        if ack_batch_size is not None:
+            arguments.whole("ack_batch_size", ack_batch_size, 0, unit="bytes")
         settings = self.settings
         password = Secret.of(password)
         config = SessionConfig(
@@ -213,7 +223,7 @@ class ClientSessionFactory:
         )
         pump = self.pump
         with pump.lock:
-            self._check_open()
+            self.check_open()
             now = time.monotonic()
             session = self.engine.create_session(config, now)
             creation = Creation()
@@ -249,7 +259,14 @@ class ClientSessionFactory:
     # --- listeners ------------------------------------------------------------------------------------------------
 
     def add_failure_listener(self, listener: FailureListener) -> None:
-        """Have `listener` told of outages; a `SessionFailureListener` hears of their beginning too."""
+        """Have `listener` told of outages; a `SessionFailureListener` hears of their beginning too.
+
+        Raises:
+            JMSError: The connection is closed, was given up, or is a parent process's.
+        """
+        if not isinstance(listener, FailureListener):
+            raise TypeError(f"a failure listener must have connection_failed(), not {type(listener).__name__}")
+        self.check_open()
         self.listeners.failure.append(listener)
 
     def remove_failure_listener(self, listener: FailureListener) -> bool:
@@ -257,7 +274,13 @@ class ClientSessionFactory:
         return _remove(self.listeners.failure, listener)
 
     def add_failover_listener(self, listener: FailoverEventListener) -> None:
-        """Have `listener` called with FAILURE_DETECTED, FAILOVER_COMPLETED, FAILOVER_FAILED."""
+        """Have `listener` called with FAILURE_DETECTED, FAILOVER_COMPLETED, FAILOVER_FAILED.
+
+        Raises:
+            JMSError: As `add_failure_listener`.
+        """
+        arguments.call("a failover listener", listener, optional=False)
+        self.check_open()
         self.listeners.failover.append(listener)
 
     def remove_failover_listener(self, listener: FailoverEventListener) -> bool:
@@ -265,7 +288,13 @@ class ClientSessionFactory:
         return _remove(self.listeners.failover, listener)
 
     def add_event_listener(self, listener: EventListener) -> None:
-        """Have `listener` called with every event, as a value of `activeclient.events`."""
+        """Have `listener` called with every event, as a value of `activeclient.events`.
+
+        Raises:
+            JMSError: As `add_failure_listener`.
+        """
+        arguments.call("an event listener", listener, optional=False)
+        self.check_open()
         self.listeners.events.append(listener)
 
     def remove_event_listener(self, listener: EventListener) -> bool:
@@ -343,9 +372,14 @@ class ClientSessionFactory:
         return self.pump.closed or self.engine.gave_up is not None
 
     @property
+    def is_forked(self) -> bool:
+        """Is this a child process, and the connection its parent's? Then all but closing raises ForkedError."""
+        return self.pump.forked
+
+    @property
     def is_connected(self) -> bool:
         """Does the link stand, with every session usable?"""
-        return self.engine.link.state is LinkState.UP
+        return self.engine.link.state is LinkState.UP and not self.pump.forked
 
     def wait_until_connected(self, timeout: float | None = None) -> None:
         """Wait until the link stands and every session is usable.
@@ -355,15 +389,18 @@ class ClientSessionFactory:
             ConnectionLost: It was given up.
         """
         engine = self.engine
+        if timeout is not None:
+            arguments.seconds("timeout", timeout)
         with self.pump.lock:
-            self._check_open()
+            self.check_open()
             ready = self.pump.wait(lambda: self.is_connected or engine.gave_up is not None, timeout)
             if engine.gave_up is not None:
                 raise engine.gave_up.again()
             if not ready:
                 raise OutageTimeout(f"not connected within {timeout:g} s: {engine.last_error}")
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise what ended the connection, if anything has: ReconnectGaveUp and its cause, ForkedError, ClosedError."""
         if self.engine.gave_up is not None:
             raise self.engine.gave_up.again()
         if self.pump.closed:
@@ -371,7 +408,7 @@ class ClientSessionFactory:
 
     def close(self) -> None:
         """Close the sessions and the connection: within about a second, in any state, also while reconnecting."""
-        if self.pump.closed:
+        if self.pump.closed:  # a parent's is, too
             return
         deadline = time.monotonic() + CLOSE_SECONDS
         for facade in list(self._sessions.values()):
@@ -396,3 +433,15 @@ def _remove(items: list, item: object) -> bool:  # type: ignore[type-arg]
     except ValueError:
         return False
     return True
+
+
+_factories: weakref.WeakSet[ClientSessionFactory] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for factory in list(_factories):
+        factory.engine.disown(forked_error(factory.name))
+    _factories.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

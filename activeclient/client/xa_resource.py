@@ -8,10 +8,22 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from activeclient.arguments import instance, whole
 from activeclient.client.calls import Calls
 from activeclient.drivers.threads import Pump
 from activeclient.engine.session import Session
-from activeclient.errors import JMSError, RemoteProtocolError, XAError
+from activeclient.errors import (
+    CallTimeout,
+    ConnectionLost,
+    ForkedError,
+    JMSError,
+    OutageTimeout,
+    Outcome,
+    OutcomeUnknown,
+    ProtocolError,
+    RemoteProtocolError,
+    XAError,
+)
 from activeclient.wire.fields import Xid
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
@@ -37,6 +49,8 @@ from activeclient.wire.packets import (
 )
 
 XAER_RMERR, XAER_NOTA, XAER_RMFAIL = -3, -4, -7
+NO_ANSWER = (ConnectionLost, CallTimeout, OutageTimeout, ForkedError, ProtocolError)
+"""What is told as it is: the server has not refused anything."""
 
 
 P = TypeVar("P", bound=Packet)
@@ -80,14 +94,16 @@ class XAResource:
         request = engine.submit(engine.request_of(packet))
         try:
             self.calls.outcome(request)
-        except XAError:
+        except (XAError, *NO_ANSWER):
             raise
+        except OutcomeUnknown as error:
+            raise _lost(str(error)) from error
         except JMSError as error:
             # The server has two ways to refuse: a branch that is marked rollback-only comes back as a plain error.
             raise XAError(str(error), xa_code=XAER_RMERR, code=error.code) from error
         answer = request.result
         if not isinstance(answer, XAResponse):
-            raise XAError("the branch's outcome was lost with the connection", xa_code=XAER_RMFAIL)
+            raise _lost("the branch's outcome was lost with the connection")
         if answer.error:
             repeated = isinstance(packet, XACommit) and not packet.one_phase and request.recreated
             if repeated and answer.response_code == XAER_NOTA:
@@ -104,14 +120,17 @@ class XAResource:
 
     def xa_start(self, xid: Xid) -> None:
         """Begin a branch."""
+        instance("xid", xid, Xid)
         self._xa_work(XAStart(xid), xid)
 
     def xa_join(self, xid: Xid) -> None:
         """Join a branch."""
+        instance("xid", xid, Xid)
         self._xa_work(XAJoin(xid), xid)
 
     def xa_resume(self, xid: Xid) -> None:
         """Resume a suspended branch."""
+        instance("xid", xid, Xid)
         self._xa_work(XAResume(xid), xid)
 
     def xa_suspend(self) -> None:
@@ -124,6 +143,7 @@ class XAResource:
         A branch whose session was lost before this call can be ended, and is then refused by `xa_prepare` and
         `xa_commit`; so is one that is ended as `failed`.
         """
+        instance("xid", xid, Xid)
         if failed:
             # Of the end itself the server does not heed it (ServerSessionPacketHandler).
             with self.pump.lock:
@@ -134,10 +154,12 @@ class XAResource:
 
     def xa_prepare(self, xid: Xid) -> int:
         """Prepare a branch; 0 XA_OK, 3 XA_RDONLY."""
+        instance("xid", xid, Xid)
         return self._xa(XAPrepare(xid))
 
     def xa_commit(self, xid: Xid, *, one_phase: bool = False) -> None:
         """Commit a branch."""
+        instance("xid", xid, Xid)
         self._xa(XACommit(xid, one_phase))
 
     def xa_rollback(self, xid: Xid) -> None:
@@ -146,6 +168,7 @@ class XAResource:
         The server takes back with it all that it has sent ahead to the session's consumers, and delivers it again
         (ServerSessionImpl.xaRollback): what waits here must not be handed out, and nothing may come in between.
         """
+        instance("xid", xid, Xid)
         engine = self.engine
         with self.pump.lock:
             engine.check_open()
@@ -164,6 +187,7 @@ class XAResource:
 
     def xa_forget(self, xid: Xid) -> None:
         """Forget a heuristically completed branch."""
+        instance("xid", xid, Xid)
         self._xa(XAForget(xid))
 
     def xa_recover(self) -> list[Xid]:
@@ -172,8 +196,15 @@ class XAResource:
 
     def xa_set_timeout(self, seconds: int) -> bool:
         """Set the transaction timeout."""
+        whole("seconds", seconds, 0)
         return self._ask(XASetTimeout(seconds), XASetTimeoutResponse).ok
 
     def xa_get_timeout(self) -> int:
         """The transaction timeout in seconds."""
         return self._ask(XAGetTimeout(), XAGetTimeoutResponse).timeout_seconds
+
+
+def _lost(text: str) -> XAError:
+    error = XAError(text, xa_code=XAER_RMFAIL)
+    error.outcome = Outcome.UNKNOWN
+    return error

@@ -15,6 +15,7 @@ import time
 import weakref
 from collections.abc import Callable
 from math import inf
+from typing import ClassVar
 
 from activeclient.drivers import dispatch, keeper
 from activeclient.drivers.outbox import CONGESTED_BYTES, FLUSH_BYTES, Outbox
@@ -128,6 +129,9 @@ class Pump:
         _pumps.add(self)
 
     # --- state --------------------------------------------------------------------------------------------------
+
+    forked: ClassVar[bool] = False
+    """Does it belong to the parent of this process?"""
 
     @property
     def connected(self) -> bool:
@@ -617,10 +621,10 @@ class Pump:
 class _ForkedPump(Pump):
     """What every pump of the parent is in a child process."""
 
+    forked = True
+
     def _refuse(self) -> ForkedError:
-        return ForkedError(
-            f"connection {self.name or 'without name'} belongs to the parent process; open a new one in the child"
-        )
+        return forked_error(self.name)
 
     def start(self) -> None:
         raise self._refuse()
@@ -643,6 +647,13 @@ class _ForkedPump(Pump):
     def close(self, now: float | None = None) -> None:
         """There is nothing to close: the parent goes on using it."""
         self._closed = True
+
+
+def forked_error(name: str) -> ForkedError:
+    """What every use of a parent's connection raises in a child process."""
+    return ForkedError(
+        f"connection {name or 'without name'} belongs to the parent process; open a new one in the child"
+    )
 
 
 _pumps: weakref.WeakSet[Pump] = weakref.WeakSet()

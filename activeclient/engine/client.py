@@ -261,6 +261,16 @@ class ClientEngine:
         self.events.append(Abort(None))
         self.events.append(Closed())
 
+    def disown(self, error: ActiveClientError) -> None:
+        """Have no part in the connection any more: it goes on in another process. Every call ends with `error`; nothing
+        is written, and nothing that waited is told, for it is told there."""
+        self.gave_up = error
+        self.outbox = []
+        self.pending_bytes = 0
+        self.events.clear()
+        for session in list(self.sessions.values()):
+            session.disown(error)
+
     # --- for sessions ---------------------------------------------------------------------------------------------
 
     def create_session(self, config: SessionConfig, now: float) -> Session:

@@ -26,6 +26,7 @@ from activeclient.errors import (
     CallTimeout,
     ClosedError,
     LocalProtocolError,
+    Outcome,
     OutcomeUnknown,
     UnsupportedOperationError,
 )
@@ -288,6 +289,17 @@ class Session:
         if consumer.acknowledged is not None:
             self.leaving.append(consumer.acknowledged)
 
+    def disown(self, error: ActiveClientError) -> None:
+        """See `ClientEngine.disown`."""
+        self.state = State.CLOSED
+        self.error = error
+        self.work.clear()
+        for consumer in self.consumers.values():
+            consumer.closed = True
+            consumer.error = error
+            consumer.buffer.clear()
+            consumer.reading.fail(error)
+
     def close_consumer(self, consumer: Consumer) -> Request:
         """Have the server close a consumer that was let go."""
 
@@ -417,6 +429,7 @@ class Session:
         if token.done:
             return
         if self.withdraw(token):
+            error.outcome = Outcome.NOT_SENT
             token.failed(self, error)
             timed_out = isinstance(error, CallTimeout) and error.code is not None  # not by a shorter limit of its own
             if timed_out and isinstance(token, Request) and self.current is not None and self.state is State.ATTACHED:
@@ -429,7 +442,8 @@ class Session:
                 f"{error}; the message may have been sent", duplicate_id=duplicate_id_of(frame) if frame else None
             )
         else:
-            unknown = CallTimeout(f"{error}; it may have taken effect")
+            # Of the same kind: connected or not, closed meanwhile.
+            unknown = type(error)(f"{error}; it may have taken effect", outcome=Outcome.UNKNOWN)
         unknown.__cause__ = error
         renew = self.current is token or error.code == ServerCode.CONNECTION_TIMEDOUT
         token.failed(self, unknown)

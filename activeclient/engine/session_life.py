@@ -16,13 +16,14 @@ from activeclient.engine.session_check import SessionCheck
 from activeclient.engine.settling import FENCE_KEY, MAX_FENCES, Fence, NullCounter
 from activeclient.errors import (
     ActiveClientError,
-    CallTimeout,
     ClosedError,
     ConnectionLost,
     NotSent,
+    Outcome,
     OutcomeUnknown,
     ReattachDiverged,
     SessionUnanswered,
+    TransactionOutcomeUnknownError,
     from_server,
 )
 from activeclient.events import ReplayConfirmed, SessionReattached
@@ -31,6 +32,7 @@ from activeclient.wire.message import SEND, duplicate_id_of
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
     AddMetadata,
+    Commit,
     CreateConsumer,
     CreateSession,
     CreateSessionResponse,
@@ -403,10 +405,7 @@ class SessionLife:
             request.complete(session, None)
         else:
             request.failed(
-                session,
-                CallTimeout(
-                    "the server executed it and its answer was lost with the connection", code=ServerCode.UNBLOCKED
-                ),
+                session, OutcomeUnknown("the server executed it and its answer was lost with the connection")
             )
 
     def diverged(self, error: ReattachDiverged, now: float) -> None:
@@ -489,14 +488,15 @@ class SessionLife:
                     if maybe
                     else NotSent(f"{error}; the message was not sent")
                 )
+                failure.__cause__ = error
                 if not unheard.take(token, failure):
                     token.failed(session, failure)
             elif token is not None and not token.done:
-                token.failed(session, error.again())
+                token.failed(session, _ended_by(error, token, maybe=maybe))
         unheard.tell(session)
         for request in [session.current, *session.pending]:
             if request is not None and not request.done:
-                request.failed(session, error.again())
+                request.failed(session, _ended_by(error, request, maybe=request is session.current and request.sent))
         session.pending.clear()
         session.current = None
         if session.creation is not None:
@@ -508,3 +508,16 @@ class SessionLife:
         session.consumers.clear()
         session.client.forget(session)
         return tuple(in_doubt)
+
+
+def _ended_by(error: ActiveClientError, token: Pending, *, maybe: bool) -> ActiveClientError:
+    """What a request ends with when its session does; `maybe`: the server may have carried it out."""
+    packet = token.packet if isinstance(token, Request) else None
+    if maybe and isinstance(packet, Commit):
+        unknown = TransactionOutcomeUnknownError(f"{error}; the commit was on its way", code=115)
+        unknown.__cause__ = error
+        return unknown
+    ended = error.again()
+    if maybe and not isinstance(packet, REPEATABLE):
+        ended.outcome = Outcome.UNKNOWN
+    return ended

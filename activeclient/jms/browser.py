@@ -49,7 +49,7 @@ class QueueBrowser:
 
     def __iter__(self) -> Iterator[Message]:
         if self._closed:
-            raise ClosedError("the browser is closed")
+            raise ClosedError(self._session.closed_by_user or "the browser is closed")
         session = self._session
         session.check_open()
         core = session.core.create_consumer(
@@ -75,6 +75,8 @@ class QueueBrowser:
 
     def close(self) -> None:
         """End every look."""
+        if self._session.is_forked:
+            return
         self._closed = True
         self._session.forget_browser(self)
         while self._open:

@@ -10,6 +10,7 @@ import io
 import struct
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
+from activeclient.client.large_message import check_binary
 from activeclient.errors import (
     IllegalStateError,
     LocalProtocolError,
@@ -71,6 +72,7 @@ class BytesMessage(Message):
         if isinstance(data, bytes | bytearray | memoryview):
             self._out = bytearray(data)
         elif hasattr(data, "read"):
+            check_binary(data)
             self._out = None
             self.core.body_input = data
             self._body_read_only = True

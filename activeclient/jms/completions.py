@@ -68,3 +68,16 @@ class Completions:
                     return False
                 self._changed.wait(min(left, LOOK_SECONDS))
         return True
+
+
+def check_completion(listener: object) -> None:
+    """Refuse what can be told of no completion; None passes.
+
+    Raises:
+        TypeError: It is neither callable nor a `CompletionListener`.
+    """
+    methods = (getattr(listener, name, None) for name in ("on_completion", "on_exception"))
+    if listener is not None and not callable(listener) and not all(map(callable, methods)):
+        raise TypeError(
+            f"on_complete must be callable, or have on_completion and on_exception, not {type(listener).__name__}"
+        )

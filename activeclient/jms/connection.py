@@ -13,12 +13,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from activeclient.client.listeners import ConnectionFailure, EventListener
+from activeclient import arguments
+from activeclient.client.listeners import ConnectionFailure, EventListener, FailoverEventListener, FailureListener
 from activeclient.client.management import Management
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.destination import Destination
 from activeclient.errors import ClosedError, IllegalStateError, InvalidClientIDError, JMSError
 from activeclient.events import ConsumerLost, Event, Reconnected, SendFailed
+from activeclient.java_names import Sealed
 from activeclient.jms.addressing import Known
 from activeclient.jms.metadata import ConnectionMetaData
 from activeclient.jms.modes import AcknowledgeMode
@@ -59,11 +61,16 @@ class _OutageReport:
             listener(error)
 
 
-class Connection:
+class Connection(Sealed):
     """A connection to a broker, or to its backups. Made by `ActiveMQConnectionFactory.create_connection`, or `connect`.
 
     A context manager: entering it starts it, leaving it closes it.
     """
+
+    factory: ClientSessionFactory
+    """The core connection below: for what JMS does not have."""
+    tag: str
+    """What marks the messages that it sends (noLocal): the client id, or an id of its own."""
 
     serializers = SerializersAttribute()
     """By which sessions made from now on turn objects into bytes and back; JSON alone unless set."""
@@ -73,7 +80,6 @@ class Connection:
     ) -> None:
         password = Secret.of(password)
         self.factory = factory
-        """The core connection below: for what JMS does not have."""
         self._user = user
         self._password = password
         self._client_id: str | None = None
@@ -85,7 +91,6 @@ class Connection:
         self._closed = False
         self._used = False
         self.tag = str(uuid.uuid4())
-        """What marks the messages that it sends (noLocal): the client id, or an id of its own."""
         self._exception_listener: ExceptionListener | None = None
         wanted = client_id if client_id is not None else factory.settings.client_id
         # Never started, it carries what belongs to the connection: its names and its temporary queues.
@@ -112,8 +117,9 @@ class Connection:
 
     @client_id.setter
     def client_id(self, value: str) -> None:
+        self.check_open()
         with self._lock:
-            self._check_open()
+            self.check_open()
             if self._client_id is not None:
                 raise IllegalStateError(f"the client id is {self._client_id!r} already")
             if self._used:
@@ -141,7 +147,8 @@ class Connection:
 
     @exception_listener.setter
     def exception_listener(self, listener: ExceptionListener | None) -> None:
-        self._check_open()
+        arguments.call("exception_listener", listener)
+        self.check_open()
         self._used = True
         self._exception_listener = listener
 
@@ -152,12 +159,36 @@ class Connection:
 
     def add_event_listener(self, listener: EventListener) -> None:
         """Have `listener` called with every event, as a value of `activeclient.events`."""
+        self.check_open()
         self.factory.add_event_listener(listener)
+
+    def remove_event_listener(self, listener: EventListener) -> bool:
+        """Call it no more; False when it was not called before."""
+        return self.factory.remove_event_listener(listener)
+
+    def add_failure_listener(self, listener: FailureListener) -> None:
+        """Have `listener` told of outages; a `SessionFailureListener` hears of their beginning too."""
+        self.check_open()
+        self.factory.add_failure_listener(listener)
+
+    def remove_failure_listener(self, listener: FailureListener) -> bool:
+        """Tell it no more; False when it was not told before."""
+        return self.factory.remove_failure_listener(listener)
+
+    def add_failover_listener(self, listener: FailoverEventListener) -> None:
+        """Have `listener` called with FAILURE_DETECTED, FAILOVER_COMPLETED, FAILOVER_FAILED (as Java's
+        ActiveMQConnection.setFailoverListener)."""
+        self.check_open()
+        self.factory.add_failover_listener(listener)
+
+    def remove_failover_listener(self, listener: FailoverEventListener) -> bool:
+        """Call it no more; False when it was not called before."""
+        return self.factory.remove_failover_listener(listener)
 
     @property
     def metadata(self) -> ConnectionMetaData:
         """The API's version and its provider."""
-        self._check_open()
+        self.check_open()
         self._used = True
         return ConnectionMetaData()
 
@@ -190,12 +221,14 @@ class Connection:
             ReconnectGaveUp: No attempts are left.
             ClosedError: The connection is closed.
         """
-        self._check_open()
+        self.check_open()
         self.factory.wait_until_connected(None if timeout is None else timeout_seconds("timeout", timeout))
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise ClosedError when its user has closed it, else what ended it: ReconnectGaveUp, ForkedError."""
         if self._closed:
             raise ClosedError("the connection is closed")
+        self.factory.check_open()
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Reconnected):
@@ -213,7 +246,7 @@ class Connection:
         """Create a session.
 
         Args:
-            mode: An `AcknowledgeMode`, or its number.
+            mode: An `AcknowledgeMode`, or its number; not Java's `transacted`, so no bool.
             transacted: The same as mode SESSION_TRANSACTED.
 
         Raises:
@@ -221,7 +254,10 @@ class Connection:
             ConnectionLost: The connection was given up.
             OutageTimeout: It was not back within callFailoverTimeout.
         """
-        kind = AcknowledgeMode.SESSION_TRANSACTED if transacted else acknowledge_mode(mode)
+        arguments.flag("transacted", transacted)
+        kind = acknowledge_mode(mode)
+        if transacted:
+            kind = AcknowledgeMode.SESSION_TRANSACTED
         return self._open_session(Session, kind)
 
     def _open_session(self, session_class: type[S], kind: AcknowledgeMode, *, xa: bool = False) -> S:
@@ -235,7 +271,7 @@ class Connection:
             batch = settings.transaction_batch_size
         else:
             batch = settings.ack_batch_size
-        self._check_open()
+        self.check_open()
         self._used = True
         core = self.factory.create_session(
             self._user,
@@ -266,7 +302,7 @@ class Connection:
         Raises:
             JMSSecurityError: No permission to make a temporary queue for the answers.
         """
-        self._check_open()
+        self.check_open()
         limit = timeout_seconds("timeout", timeout)
         return Management(self.factory, self._user, self._password, timeout=limit)
 
@@ -303,7 +339,7 @@ class Connection:
         Raises:
             IllegalStateError: It has consumers, or is not (or no more) this connection's.
         """
-        self._check_open()
+        self.check_open()
         if not self.owns(destination):
             raise IllegalStateError(f"{destination} is no temporary destination of this connection")
         with self._lock:
@@ -318,8 +354,9 @@ class Connection:
 
     def start(self) -> Self:
         """Begin to deliver messages; new connections do not, so that everything can be set up before."""
+        self.check_open()
         with self._lock:
-            self._check_open()
+            self.check_open()
             self._used = True
             self._started = True
             sessions = list(self._sessions)
@@ -334,8 +371,9 @@ class Connection:
         Raises:
             IllegalStateError: A listener of this connection calls.
         """
+        self.check_open()  # before the lock, which another thread of a parent process may have held
         with self._lock:
-            self._check_open()
+            self.check_open()
             self._used = True
             sessions = list(self._sessions)
         for session in sessions:
@@ -354,6 +392,8 @@ class Connection:
         Raises:
             IllegalStateError: A listener of this connection calls.
         """
+        if self.factory.is_forked:
+            return  # the parent goes on using it
         with self._lock:
             if self._closed:
                 return
@@ -387,6 +427,12 @@ def acknowledge_mode(mode: int) -> AcknowledgeMode:
     Raises:
         JMSError: It is not.
     """
+    if type(mode) is bool:
+        # Java's first argument is `transacted`; False is 0 here, SESSION_TRANSACTED, which means the opposite.
+        meant = "transacted=True" if mode else "no argument, or AcknowledgeMode.AUTO_ACKNOWLEDGE"
+        raise JMSError(
+            f"acknowledge mode {mode}: the first argument is the mode, not Java's `transacted`; give {meant}"
+        )
     try:
         return AcknowledgeMode(mode)
     except ValueError:

@@ -6,27 +6,27 @@ Law of this file: a factory holds no socket and shows no secret; what a connecti
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, TypeVar, Unpack, cast
 
 from activeclient.client.locator import ServerLocator
+from activeclient.java_names import no_attribute
 from activeclient.jms.connection import Connection, acknowledge_mode
 from activeclient.jms.context import JMSContext
 from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.serializers import JSON_ONLY, Serializer, Serializers
 from activeclient.jms.times import Duration, timeout_seconds
 from activeclient.masking import Secret, SecretURL, concealed, is_sensitive, never_raises
+from activeclient.setting_keywords import SettingAttributes, SettingKeywords
 from activeclient.settings import Settings, attributes
 from activeclient.urls import default_parameters, default_url
 
 if TYPE_CHECKING:
     import ssl
 
-    from activeclient.setting_keywords import SettingKeywords
-
 C = TypeVar("C", bound=Connection)
 
 
-class ActiveMQConnectionFactory:
+class ActiveMQConnectionFactory(SettingAttributes):
     """Makes connections.
 
     Args:
@@ -82,17 +82,20 @@ class ActiveMQConnectionFactory:
         """All settings."""
         return self._locator.settings
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._locator, name)
+    if not TYPE_CHECKING:
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "serializers":
-            self.__dict__[name] = Serializers.of(value)
-        else:
-            known = name in attributes() or hasattr(ServerLocator, name)
-            value = value if known and not is_sensitive(name) else Secret.of(value)
+        def __getattr__(self, name):
+            if name not in SettingKeywords.__annotations__ and name != "reconnection_strategy":
+                no_attribute(type(self), name, SettingKeywords.__annotations__)
+            return getattr(self._locator, name)
+
+        def __setattr__(self, name, value):
+            if name == "serializers":
+                self.__dict__[name] = Serializers.of(value)
+                return
+            value = value if name in attributes() and not is_sensitive(name) else Secret.of(value)
+            if name not in SettingKeywords.__annotations__ and name != "reconnection_strategy":
+                no_attribute(type(self), name, SettingKeywords.__annotations__, setting=True)
             setattr(self._locator, name, value)
 
     def create_connection(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
+from activeclient.arguments import call, instance
 from activeclient.destination import Destination
 from activeclient.errors import (
     ActiveClientError,
@@ -23,6 +24,7 @@ from activeclient.errors import (
     MessageFormatError,
     OutcomeUnknown,
 )
+from activeclient.java_names import Sealed
 from activeclient.jms.kinds import received_message
 from activeclient.jms.message import Message
 from activeclient.jms.modes import AcknowledgeMode
@@ -49,7 +51,7 @@ _BODILESS = (DEFAULT, STREAM)
 T = TypeVar("T")
 
 
-class MessageConsumer(Generic[M]):
+class MessageConsumer(Generic[M], Sealed):
     """Receives from a queue, or from a subscription of a topic.
 
     Made by `Session.create_consumer`. A context manager, and iterable: `for message in consumer` ends when it closes.
@@ -114,7 +116,7 @@ class MessageConsumer(Generic[M]):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise ClosedError("the consumer is closed")
+            raise ClosedError(self._session.closed_by_user or "the consumer is closed")
         self._session.check_open()
 
     # --- receiving ------------------------------------------------------------------------------------------------
@@ -160,6 +162,7 @@ class MessageConsumer(Generic[M]):
             IllegalStateError: The consumer has a listener, or was closed before.
         """
         left = None if timeout is None else timeout_seconds("timeout", timeout)
+        instance("kind", kind, type)
         body: T | None = None
 
         def check(message: Message) -> None:
@@ -273,7 +276,7 @@ class MessageConsumer(Generic[M]):
         return False
 
     def messages(self, timeout: Duration | None = None) -> Iterator[M]:
-        """Iterate over messages until none came for `timeout`, or the consumer is closed.
+        """Iterate over messages until none came for `timeout`, or the consumer is closed by its user.
 
         Only time with a connection counts: an outage is no empty queue, so it does not end the iteration.
 
@@ -285,8 +288,11 @@ class MessageConsumer(Generic[M]):
             ReconnectGaveUp: No attempts are left.
         """
         limit = None if timeout is None else timeout_seconds("timeout", timeout)
-        while not self.is_closed:
-            message = self._next(limit)
+        while not self._closed:
+            try:
+                message = self._next(limit)
+            except ClosedError:
+                return
             if message is None:
                 return
             yield cast("M", message)
@@ -318,6 +324,7 @@ class MessageConsumer(Generic[M]):
 
     @message_listener.setter
     def message_listener(self, listener: MessageListener | None) -> None:
+        call("message_listener", listener)
         self._check_open()
         if self._receiving and listener is not None:
             raise IllegalStateError("a thread is in receive(); a message listener is not allowed")
@@ -381,7 +388,7 @@ class MessageConsumer(Generic[M]):
 
         Called by its own listener it closes when that returns, with its message acknowledged.
         """
-        if self._closed:
+        if self._closed or self._session.is_forked:
             return
         self._closed = True
         self._core.stop_listening()

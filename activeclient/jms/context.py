@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from activeclient.destination import Destination, Queue, Topic
 from activeclient.errors import ClosedError
+from activeclient.java_names import Sealed
 from activeclient.jms.connection import Connection, ExceptionListener, acknowledge_mode
 from activeclient.jms.context_consumer import JMSConsumer
 from activeclient.jms.context_producer import JMSProducer
@@ -53,12 +54,15 @@ class _Shared:
             return self._contexts == 0
 
 
-class JMSContext(MessageFactory):
+class JMSContext(MessageFactory, Sealed):
     """A connection with one session. For one thread at a time, `close` excepted.
 
     Made by `ActiveMQConnectionFactory.create_context`, and by `create_context` of another one, which then shares its
     connection. A context manager: leaving it closes it.
     """
+
+    auto_start: bool
+    """Start the connection when the first consumer or browser is made."""
 
     def __init__(self, shared: _Shared, mode: AcknowledgeMode) -> None:
         self._shared = shared
@@ -69,7 +73,6 @@ class JMSContext(MessageFactory):
         self._producers: dict[tuple[bool, bool], MessageProducer] = {}
         self._last: Message | None = None
         self.auto_start = True
-        """Start the connection when the first consumer or browser is made."""
         shared.join()
 
     @classmethod
@@ -171,11 +174,13 @@ class JMSContext(MessageFactory):
         return self._closed or self.connection.is_closed
 
     def check_open(self) -> None:
-        """Raise ClosedError when it is closed, or what closed it."""
+        """Raise ClosedError when its user has closed it, else what ended it: ReconnectGaveUp, ForkedError."""
         if self._closed:
             raise ClosedError("the context is closed")
         if self._session is not None:
             self._session.check_open()
+        else:
+            self.connection.check_open()
 
     # --- destinations ---------------------------------------------------------------------------------------------
 
@@ -349,6 +354,8 @@ class JMSContext(MessageFactory):
         Raises:
             IllegalStateError: A listener of this context calls.
         """
+        if self.connection.factory.is_forked:
+            return  # the parent goes on using it
         session = self._session
         if session is not None and not self._closed:
             session.check_may_close("close")

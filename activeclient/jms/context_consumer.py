@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from activeclient.arguments import call
 from activeclient.destination import Destination
+from activeclient.java_names import Sealed
 from activeclient.jms.times import Duration
 from activeclient.jms.typed import Listener, M
 from activeclient.masking import never_raises
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class JMSConsumer(Generic[M]):
+class JMSConsumer(Generic[M], Sealed):
     """Receives from a queue, or from a subscription of a topic. Made by `JMSContext.create_consumer` and its relatives.
 
     A context manager, and iterable.
@@ -88,6 +90,8 @@ class JMSConsumer(Generic[M]):
 
     @message_listener.setter
     def message_listener(self, listener: MessageListener | None) -> None:
+        call("message_listener", listener)
+
         def handed_out(message: Message) -> object:
             assert listener is not None
             self._context.handed_out(message)

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Self
 
 from activeclient.destination import Destination
 from activeclient.errors import InvalidDestinationError, MessageFormatError
+from activeclient.java_names import Sealed
+from activeclient.jms.completions import check_completion
 from activeclient.jms.message import delivery_mode, priority
 from activeclient.jms.modes import DEFAULT_DELIVERY_MODE, DEFAULT_PRIORITY, DeliveryMode
 from activeclient.jms.properties import MessageProperties
-from activeclient.jms.times import Duration, in_seconds
+from activeclient.jms.times import Duration, in_milliseconds
 from activeclient.masking import never_raises
 from activeclient.wire.properties import PropertyValue
 
@@ -26,8 +28,15 @@ if TYPE_CHECKING:
     from activeclient.jms.producer import CompletionListener, OnComplete
 
 
-class JMSProducer:
+class JMSProducer(Sealed):
     """Sends to any destination. Made by `JMSContext.create_producer`."""
+
+    disable_message_id: bool
+    """Send without JMSMessageID."""
+    disable_message_timestamp: bool
+    """Send without JMSTimestamp."""
+    completion: OnComplete | CompletionListener | None
+    """Told how each send ended; then `send` does not wait. See `MessageProducer.send`."""
 
     def __init__(self, context: JMSContext) -> None:
         self._context = context
@@ -40,11 +49,8 @@ class JMSProducer:
         self._type: str | None = None
         self._properties = MessageProperties({})
         self.disable_message_id = False
-        """Send without JMSMessageID."""
         self.disable_message_timestamp = False
-        """Send without JMSTimestamp."""
-        self.completion: OnComplete | CompletionListener | None = None
-        """Told how each send ended; then `send` does not wait. See `MessageProducer.send`."""
+        self.completion = None
 
     # --- what it sets on messages ---------------------------------------------------------------------------------
 
@@ -73,7 +79,7 @@ class JMSProducer:
 
     @time_to_live.setter
     def time_to_live(self, value: Duration) -> None:
-        in_seconds("time_to_live", value)
+        in_milliseconds("time_to_live", value)
         self._time_to_live = value
 
     @property
@@ -83,7 +89,7 @@ class JMSProducer:
 
     @delivery_delay.setter
     def delivery_delay(self, value: Duration) -> None:
-        in_seconds("delivery_delay", value)
+        in_milliseconds("delivery_delay", value)
         self._delivery_delay = value
 
     @property
@@ -172,7 +178,12 @@ class JMSProducer:
         return self
 
     def set_async(self, completion: OnComplete | CompletionListener | None) -> Self:
-        """Set `completion`."""
+        """Set `completion`.
+
+        Raises:
+            TypeError: It is neither callable nor a `CompletionListener`.
+        """
+        check_completion(completion)
         self.completion = completion
         return self
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
+from activeclient.arguments import instance
 from activeclient.destination import (
     ANYCAST,
     MULTICAST,
@@ -162,6 +163,8 @@ class Message:
 
     @jms_message_id.setter
     def jms_message_id(self, value: str | None) -> None:
+        if value is not None and not isinstance(value, str):
+            raise MessageFormatError(f"jms_message_id: must be text, not {type(value).__name__}")
         if value is not None and not value.startswith("ID:"):
             raise MessageFormatError(f"jms_message_id={value[:60]!r}: must begin with 'ID:'")
         self.core.load_if_received().user_id = None
@@ -241,6 +244,8 @@ class Message:
 
     @jms_destination.setter
     def jms_destination(self, value: Destination | None) -> None:
+        if value is not None and not isinstance(value, Destination):
+            raise InvalidDestinationError(f"jms_destination: must be a destination, not {type(value).__name__}")
         if self._owner is not None:
             self.core.load_if_received().address = None
         self._destination = value
@@ -357,7 +362,9 @@ class Message:
 
         Raises:
             MessageFormatError: It is something else.
+            TypeError: `kind` is no class.
         """
+        instance("kind", kind, type)
         body = self.body
         if body is None:
             return None
@@ -367,6 +374,7 @@ class Message:
 
     def is_body_assignable_to(self, kind: type) -> bool:
         """Would `get_body(kind)` do? True for every kind when there is no body."""
+        instance("kind", kind, type)
         body = self.body
         return body is None or isinstance(body, kind)
 
@@ -515,6 +523,11 @@ def delivery_mode(value: int) -> DeliveryMode:
     Raises:
         MessageFormatError: It is none.
     """
+    if type(value) is bool:
+        # True is 1, the number of NON_PERSISTENT: the opposite of what it looks like.
+        raise MessageFormatError(
+            f"delivery mode {value}: write DeliveryMode.PERSISTENT or DeliveryMode.NON_PERSISTENT, a bool is neither"
+        )
     try:
         return DeliveryMode(value)
     except ValueError:

@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, MutableMapping
 from typing import ClassVar
 
+from activeclient.errors import MessageFormatError
 from activeclient.jms import conversions, exact
 from activeclient.wire.properties import PropertyValue
 
@@ -34,7 +35,13 @@ class NamedValues(MutableMapping[str, PropertyValue]):
         self._put(name, conversions.property_value(self._named(name), value))
 
     def set_all(self, values: Mapping[str, object]) -> None:
-        """Set each, by the type of its value."""
+        """Set each, by the type of its value.
+
+        Raises:
+            MessageFormatError: `values` is no mapping, or has a name or a value that cannot be.
+        """
+        if not isinstance(values, Mapping):
+            raise MessageFormatError(f"{self._what}s: must be a mapping, not {type(values).__name__}")
         for name, value in values.items():
             self[name] = value
 

@@ -18,9 +18,12 @@ from activeclient.errors import (
     ClosedError,
     IllegalStateError,
     InvalidDestinationError,
+    MessageFormatError,
     UnsupportedOperationError,
 )
+from activeclient.java_names import Sealed
 from activeclient.jms.addressing import usable
+from activeclient.jms.completions import check_completion
 from activeclient.jms.foreign import is_foreign, tell_sender
 from activeclient.jms.kinds import message_of
 from activeclient.jms.message import Message, delivery_mode, priority
@@ -53,11 +56,16 @@ class CompletionListener(Protocol):
         """It has not, or may not have (`error.outcome`)."""
 
 
-class MessageProducer:
+class MessageProducer(Sealed):
     """Sends to a destination, or without one of its own to those that each send names.
 
     Made by `Session.create_producer`. A context manager.
     """
+
+    disable_message_id: bool
+    """Send without JMSMessageID."""
+    disable_message_timestamp: bool
+    """Send without JMSTimestamp."""
 
     def __init__(self, session: Session, destination: Destination | None) -> None:
         self._session = session
@@ -80,9 +88,7 @@ class MessageProducer:
         self._time_to_live: Duration = 0
         self._delivery_delay: Duration = 0
         self.disable_message_id = False
-        """Send without JMSMessageID."""
         self.disable_message_timestamp = False
-        """Send without JMSTimestamp."""
 
     # --- defaults -------------------------------------------------------------------------------------------------
 
@@ -195,7 +201,7 @@ class MessageProducer:
         delay = self._delay if delivery_delay is None else in_milliseconds("delivery_delay", delivery_delay)
         limit = None if timeout is None else timeout_seconds("timeout", timeout)
         core = given.outgoing()
-        if properties:
+        if properties is not None:
             given.add_properties(properties)
         if correlation_id is not None:
             given.jms_correlation_id = correlation_id
@@ -203,6 +209,8 @@ class MessageProducer:
             given.jms_reply_to = reply_to
         if type is not None:
             given.jms_type = type
+        if duplicate_id is not None and not isinstance(duplicate_id, str | bytes):
+            raise MessageFormatError(f"duplicate_id: must be text or bytes, not {duplicate_id.__class__.__name__}")
         self._stamp(given, core, to, mode, level, live, delay, duplicate_id)
         handler = None if on_complete is None else self._handler(given, on_complete)
         try:
@@ -289,16 +297,15 @@ class MessageProducer:
                 else:
                     on_complete.on_exception(message, error)
 
-        if not callable(on_complete) and not hasattr(on_complete, "on_completion"):
-            raise TypeError("on_complete must be callable, or have on_completion and on_exception")
+        check_completion(on_complete)
         completions.begin()
         return told
 
     # --- closing --------------------------------------------------------------------------------------------------
 
     def _check_open(self) -> None:
-        if self._core.is_closed:
-            raise ClosedError("the producer is closed")
+        if self._core.closed:
+            raise ClosedError(self._session.closed_by_user or "the producer is closed")
         self._session.check_open()
 
     @property
@@ -312,6 +319,8 @@ class MessageProducer:
         Raises:
             IllegalStateError: Called by a completion listener of its session.
         """
+        if self._session.is_forked:
+            return
         self._session.completions.check_not_inside("close a producer")
         if not self.is_closed:
             self._session.wait_for_completions()

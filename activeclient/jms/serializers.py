@@ -78,6 +78,8 @@ class Serializers:
 
     def __init__(self, named: Iterable[Serializer] = ()) -> None:
         self._by_name: dict[str, Serializer] = {}
+        if not isinstance(named, Iterable):
+            raise ConfigError("serializers", None, f"must be a list of serializers, not {type(named).__name__}")
         for each in named:
             _check(each)
             if each.name in self._by_name:

@@ -25,6 +25,7 @@ from activeclient.errors import (
     InvalidDestinationError,
     TransactionRolledBackError,
 )
+from activeclient.java_names import JavaNames
 from activeclient.jms import subscriptions
 from activeclient.jms.addressing import MAX_KNOWN, Known, usable
 from activeclient.jms.browser import QueueBrowser
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 D = TypeVar("D", Queue, Topic)
 
 
-class Session(MessageFactory):
+class Session(MessageFactory, JavaNames):
     """A session of a connection. For one thread at a time, `close` excepted. Made by `Connection.create_session`.
 
     A context manager: leaving it closes it, and so rolls back an open transaction.
@@ -75,6 +76,7 @@ class Session(MessageFactory):
         self._consumers: set[MessageConsumer] = set()
         self._browsers: set[QueueBrowser] = set()
         self._closed = False
+        self._closed_with_connection = False
         self._closing = threading.Lock()
 
     # --- what it is -----------------------------------------------------------------------------------------------
@@ -105,10 +107,24 @@ class Session(MessageFactory):
         return dispatch.current().running_in_current_thread(self.core.callbacks)
 
     def check_open(self) -> None:
-        """Raise ClosedError when it is closed, or what closed it."""
-        if self._closed:
-            raise ClosedError("the session is closed")
+        """Raise ClosedError when its user has closed it, or its connection; else what ended it: ReconnectGaveUp,
+        ForkedError."""
+        closed = self.closed_by_user
+        if closed is not None:
+            raise ClosedError(closed)
         self.core.engine.check_open()
+
+    @property
+    def closed_by_user(self) -> str | None:
+        """What its user has closed, it or its connection, in words; None: neither."""
+        if not self._closed:
+            return None
+        return "the session is closed" + (": its connection was closed" if self._closed_with_connection else "")
+
+    @property
+    def is_forked(self) -> bool:
+        """Does it belong to a parent process?"""
+        return self.core.pump.forked
 
     # --- destinations ---------------------------------------------------------------------------------------------
 
@@ -477,6 +493,8 @@ class Session(MessageFactory):
         Raises:
             IllegalStateError: A listener of this session calls.
         """
+        if self.is_forked:
+            return  # the parent goes on using it
         self.check_may_close("close")
         with self._closing:
             if self._closed:
@@ -491,6 +509,7 @@ class Session(MessageFactory):
 
     def connection_closed(self) -> None:
         """The connection was closed (called by it)."""
+        self._closed_with_connection = not self._closed
         self._closed = True
 
     def __enter__(self) -> Self:

@@ -45,6 +45,8 @@ class StreamMessage(Message, Sequence[PropertyValue]):
     def __init__(self, values: Iterable[object] = (), *, properties: Mapping[str, object] | None = None) -> None:
         super().__init__(properties=properties)
         self._begin([])
+        if not isinstance(values, Iterable):
+            raise MessageFormatError(f"values: must be iterable, not {type(values).__name__}")
         for value in values:
             self.write_object(value)
 

@@ -53,7 +53,7 @@ class OwnTemporary(Destination):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if not self.is_deleted:
+        if not (self.is_deleted or self._owner.factory.is_forked):
             self.delete()
 
 

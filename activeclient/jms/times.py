@@ -14,6 +14,8 @@ from activeclient.errors import ConfigError
 Duration = float | timedelta
 """Seconds, or a timedelta."""
 INFINITE = float("inf")
+MAX_SECONDS = 1e15
+"""More than 30 million years: as milliseconds, added to the time of day, it fits Java's long."""
 
 
 def in_seconds(name: str, value: Duration) -> float:
@@ -68,7 +70,9 @@ def in_milliseconds(name: str, value: Duration) -> int:
     """`value` in whole milliseconds; what is more than none is at least 1.
 
     Raises:
-        ConfigError: It is negative, or no duration.
+        ConfigError: It is negative, no duration, or longer than Java's milliseconds since 1970 can tell.
     """
     seconds = in_seconds(name, value)
+    if seconds > MAX_SECONDS:
+        raise ConfigError(name, value, f"must be at most {MAX_SECONDS:g} seconds")
     return max(1, round(seconds * 1000)) if seconds else 0

@@ -171,7 +171,7 @@ class XAConnection(Connection):
             ConnectionLost: The connection was given up.
             OutageTimeout: It was not back within callFailoverTimeout.
         """
-        self._check_open()
+        self.check_open()
         return self._open_session(XASession, AcknowledgeMode.SESSION_TRANSACTED, xa=True)
 
 

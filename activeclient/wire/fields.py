@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Generic, TypeVar
 
-from activeclient.errors import LocalProtocolError, RemoteProtocolError
+from activeclient.arguments import whole
+from activeclient.errors import ConfigError, LocalProtocolError, RemoteProtocolError
 from activeclient.masking import always_shown
 
 T = TypeVar("T")
@@ -262,11 +263,22 @@ def read_i64(frame: bytes, pos: int) -> tuple[int, int]:
 @always_shown
 @dataclass(frozen=True, slots=True)
 class Xid:
-    """The name of a branch of a distributed transaction (javax.transaction.xa.Xid)."""
+    """The name of a branch of a distributed transaction (javax.transaction.xa.Xid).
+
+    Raises:
+        ConfigError: The format is no number of 32 bits, or an id is not bytes.
+    """
 
     format_id: int
     global_transaction_id: bytes
     branch_qualifier: bytes
+
+    def __post_init__(self) -> None:
+        whole("format_id", self.format_id)
+        for name in ("global_transaction_id", "branch_qualifier"):
+            value = getattr(self, name)
+            if not isinstance(value, bytes):
+                raise ConfigError(name, None, f"must be bytes, not {type(value).__name__}")
 
 
 def write_xid(value: Xid) -> bytes:

@@ -17,12 +17,15 @@ from activeclient.errors import (
     JMSError,
     LocalProtocolError,
     NotSent,
+    OutageTimeout,
     Outcome,
     OutcomeUnknown,
     ReattachDiverged,
+    ReconnectGaveUp,
     RemoteProtocolError,
     ResourceAllocationError,
     SessionUnanswered,
+    TransactionOutcomeUnknownError,
 )
 from activeclient.events import (
     AddressBlocked,
@@ -747,7 +750,7 @@ def test_an_xa_verb_whose_answer_was_lost_has_no_known_outcome():
     peer = Peer().begin()
     request = peer.request(p.XAPrepare(XID))
     out = peer.back()
-    assert isinstance(request.error, CallTimeout)
+    assert isinstance(request.error, OutcomeUnknown)
     assert request.error.outcome.value == "unknown"
     assert out == []
 
@@ -802,7 +805,38 @@ def test_a_request_that_waited_its_whole_time_behind_another_renews_the_link():
     peer.session.abandon(waiting, CallTimeout("late", code=3), peer.now)
     peer.serve()
     assert isinstance(waiting.error, CallTimeout)
+    assert waiting.error.outcome is Outcome.NOT_SENT
     assert len(peer.aborts) == 1
+
+
+def test_a_request_that_an_outage_outlasts_ends_with_what_holds_then():
+    peer = Peer().begin()
+    request = peer.request(p.DeleteQueue("a"))
+    peer.lose()
+    peer.session.abandon(request, OutageTimeout("not back"), peer.now)
+    assert type(request.error) is OutageTimeout
+    assert request.error.outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("packet", "sent", "kind", "outcome"),
+    [
+        (p.Commit(0), True, TransactionOutcomeUnknownError, Outcome.UNKNOWN),
+        (p.DeleteQueue("a"), True, ReconnectGaveUp, Outcome.UNKNOWN),
+        (p.QueueQuery("a"), True, ReconnectGaveUp, Outcome.NOT_SENT),
+        (p.DeleteQueue("a"), False, ReconnectGaveUp, Outcome.NOT_SENT),
+    ],
+)
+def test_a_request_that_a_give_up_ends_says_whether_it_may_have_taken_effect(packet, sent, kind, outcome):
+    peer = Peer().begin()
+    if not sent:
+        peer.lose()
+    request = peer.request(packet)
+    gave_up = ReconnectGaveUp("no attempts are left")
+    peer.session.life.end(gave_up, peer.now)
+    assert type(request.error) is kind
+    assert request.error.outcome is outcome
+    assert request.error.__cause__ is gave_up
 
 
 def test_an_unanswered_request_renews_the_link_for_its_answer_would_be_taken_for_the_next():
@@ -812,6 +846,7 @@ def test_an_unanswered_request_renews_the_link_for_its_answer_would_be_taken_for
     peer.serve()
     assert isinstance(request.error, CallTimeout)
     assert "may have taken effect" in str(request.error)
+    assert request.error.outcome is Outcome.UNKNOWN
     assert isinstance(peer.aborts[-1], CallTimeout)
     done = request.error
     peer.session.abandon(request, NotSent("again"), peer.now)
