@@ -11,9 +11,10 @@ import random
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from activeclient.client.closing import leave
 from activeclient.client.policies import strategy_of
 from activeclient.client.session_factory import ClientSessionFactory
-from activeclient.errors import ClosedError
+from activeclient.errors import ClosedError, UnsettledError
 from activeclient.events import Endpoint
 from activeclient.reconnection import ReconnectionStrategy
 from activeclient.settings import Settings
@@ -141,14 +142,24 @@ class ServerLocator:
         return factory
 
     def close(self) -> None:
-        """Close every factory that was made here; one that is still connecting raises ClosedError where it is made."""
+        """Close every factory that was made here; one that is still connecting raises ClosedError where it is made.
+
+        Raises:
+            UnsettledError: Something that was under way could not be settled. Every connection is closed all the same.
+        """
         self.__dict__["_closed"] = True
+        failures: list[UnsettledError] = []
         while self._factories:
             try:
                 factory = self._factories.pop(0)
             except IndexError:  # another thread was quicker
-                return
-            factory.close()
+                break
+            try:
+                factory.close()
+            except UnsettledError as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0] if len(failures) == 1 else UnsettledError.of("the locator", failures)
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_factories": []}  # connections stay with the locator that made them
@@ -157,7 +168,7 @@ class ServerLocator:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     def __repr__(self) -> str:
         return f"<ServerLocator {self._url}>"

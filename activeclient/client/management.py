@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from activeclient.client.closing import leave
 from activeclient.errors import ActiveClientError, CallTimeout, JMSError, RemoteProtocolError
 from activeclient.wire.message import TEXT, text_body, text_of
 from activeclient.wire.names import (
@@ -90,6 +91,8 @@ class Management:
     ) -> None:
         self._factory = factory
         self._timeout = timeout
+        self.owner: object = None
+        """What is not to be closed while this is in use."""
         self._session = factory.create_session(user, password, ack_batch_size=0)
         try:
             self._answers = f"activeclient.management.{uuid.uuid4()}"
@@ -174,7 +177,7 @@ class Management:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
 
 def _result(what: str, answer: CoreMessage) -> Json:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from activeclient.client.calls import patience
+from activeclient.client.closing import leave
 from activeclient.client.large_message import send_large
 from activeclient.client.rate import RateLimit
 from activeclient.engine.producer import CreditPool
@@ -269,7 +270,7 @@ class ClientProducer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     def __repr__(self) -> str:
         return f"<ClientProducer {self.address or 'anonymous'}>"

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from activeclient.client.closing import Patience, close_sessions, leave, report, tell
+from activeclient.client.dropped import close_dropped
 from activeclient.client.listeners import EventListener, FailoverEventListener, FailureListener, Listeners
 from activeclient.client.policies import first_connect_policy, reconnect_policy
 from activeclient.client.session import ClientSession
@@ -26,8 +28,9 @@ from activeclient.engine.link import Link
 from activeclient.engine.link import State as LinkState
 from activeclient.engine.requests import Pending
 from activeclient.engine.session import Session, SessionConfig
+from activeclient.engine.unsettled import NOTHING
 from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, OutageTimeout
-from activeclient.events import Ask, Endpoint, Event, Reconnected, Work
+from activeclient.events import Ask, ConsumerLost, Endpoint, Event, GaveUp, Reconnected, Work
 from activeclient.observe.log import link as link_log
 from activeclient.observe.log import log_event
 from activeclient.reconnection import Decision, Question, ReconnectAttempt, ReconnectionStrategy, decision_of
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 
 callback_log = logging.getLogger("activeclient.callbacks")
 CLOSE_SECONDS = 1.0
-"""How long closing waits for the server to answer the closing of sessions; then the socket is dropped."""
+"""How long closing waits, when nothing is under way, for the server to answer the closing of sessions."""
 _serial = itertools.count(1)
 
 
@@ -77,6 +80,13 @@ class ClientSessionFactory:
         self._wait = wait
         self.listeners = Listeners()
         self._sessions: dict[Session, ClientSession] = {}
+        self._forgotten = NOTHING
+        """What was lost with sessions that were given up and are known no more."""
+        self.patience = Patience(self)
+        self.has_owner = False
+        """Does another object close it, and warn when it was dropped?"""
+        self.dropped = False
+        """Was it collected without having been closed? Others that are collected with it may come later."""
         self._dispatcher = dispatch.current()
         self._hosts = brokers_of(endpoints)
         self._explained: tuple[bool | None] | None = None
@@ -223,7 +233,9 @@ class ClientSessionFactory:
 
     def forget(self, session: Session) -> None:
         """A session was closed (called by it, lock held)."""
-        self._sessions.pop(session, None)
+        facade = self._sessions.pop(session, None)
+        if facade is not None:
+            self._forgotten += facade.take_unsettled()  # of one that was given up: closing the connection tells of it
 
     # --- listeners ------------------------------------------------------------------------------------------------
 
@@ -264,6 +276,8 @@ class ClientSessionFactory:
                 question = event.question
                 self._dispatcher.submit(lambda: self._decide(question))
             return
+        if isinstance(event, (GaveUp, ConsumerLost)):
+            self._stop_listening(event)
         log_event(self.name, event)
         if isinstance(event, Reconnected):
             self._explain_cut()
@@ -291,6 +305,14 @@ class ClientSessionFactory:
             counts = self.engine.decided(question.serial, decision, now)
             self.pump.process(now)
             return counts
+
+    def _stop_listening(self, event: GaveUp | ConsumerLost) -> None:
+        # What listens no more is kept by whoever uses it alone.
+        for session, facade in list(self._sessions.items()):
+            if isinstance(event, GaveUp):
+                facade.stop_listening()
+            elif session.channel_id == event.channel_id:
+                facade.stop_listening(event.consumer_id)
 
     # --- state ----------------------------------------------------------------------------------------------------
 
@@ -327,19 +349,48 @@ class ClientSessionFactory:
             raise ClosedError("the connection is closed")
 
     def close(self) -> None:
-        """Close the sessions and the connection: within about a second, in any state, also while reconnecting."""
+        """Close the sessions, once what they have under way is settled, and the connection.
+
+        Waits for sends, acknowledgements and commits under way to be confirmed, closeTimeout at most, also while the
+        connection is won back. With nothing under way it takes about a second at most, in any state. Every completion
+        handler has been called when this returns. Closing again does nothing.
+
+        Raises:
+            UnsettledError: What was under way could not be settled; the connection is closed all the same.
+        """
         if self.pump.closed:
             return
-        deadline = time.monotonic() + CLOSE_SECONDS
-        for facade in list(self._sessions.values()):
-            facade.close(timeout=max(0.0, deadline - time.monotonic()) if self.is_connected else 0.0)
-        self.pump.close()
+        left = NOTHING
+        try:
+            left = close_sessions(self, self._sessions.values(), None, finally_=True, answer=CLOSE_SECONDS)
+        finally:
+            facades = list(self._sessions.values())
+            cause = self.engine.gave_up or self.engine.last_error
+            self.pump.close()
+        for facade in facades:  # made meanwhile
+            facade.wait_for_callbacks()
+            left += facade.take_unsettled()
+        error = report(f"connection {self.name}", left + self._forgotten, cause)
+        self._forgotten = NOTHING
+        tell(error, self.engine.gave_up)
+
+    def __del__(self) -> None:
+        pump = getattr(self, "pump", None)
+        if pump is not None and pump.started and not pump.closed:
+            warn = not self.has_owner and self.engine.gave_up is None
+            self.dropped = True
+            close_dropped(self, self.close_dropped, warn=warn)
+
+    def close_dropped(self) -> None:
+        """Close the connection after it was dropped."""
+        self.pump.keep()
+        self.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     def __repr__(self) -> str:
         state = "closed" if self.is_closed else self.engine.link.state.name.lower()

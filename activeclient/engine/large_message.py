@@ -25,6 +25,7 @@ class InboundBody:
         "complete",
         "discarded",
         "error",
+        "fate",
         "header_size",
         "held",
         "received",
@@ -49,6 +50,8 @@ class InboundBody:
         """A replay damaged it: nothing is taken until the message is delivered anew."""
         self.discarded = False
         self.error: ActiveClientError | None = None
+        self.fate = ""
+        """What becomes of the message when its body has failed, for the text of errors."""
         self._chunks: deque[tuple[bytes, int]] = deque()
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from activeclient.client.closing import leave
 from activeclient.destination import Destination
 from activeclient.jms.times import Duration
 from activeclient.jms.typed import Listener, M
@@ -108,7 +109,7 @@ class JMSConsumer(Generic[M]):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     def __repr__(self) -> str:
         return f"<JMSConsumer {self.destination}{' closed' if self.is_closed else ''}>"
