@@ -118,11 +118,11 @@ def test_without_confirmations_an_answer_says_that_what_came_before_it_was_done(
     peer = Peer().begin(window=-1)
     consumer = acknowledged(peer, 7)
     assert consumer.acknowledged.unconfirmed == 1
-    peer.request(p.AddMetadataV2("a", "b", True))
+    peer.request(p.AddCountedMetadata("a", "b", True))
     acknowledged(peer, 8, consumer=consumer)
     peer.say(p.NullResponse())
     assert consumer.acknowledged.unconfirmed == 1
-    peer.request(p.AddMetadataV2("a", "b", True))
+    peer.request(p.AddCountedMetadata("a", "b", True))
     peer.say(p.NullResponse())
     assert not is_unsettled(peer.session)
 
