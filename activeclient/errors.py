@@ -24,6 +24,7 @@ classes in one table, `SERVER_ERRORS`; an unknown code becomes `JMSError` with t
     │   ├── TransactionOutcomeUnknownError
     │   ├── DuplicateIDError            the broker has this duplicate id already
     │   ├── LargeMessageError           a streamed body that did not arrive whole
+    │   ├── UnsettledError              closed with sends, acknowledgements or commits that were not settled
     │   ├── XAError                     XAException, with the XA code
     │   ├── ConnectionLost              the link is gone
     │   │   ├── ConnectFailed           it never came up
@@ -194,9 +195,76 @@ class DuplicateIDError(JMSError):
 
 
 class LargeMessageError(JMSError):
-    """A streamed body did not arrive whole; the message comes again (codes 110, 211)."""
+    """A streamed body did not arrive whole; the text says what becomes of the message (codes 110, 211)."""
 
     retriable = True
+
+
+class UnsettledError(JMSError):
+    """Something was closed while the broker had not confirmed all of its work, and `closeTimeout` was over.
+
+    `outcome` is UNKNOWN when a send, an acknowledgement or a commit may have taken effect, else NOT_SENT.
+    """
+
+    retriable = True
+
+    def __init__(
+        self,
+        closed: str,
+        *,
+        not_sent: int = 0,
+        unknown: int = 0,
+        acknowledgements: int = 0,
+        commits: int = 0,
+        duplicate_ids: tuple[bytes | str | None, ...] = (),
+        reason: str | None = None,
+    ) -> None:
+        parts = [
+            _counted(not_sent, "send", "that did not take effect (NOT_SENT)"),
+            _counted(unknown, "send", "that may have taken effect (UNKNOWN)"),
+            _counted(acknowledgements, "acknowledgement", "that may be lost (UNKNOWN): redelivery may follow"),
+            _counted(commits, "commit", "whose outcome is unknown (UNKNOWN)"),
+        ]
+        shown = [each.hex() if isinstance(each, bytes) else str(each) for each in duplicate_ids[:SHOWN_IDS]]
+        more = ", ..." if len(duplicate_ids) > SHOWN_IDS else ""
+        ids = f"; duplicate ids of the sends that may have taken effect: {', '.join(shown)}{more}" if shown else ""
+        super().__init__(
+            f"{closed} was closed with {' and '.join(part for part in parts if part) or 'unsettled work'}{ids}"
+            f"{f'; {reason}' if reason else ''}",
+            outcome=Outcome.UNKNOWN if unknown or acknowledgements or commits else Outcome.NOT_SENT,
+        )
+        self.not_sent = not_sent
+        """Sends that have not taken effect and will not."""
+        self.unknown = unknown
+        """Sends that the broker may have."""
+        self.acknowledgements = acknowledgements
+        """Acknowledgements that the broker may not have: their messages may be delivered again."""
+        self.commits = commits
+        """Commits without an answer."""
+        self.duplicate_ids = duplicate_ids
+        """Of the sends that the broker may have, oldest first; None for a message without one."""
+
+    @classmethod
+    def of(cls, closed: str, errors: list[UnsettledError]) -> UnsettledError:
+        """One error for several that were raised while `closed` was closed."""
+        total = cls(
+            closed,
+            not_sent=sum(error.not_sent for error in errors),
+            unknown=sum(error.unknown for error in errors),
+            acknowledgements=sum(error.acknowledgements for error in errors),
+            commits=sum(error.commits for error in errors),
+            duplicate_ids=tuple(each for error in errors for each in error.duplicate_ids),
+        )
+        total.__cause__ = errors[0]
+        return total
+
+
+SHOWN_IDS = 5
+"""Duplicate ids that the text of an error shows; `duplicate_ids` has all."""
+
+
+def _counted(count: int, noun: str, what: str) -> str:
+    return "" if not count else f"{count} {noun}{'' if count == 1 else 's'} {what}"
 
 
 class XAError(JMSError):

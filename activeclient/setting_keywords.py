@@ -50,6 +50,7 @@ class SettingKeywords(TypedDict, total=False):
     compress_large_message: bool
     compression_level: int
     cache_large_messages_client: bool
+    close_timeout: int
     on_message_close_timeout: int
     ha: bool
     use_topology_for_load_balancing: bool
@@ -130,6 +131,7 @@ class SettingAttributes:
         compress_large_message: bool
         compression_level: int
         cache_large_messages_client: bool
+        close_timeout: int
         on_message_close_timeout: int
         ha: bool
         use_topology_for_load_balancing: bool

@@ -238,6 +238,14 @@ class WindowSettings(Group):
         "A large message's body is received into a temporary file when it is first asked for: `open_body` reads that, "
         "again and in any order.",
     )
+    close_timeout: int = param(
+        10000,
+        "closeTimeout",
+        "How long closing waits, while the connection is won back too, for what is under way to be confirmed: sends,"
+        " acknowledgements, commits. What is not confirmed then is reported by an `UnsettledError`. Not in Artemis.",
+        unit="ms",
+        low=0,
+    )
     on_message_close_timeout: int = param(
         10000, "onMessageCloseTimeout", "How long close waits for a running message listener.", unit="ms", low=0
     )

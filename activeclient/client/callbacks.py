@@ -21,11 +21,13 @@ logger = logging.getLogger("activeclient.callbacks")
 class Callbacks(Serial):
     """Runs the completion handlers and message listeners of one session."""
 
-    __slots__ = ("_session",)
+    __slots__ = ("_session", "called")
 
     def __init__(self, session: ClientSession) -> None:
         super().__init__()
         self._session = session
+        self.called = 0
+        """Calls that have returned so far."""
 
     def run(self) -> None:
         facade = self._session
@@ -56,3 +58,5 @@ class Callbacks(Serial):
             facade.last_callback_error = error
             facade.callback_errors += 1
             logger.exception("a callback of session %s raised", facade.engine.name)
+        finally:
+            self.called += 1

@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 from activeclient.drivers.threads import Pump
 from activeclient.engine.link import State as LinkState
-from activeclient.engine.requests import Pending
+from activeclient.engine.requests import Pending, Request
 from activeclient.engine.session import Session, State
+from activeclient.engine.unsettled import outlasts_close
 from activeclient.errors import ActiveClientError, CallTimeout, ClosedError, OutageTimeout, Outcome
 from activeclient.server_code import ServerCode
 
@@ -54,10 +55,12 @@ class Calls:
         patience: float = 0.0,
         *,
         notice: Notice | None = None,
+        through_close: bool = False,
     ) -> ActiveClientError | None:
         """Wait with the lock held; None when `ready()` holds, else the error that says which limit was reached.
 
         `notice`: what to call, once, when the session was usable for so many seconds of the wait.
+        `through_close`: go on when the session's user closes it; that settles what is waited for, or ends it.
         """
         session = self.session
         pump = self.pump
@@ -67,7 +70,7 @@ class Calls:
         usable = False
         asking = 0.0
         while not ready():
-            if session.closing:
+            if session.closing and not through_close:
                 return ClosedError("the session was closed meanwhile")
             now = time.monotonic()
             if usable and session.state is State.NEW:
@@ -95,6 +98,8 @@ class Calls:
                     )
                 )
             if left <= 0:
+                if error.code is not None:
+                    session.client.unanswered_at = now
                 return error
             if notice is not None and usable:
                 due = notice[0] - connected
@@ -105,7 +110,9 @@ class Calls:
                 else:
                     left = min(left, due)
             pump.wait(
-                lambda was=usable: ready() or session.closing or _answerable(session) is not was,  # type: ignore[misc]
+                lambda was=usable: (  # type: ignore[misc]
+                    ready() or (session.closing and not through_close) or _answerable(session) is not was
+                ),
                 min(left, NEVER),
                 patience,
             )
@@ -143,7 +150,7 @@ class Calls:
             ActiveClientError: How it ended, if not well; its `outcome` says whether it may have taken effect.
         """
         if not token.done:
-            error = self.wait_for(lambda: token.done, timeout)
+            error = self.wait_for(lambda: token.done, timeout, through_close=outlasts_close(token))
             if error is not None:
                 now = time.monotonic()
                 self.session.abandon(token, error, now)
@@ -151,14 +158,28 @@ class Calls:
         if token.error is not None:
             raise token.error.again()
 
-    def outcome_while_usable(self, token: Pending) -> None:
-        """As `outcome`, but an outage of more than a moment ends the wait and not the token: it goes on by itself when
-        the session does."""
+    def closed(self, request: Request, unsettled: Callable[[], bool], limit: float) -> bool:
+        """Wait, with the lock held, until `request`, which closes something, is answered.
+
+        In an outage the wait ends, and the request goes on by itself: after `limit` seconds while `unsettled()` holds,
+        else after a moment. Returns False if `unsettled()` held until then.
+
+        Raises:
+            ActiveClientError: The request failed, or got no answer while the session was usable.
+        """
         session = self.session
-        error = self.wait_for(lambda: token.done or not session.usable)
-        if error is None and not token.done and self.wait_for(lambda: token.done, MOMENT) is not None:
-            return
-        self.outcome(token, 0)
+        deadline = time.monotonic() + limit
+        error = self.wait_for(lambda: request.done or not session.usable)
+        while error is None and not request.done and not session.closing:
+            left = max(0.0, deadline - time.monotonic())
+            if not unsettled():
+                if not self.pump.wait(lambda: request.done or session.closing, MOMENT):
+                    return True
+            elif not self.pump.wait(lambda: request.done or session.closing or not unsettled(), min(left, NEVER)):
+                return False
+        if not session.closing:  # else that settles it
+            self.outcome(request, 0)
+        return True
 
     def room(self, timeout: float | None = None) -> None:
         """Wait until a command has a place, with the lock held.

@@ -12,12 +12,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
 
 from activeclient.arguments import call, instance, seconds
+from activeclient.client.closing import leave, report
 from activeclient.client.kept_body import KeptBody
 from activeclient.client.large_message import BodyReader, inflate, inflated, read_whole, whole_pieces
 from activeclient.client.rate import RateLimit
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.requests import Request
 from activeclient.engine.session import State
+from activeclient.engine.unsettled import Unsettled
 from activeclient.errors import (
     ClosedError,
     ConnectionLost,
@@ -30,7 +32,7 @@ from activeclient.errors import (
 from activeclient.java_names import JavaNames
 from activeclient.masking import never_raises
 from activeclient.wire.message import CoreMessage
-from activeclient.wire.packets import Acknowledge, Expired, IndividualAcknowledge
+from activeclient.wire.packets import Acknowledge, DeleteQueue, Expired, IndividualAcknowledge
 
 if TYPE_CHECKING:
     from activeclient.client.session import ClientSession
@@ -302,6 +304,10 @@ class ClientConsumer(JavaNames):
             self._check()
             self._handler = handler
             self.engine.has_listener = handler is not None
+            if handler is None:
+                _listening.discard(self)
+            else:
+                _listening.add(self)
             if handler is not None:
                 self.engine.ask_for_one()
                 self.engine.session.work_ready()
@@ -313,6 +319,7 @@ class ClientConsumer(JavaNames):
         """No further call of the handler begins."""
         self.engine.has_listener = False
         self._handler = None
+        _listening.discard(self)
 
     @property
     def may_call(self) -> bool:
@@ -357,6 +364,18 @@ class ClientConsumer(JavaNames):
                 may come again, so go on receiving.
         """
         self._acknowledge(message, individual=False)
+
+    def acknowledge_at_close(self, message: CoreMessage) -> None:
+        """Acknowledge as `acknowledge` does, without waiting: what closes next waits for it."""
+        engine = self.engine
+        session = engine.session
+        with self._pump.lock:
+            if engine.closed or session.closing or session.state is State.CLOSED:
+                return
+            if session.transacted_acks:
+                session.transaction.acked()
+            engine.acknowledge(message)
+            self._pump.after_submit()
 
     def acknowledge_late(self, message: CoreMessage) -> None:
         """`acknowledge` raised OutcomeUnknown, and the application goes on as if it had not: when the message comes
@@ -486,41 +505,78 @@ class ClientConsumer(JavaNames):
     def close(self) -> None:
         """Close the consumer; what it did not acknowledge goes to others. A blocked `receive` raises ClosedError.
 
-        While disconnected it waits no longer than a moment: the broker hears of it when the connection is back.
+        Waits until its acknowledgements are confirmed, closeTimeout at most in an outage. With none under way it waits
+        no longer than a moment there: the broker hears of it when the connection is back.
+
+        Raises:
+            UnsettledError: Acknowledgements were not confirmed in time. They still are when the connection is back,
+                unless the session is closed before.
         """
-        engine = self.engine
-        session = engine.session
         if self._pump.forked:
             return  # the parent goes on using it
-        self.stop_listening()
         with self._pump.lock:
-            if engine.closed:
+            request = self.begin_closing()
+            if request is None:
                 return
-            engine.flush_acknowledgements()
-            engine.closed = True
-            engine.buffer.clear()  # what waits there is not ours any more
-            session.let_go(engine)
-            self.session.forget_consumer(engine.id)
-            engine.reading.fail(ClosedError("the consumer is closed"))
+            engine = self.engine
+            patience = self.session.factory.patience
             try:
-                if session.state.value != "closed" and not self._pump.closed:
-                    request = session.close_consumer(engine)
-                    self._pump.process()
-                    self._calls.outcome_while_usable(request)
+                if not self._calls.closed(request, lambda: engine.owes_acknowledgements, patience.limit()):
+                    patience.ran_out()
+                    left = Unsettled(acknowledgements=engine.acknowledgements_owed)
+                    error = report(repr(self), left, engine.session.client.last_error)
+                    if error is not None:
+                        raise error
             except ConnectionLost:
                 pass  # nothing is left to close
             finally:
                 self._pump.notify()
 
+    def close_with_session(self, queue: str | None) -> None:
+        """Begin to close the consumer, and to delete the queue that ends with it, if any; the session closes next."""
+        with self._pump.lock:
+            request = self.begin_closing()
+            if request is not None and queue is not None and not self._pump.closed:
+                session = self.engine.session
+                session.submit(session.request_of(DeleteQueue(queue)))
+                self._pump.process()
+
+    def begin_closing(self) -> Request | None:
+        """Take nothing more and have the server close the consumer once its acknowledgements are settled (lock held).
+
+        Returns the request, or None when there is nothing to wait for: it is closed, or its session is.
+        """
+        engine = self.engine
+        session = engine.session
+        self.stop_listening()
+        if engine.closed:
+            return None
+        engine.flush_acknowledgements()
+        engine.closed = True
+        engine.buffer.clear()  # what waits there is not ours any more
+        self.session.forget_consumer(engine.id)
+        engine.reading.fail(ClosedError("the consumer is closed"))
+        if session.state.value == "closed" or self._pump.closed:
+            session.consumers.pop(engine.id, None)
+            self._pump.notify()
+            return None
+        request = session.close_consumer(engine)
+        self._pump.process()
+        return request
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     @never_raises
     def __repr__(self) -> str:
         return f"<ClientConsumer {self.engine.queue}{' closed' if self.is_closed else ''}>"
+
+
+_listening: set[ClientConsumer] = set()
+"""Consumers with a handler: with their connection they go on although nobody else has them."""
 
 
 def _discard(_: object) -> None:

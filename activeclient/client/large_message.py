@@ -248,10 +248,12 @@ def read_piece(pump: Pump, calls: Calls, message: CoreMessage) -> bytes:
         if isinstance(stream.error, ForkedError):
             raise stream.error.again()
         if stream.error is not None:
-            text = f"the body did not arrive whole, the message comes again: {stream.error}"
-            raise LargeMessageError(text) from stream.error
+            fate = f"; {stream.fate}" if stream.fate else ""
+            raise LargeMessageError(f"the body did not arrive whole: {stream.error}{fate}") from stream.error
         if stream.discarded:
-            raise ClosedError("the body was not read before the next message was asked for")
+            raise ClosedError(
+                "the body was not read before the next message was asked for, or its own acknowledged; it is gone"
+            )
         return b""
 
 
@@ -298,7 +300,7 @@ def _spoil(pump: Pump, message: CoreMessage) -> None:
     """A part of the body was taken and is gone: a second attempt must not take the rest for the whole."""
     stream = message.stream
     with pump.lock:
-        if isinstance(stream, InboundBody) and stream.error is None:
+        if isinstance(stream, InboundBody) and stream.error is None and not stream.discarded:
             credits = stream.discard()
             stream.error = LargeMessageError("an earlier attempt to read the body ended before its end")
             origin = message.origin

@@ -13,10 +13,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from activeclient.arguments import text
+from activeclient.client.closing import leave
 from activeclient.client.policies import strategy_of
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.client.transports import GivenContext, with_context
-from activeclient.errors import ClosedError
+from activeclient.errors import ClosedError, UnsettledError
 from activeclient.events import Endpoint
 from activeclient.java_names import no_attribute
 from activeclient.masking import Secret, SecretURL, concealed, is_sensitive, never_raises
@@ -191,19 +192,29 @@ class ServerLocator(SettingAttributes):
         standing = [factory for factory in list(self._factories) if factory.is_connected]
         for factory in standing:
             # Only the oldest is waited for: a broker that tells nothing is not waited for each time.
-            if members := factory.members(TOPOLOGY_SECONDS if factory is standing[0] else 0.0):
+            if members := factory._members(TOPOLOGY_SECONDS if factory is standing[0] else 0.0):
                 return members
         return ()
 
     def close(self) -> None:
-        """Close every factory that was made here; one that is still connecting raises ClosedError where it is made."""
+        """Close every factory that was made here; one that is still connecting raises ClosedError where it is made.
+
+        Raises:
+            UnsettledError: Something that was under way could not be settled. Every connection is closed all the same.
+        """
         self.__dict__["_closed"] = True
+        failures: list[UnsettledError] = []
         while self._factories:
             try:
                 factory = self._factories.pop(0)
             except IndexError:  # another thread was quicker
-                return
-            factory.close()
+                break
+            try:
+                factory.close()
+            except UnsettledError as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0] if len(failures) == 1 else UnsettledError.of("the locator", failures)
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_factories": []}  # connections stay with the locator that made them
@@ -212,7 +223,7 @@ class ServerLocator(SettingAttributes):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     @never_raises
     def __repr__(self) -> str:

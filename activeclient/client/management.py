@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from activeclient.arguments import text
+from activeclient.client.closing import leave
 from activeclient.errors import (
     ActiveClientError,
     CallTimeout,
@@ -102,6 +103,8 @@ class Management:
         password = Secret.of(password)
         self._factory = factory
         self._timeout = timeout
+        self.owner: object = None
+        """What is not to be closed while this is in use."""
         self._session = factory.create_session(user, password, ack_batch_size=0)
         try:
             self._answers = f"activeclient.management.{uuid.uuid4()}"
@@ -199,7 +202,7 @@ class Management:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
 
 def _result(what: str, answer: CoreMessage) -> Json:

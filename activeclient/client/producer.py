@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from activeclient import arguments
 from activeclient.client.calls import patience
+from activeclient.client.closing import leave
 from activeclient.client.large_message import send_large
 from activeclient.client.rate import RateLimit
 from activeclient.engine.producer import CreditPool
@@ -300,7 +301,7 @@ class ClientProducer(JavaNames):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     @never_raises
     def __repr__(self) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 from activeclient import arguments
 from activeclient.client.callbacks import Callbacks
 from activeclient.client.calls import NEVER, Calls
+from activeclient.client.closing import close_sessions, leave, report, tell
 from activeclient.client.consumer import ClientConsumer
 from activeclient.client.producer import ClientProducer
 from activeclient.client.xa_resource import XAResource
@@ -22,6 +23,7 @@ from activeclient.drivers import dispatch
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.requests import Request
 from activeclient.engine.session import Session, State
+from activeclient.engine.unsettled import NOTHING, Unsettled
 from activeclient.errors import (
     ActiveClientError,
     ClosedError,
@@ -131,68 +133,86 @@ class ClientSession(XAResource, JavaNames):
                 return
             self.engine.started = False
             self._request(SessionStop())
-        self._wait_for_callbacks()
+        self.wait_for_callbacks()
 
     def close(self, timeout: float | None = None) -> None:
-        """Close the session: sends before it are on the broker when it returns, unless there is no connection.
+        """Close the session, once what it has under way is settled: sends, acknowledgements, commits of other threads.
 
-        While disconnected it does not wait: when the connection is back, what was sent is settled, and the session is
-        closed on the server too.
+        Waits for them while the connection is won back too, closeTimeout at most; with nothing under way it does not
+        wait for a broker that is away: the session is closed there when the connection is back. A running listener is
+        waited for (onMessageCloseTimeout), except by itself, and every completion handler has been called when this
+        returns. Closing again does nothing.
 
         Args:
-            timeout: Seconds to wait for the broker, after which the session is dropped; default callTimeout.
+            timeout: Seconds to wait for the broker instead of closeTimeout, after which the session is dropped.
 
-        A running listener is waited for (onMessageCloseTimeout), except by itself. Never raises for a lost connection.
+        Raises:
+            UnsettledError: What was under way could not be settled; the session is closed all the same.
         """
-        engine = self.engine
-        pump = self.pump
-        if pump.forked:
+        if self.pump.forked:
             return  # the parent goes on using it
-        self._forget_listeners()
+        left = close_sessions(self.factory, [self], timeout, finally_=False)
+        client = self.engine.client
+        tell(report(f"session {self.engine.name}", left, client.last_error), client.gave_up)
+
+    def close_dropped(self) -> None:
+        """Close the session after it was dropped, perhaps with its connection."""
+        self.pump.keep()
+        self.close()
+
+    def stop_listening(self, consumer_id: int | None = None) -> None:
+        """No further call of a message listener begins: of one consumer, or of all."""
         for consumer in list(self._consumers.values()):
-            consumer.stop_listening()
-        self._wait_for_callbacks()
-        with pump.lock:
-            if engine.state is State.CLOSED or pump.closed:
-                self._ended()
-                return
-            if engine.closing:
-                return
-            self._flush_acknowledgements()
-            request = engine.begin_closing(self._closed)
-            self._consumers.clear()
-            try:
-                limit = self.calls.call_timeout if timeout is None else timeout
-                pump.flush()
-                pump.notify()
-                pump.wait(lambda: request.done or not engine.usable, min(limit, NEVER))
-            finally:
-                if request.done or engine.usable or timeout is not None:
-                    self._ended()
-                # Else there is no connection: the closing goes on by itself when it is back.
-        self._wait_for_callbacks()  # every send has told its handler when this returns
+            if consumer_id is None or consumer.engine.id == consumer_id:
+                consumer.stop_listening()
+
+    def begin_closing(self) -> None:
+        """Take nothing new, and have the server close the session when all is settled (lock held)."""
+        engine = self.engine
+        if engine.state is State.CLOSED or engine.closing or self.pump.closed:
+            return
+        self._flush_acknowledgements()
+        engine.begin_closing(self._closed)
+        self._consumers.clear()
+
+    @property
+    def closed_on_server(self) -> bool:
+        """Has the server closed the session, or has it ended otherwise?"""
+        farewell = self.engine.farewell
+        return self.engine.state is State.CLOSED or (farewell is not None and farewell.done)
+
+    def take_unsettled(self) -> Unsettled:
+        """What could not be settled when the session ended; reported once."""
+        left, self.engine.unsettled = self.engine.unsettled, NOTHING
+        return left
 
     def _closed(self, request: Request) -> None:
         """The server has closed the session (called amid its answer)."""
         self.engine.life.end(ClosedError("the session is closed"), self.engine.client.now)
         self.forget_if_idle()
 
-    def _ended(self) -> None:
+    def end(self) -> Unsettled:
+        """End the session here, whatever the server knows; returns what could not be settled (lock held)."""
         self.engine.life.end(ClosedError("the session is closed"), time.monotonic())
         self._consumers.clear()
-        if not self.pump.closed:
-            self.pump.process()  # the last completions find their session
+        left = self.take_unsettled()
         self.forget_if_idle()
+        return left
 
     def forget_if_idle(self) -> None:
         """A closed session with no callback to come is known no more (lock held)."""
         if self.engine.state is State.CLOSED and not self.engine.work:
             self.factory.forget(self.engine)
 
-    def _wait_for_callbacks(self) -> None:
+    def wait_for_callbacks(self) -> None:
+        """Wait until no callback runs or is due: for each at most onMessageCloseTimeout. A callback does not wait."""
         dispatcher = dispatch.current()
-        if not dispatcher.running_in_current_thread(self.callbacks):
-            dispatcher.wait_idle(self.callbacks, self.settings.on_message_close_timeout / 1000)
+        if dispatcher.running_in_current_thread(self.callbacks):
+            return
+        limit = self.settings.on_message_close_timeout / 1000
+        called = -1
+        while not dispatcher.wait_idle(self.callbacks, limit) and called != self.callbacks.called:
+            called = self.callbacks.called  # others have returned meanwhile
 
     # --- requests -------------------------------------------------------------------------------------------------
 
@@ -308,6 +328,17 @@ class ClientSession(XAResource, JavaNames):
         """
         arguments.text("name", name)
         self.request(DeleteQueue(name))
+
+    def delete_queue_soon(self, name: str) -> None:
+        """Delete a queue; in an outage this does not wait: it is deleted when the connection is back.
+
+        Raises:
+            InvalidDestinationError: There is none.
+        """
+        engine = self.engine
+        with self.pump.lock:
+            engine.check_open()
+            self.calls.closed(engine.submit(engine.request_of(DeleteQueue(name))), lambda: False, 0)
 
     def query_queue(self, name: str) -> QueueQueryResponse:
         """What the broker knows of a queue; `exists` says whether there is one."""
@@ -539,7 +570,7 @@ class ClientSession(XAResource, JavaNames):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     @never_raises
     def __repr__(self) -> str:

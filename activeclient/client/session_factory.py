@@ -17,6 +17,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from activeclient import arguments
+from activeclient.client.closing import Patience, close_sessions, leave, report, tell
+from activeclient.client.dropped import close_dropped
 from activeclient.client.listeners import EventListener, FailoverEventListener, FailureListener, Listeners
 from activeclient.client.policies import first_connect_policy, reconnect_policy
 from activeclient.client.session import ClientSession
@@ -30,8 +32,19 @@ from activeclient.engine.link import Link
 from activeclient.engine.link import State as LinkState
 from activeclient.engine.requests import Pending
 from activeclient.engine.session import Session, SessionConfig
+from activeclient.engine.unsettled import NOTHING
 from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, OutageTimeout
-from activeclient.events import Ask, Connected, Endpoint, Event, Reconnected, TopologyChanged, Work
+from activeclient.events import (
+    Ask,
+    Connected,
+    ConsumerLost,
+    Endpoint,
+    Event,
+    GaveUp,
+    Reconnected,
+    TopologyChanged,
+    Work,
+)
 from activeclient.java_names import JavaNames
 from activeclient.masking import Secret, never_raises
 from activeclient.observe.log import link as link_log
@@ -45,7 +58,7 @@ if TYPE_CHECKING:
 
 callback_log = logging.getLogger("activeclient.callbacks")
 CLOSE_SECONDS = 1.0
-"""How long closing waits for the server to answer the closing of sessions; then the socket is dropped."""
+"""How long closing waits, when nothing is under way, for the server to answer the closing of sessions."""
 _serial = itertools.count(1)
 
 
@@ -85,6 +98,13 @@ class ClientSessionFactory(JavaNames):
         self._wait = wait
         self.listeners = Listeners()
         self._sessions: dict[Session, ClientSession] = {}
+        self._forgotten = NOTHING
+        """What was lost with sessions that were given up and are known no more."""
+        self.patience = Patience(self)
+        self.has_owner = False
+        """Does another object close it, and warn when it was dropped?"""
+        self.dropped = False
+        """Was it collected without having been closed? Others that are collected with it may come later."""
         self._dispatcher = dispatch.current()
         self._hosts = brokers_of(endpoints)
         self._explained: tuple[bool | None] | None = None
@@ -254,7 +274,9 @@ class ClientSessionFactory(JavaNames):
 
     def forget(self, session: Session) -> None:
         """A session was closed (called by it, lock held)."""
-        self._sessions.pop(session, None)
+        facade = self._sessions.pop(session, None)
+        if facade is not None:
+            self._forgotten += facade.take_unsettled()  # of one that was given up: closing the connection tells of it
 
     # --- listeners ------------------------------------------------------------------------------------------------
 
@@ -314,6 +336,8 @@ class ClientSessionFactory(JavaNames):
                 question = event.question
                 self._dispatcher.submit(lambda: self._decide(question))
             return
+        if isinstance(event, (GaveUp, ConsumerLost)):
+            self._stop_listening(event)
         log_event(self.name, event)
         if isinstance(event, Reconnected):
             self._explain_cut()
@@ -352,7 +376,7 @@ class ClientSessionFactory(JavaNames):
         with self.pump.lock:
             self._candidates.resolved(found)
 
-    def members(self, patience: float = 0.0) -> tuple[Endpoint, ...]:
+    def _members(self, patience: float = 0.0) -> tuple[Endpoint, ...]:
         """The live brokers of the cluster, as this connection was told of them; empty when it was not.
 
         Args:
@@ -363,6 +387,14 @@ class ClientSessionFactory(JavaNames):
                 left = self._opened_at + patience - time.monotonic()
                 self.pump.wait(lambda: self._candidates.told or not self.is_connected, max(0.0, left))
             return self._candidates.members
+
+    def _stop_listening(self, event: GaveUp | ConsumerLost) -> None:
+        # What listens no more is kept by whoever uses it alone.
+        for session, facade in list(self._sessions.items()):
+            if isinstance(event, GaveUp):
+                facade.stop_listening()
+            elif session.channel_id == event.channel_id:
+                facade.stop_listening(event.consumer_id)
 
     # --- state ----------------------------------------------------------------------------------------------------
 
@@ -407,19 +439,48 @@ class ClientSessionFactory(JavaNames):
             raise ClosedError("the connection is closed")
 
     def close(self) -> None:
-        """Close the sessions and the connection: within about a second, in any state, also while reconnecting."""
+        """Close the sessions, once what they have under way is settled, and the connection.
+
+        Waits for sends, acknowledgements and commits under way to be confirmed, closeTimeout at most, also while the
+        connection is won back. With nothing under way it takes about a second at most, in any state. Every completion
+        handler has been called when this returns. Closing again does nothing.
+
+        Raises:
+            UnsettledError: What was under way could not be settled; the connection is closed all the same.
+        """
         if self.pump.closed:  # a parent's is, too
             return
-        deadline = time.monotonic() + CLOSE_SECONDS
-        for facade in list(self._sessions.values()):
-            facade.close(timeout=max(0.0, deadline - time.monotonic()) if self.is_connected else 0.0)
-        self.pump.close()
+        left = NOTHING
+        try:
+            left = close_sessions(self, self._sessions.values(), None, finally_=True, answer=CLOSE_SECONDS)
+        finally:
+            facades = list(self._sessions.values())
+            cause = self.engine.gave_up or self.engine.last_error
+            self.pump.close()
+        for facade in facades:  # made meanwhile
+            facade.wait_for_callbacks()
+            left += facade.take_unsettled()
+        error = report(f"connection {self.name}", left + self._forgotten, cause)
+        self._forgotten = NOTHING
+        tell(error, self.engine.gave_up)
+
+    def __del__(self) -> None:
+        pump = getattr(self, "pump", None)
+        if pump is not None and pump.started and not pump.closed:
+            warn = not self.has_owner and self.engine.gave_up is None
+            self.dropped = True
+            close_dropped(self, self.close_dropped, warn=warn)
+
+    def close_dropped(self) -> None:
+        """Close the connection after it was dropped."""
+        self.pump.keep()
+        self.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     @never_raises
     def __repr__(self) -> str:

@@ -1,11 +1,13 @@
 """The one background thread of a process that minds every connection nobody waits for.
 
 Law of this file: the keeper never blocks but in its own poll; it knows of a connection only what `Kept` says, and a
-thousand idle ones cost it nothing but their timers. It lives from the first connection to the last.
+thousand idle ones cost it nothing but their timers. It lives from the first connection to the last, and keeps none
+alive: one that nobody else has can be collected.
 """
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import heapq
 import logging
@@ -13,6 +15,9 @@ import os
 import select
 import threading
 import time
+import weakref
+from collections import deque
+from collections.abc import Callable
 from math import inf
 from typing import Protocol
 
@@ -112,10 +117,11 @@ class Keeper:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: set[Kept] = set()
-        self._heap: list[tuple[float, int, Kept]] = []
+        self._kept: weakref.WeakSet[Kept] = weakref.WeakSet()
+        self._heap: list[tuple[float, int, weakref.ref[Kept]]] = []
         self._count = 0
-        self._owners: dict[int, Kept] = {}
+        self._owners: dict[int, weakref.ref[Kept]] = {}
+        self._calls: deque[Callable[[], None]] = deque()
         self._poller: _Epoll | _Poll | None = None
         self._waker: Waker | None = None
         self._sleeps_until = -inf
@@ -139,12 +145,17 @@ class Keeper:
                 thread.start()
                 self._thread = thread
 
+    def minds(self, kept: Kept) -> bool:
+        """True if `kept` was added, and not removed or collected since."""
+        with self._lock:
+            return kept in self._kept
+
     def remove(self, kept: Kept) -> None:
         """Mind it no more; with the last one the thread ends."""
         with self._lock:
             self._kept.discard(kept)
             # Rare, and O(n) then: a closed connection must not be held until its timers have passed.
-            self._heap = [entry for entry in self._heap if entry[2] is not kept]
+            self._heap = [entry for entry in self._heap if entry[2]() not in (kept, None)]
             heapq.heapify(self._heap)
             if not self._kept and self._waker is not None:
                 self._waker.wake()
@@ -153,7 +164,7 @@ class Keeper:
         """Call `kept.on_ready(fd)` once when `fd` is ready for `mask` (IN, OUT)."""
         with self._lock:
             if kept in self._kept and self._poller is not None:
-                self._owners[fd] = kept
+                self._owners[fd] = weakref.ref(kept)
                 self._poller.watch(fd, mask)
 
     def pause(self, fd: int) -> None:
@@ -174,10 +185,31 @@ class Keeper:
             if kept not in self._kept:
                 return
             self._count += 1
-            heapq.heappush(self._heap, (due, self._count, kept))
+            heapq.heappush(self._heap, (due, self._count, weakref.ref(kept)))
             if due < self._sleeps_until and self._waker is not None:
                 self._sleeps_until = due
                 self._waker.wake()
+
+    def later(self, call: Callable[[], None]) -> None:
+        """Have `call` called on the keeper's thread; it must return at once. Takes no lock: finalizers call this."""
+        self._calls.append(call)
+        waker = self._waker
+        if waker is not None:
+            with contextlib.suppress(OSError):  # the thread is ending
+                waker.wake()
+        if self._thread is None:
+            _thread.start_new_thread(self._make_calls, ())
+
+    def _make_calls(self) -> None:
+        while True:
+            try:
+                call = self._calls.popleft()
+            except IndexError:
+                return
+            try:
+                call()
+            except Exception:
+                logger.exception("the keeper goes on after an error in a call")
 
     def _run(self) -> None:
         poller, waker = self._poller, self._waker
@@ -186,11 +218,15 @@ class Keeper:
         wake_fd = waker.fileno()
         while True:
             with self._lock:
-                if not self._kept:
+                if not self._kept and not self._calls:
                     self._thread = self._poller = self._waker = None
                     self._heap.clear()
                     self._owners.clear()
                     break
+            if self._calls:
+                self._make_calls()
+                continue  # there may be nothing left to mind
+            with self._lock:
                 self._sleeps_until = self._heap[0][0] if self._heap else inf
                 until = self._sleeps_until
             timeout = None if until == inf else max(0.0, until - time.monotonic())
@@ -214,8 +250,12 @@ class Keeper:
                 self._call(kept, -1, due)
         poller.close()
         waker.close()
+        self._make_calls()
 
-    def _call(self, kept: Kept, fd: int, due: float | None) -> None:
+    def _call(self, of: weakref.ref[Kept], fd: int, due: float | None) -> None:
+        kept = of()  # for the time of the call alone: the thread keeps no connection alive
+        if kept is None:
+            return
         try:
             if due is None:
                 kept.on_ready(fd)

@@ -139,6 +139,22 @@ class Pump:
         return self._transport is not None
 
     @property
+    def started(self) -> bool:
+        """Was `start` called?"""
+        return self._started
+
+    def keep(self) -> None:
+        """Have the keeper mind the connection again if it was dropped, collected, and is to be closed well (lock not
+        held)."""
+        with self.lock:
+            if self._started and not self._closed and not self._keeper.minds(self):
+                self._keeper.add(self)
+                self._armed.clear()
+                self._watched = 0
+                self._arm_engine()
+                self._watch()
+
+    @property
     def closed(self) -> bool:
         """Was `close` called?"""
         return self._closed
@@ -492,6 +508,7 @@ class Pump:
                 self._after_call(now)
                 return
             self._transport = transport
+            _transports.add(transport)
             self._engine.connection_made(now)
             self._after_call(now)
             if transport is self._transport and self._leader is None:
@@ -513,6 +530,7 @@ class Pump:
         self._watched = 0
         self._poller.forget()
         self._keeper.forget(transport.fileno())
+        _transports.discard(transport)
         transport.close()
 
     # --- keeper -------------------------------------------------------------------------------------------------
@@ -657,6 +675,8 @@ def forked_error(name: str) -> ForkedError:
 
 
 _pumps: weakref.WeakSet[Pump] = weakref.WeakSet()
+_transports: set[Transport] = set()
+"""Every open one: collected with a connection that was dropped, it would be gone before the connection is closed."""
 
 
 def _after_fork_in_child() -> None:
@@ -672,6 +692,7 @@ def _after_fork_in_child() -> None:
         pump._token = None
         pump.__class__ = _ForkedPump
     _pumps.clear()
+    _transports.clear()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

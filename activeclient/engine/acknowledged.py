@@ -65,6 +65,17 @@ class Acknowledged:
             return self._one
         return _Confirmation(self, count) if count else None
 
+    @property
+    def unconfirmed(self) -> int:
+        """Messages that the application acknowledged and the server has not confirmed."""
+        return len(self._waiting) >> 1
+
+    @property
+    def outstanding(self) -> int:
+        """Of these, the ones whose acknowledgement was sent; 0 when so many were that the oldest were forgotten."""
+        waiting = self._waiting
+        return 0 if len(waiting) == waiting.maxlen else (len(waiting) >> 1) - self._collected
+
     def confirmed(self, count: int) -> None:
         """The server knows of the oldest `count`."""
         waiting = self._waiting

@@ -140,6 +140,8 @@ class ClientEngine:
         self.lives = 0
         """Links lost so far: what a handler did to the link shows in it."""
         self._divergences = 0
+        self.unanswered_at = 0.0
+        """When a call last got no answer within callTimeout."""
 
     # --- ports.Engine ---------------------------------------------------------------------------------------------
 
@@ -376,6 +378,11 @@ class ClientEngine:
         self._recreated += 1
         self._in_doubt.extend(in_doubt)
         self._check_established(now)
+
+    @property
+    def outage_began(self) -> float | None:
+        """When the connection was lost that is being won back now; None when it is up, or has never been."""
+        return None if self._outage is None else self._outage[1]
 
     # --- for the inbox --------------------------------------------------------------------------------------------
 

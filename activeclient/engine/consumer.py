@@ -27,6 +27,7 @@ from activeclient.wire.packets import (
     IndividualAcknowledge,
     QueueQueryResponse,
     ReceiveContinuation,
+    SessionStart,
 )
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Consumer:
         "closed",
         "credits",
         "error",
+        "farewell",
         "filter",
         "forced_asked",
         "forced_seen",
@@ -88,6 +90,7 @@ class Consumer:
         "ignoring",
         "large",
         "limit",
+        "looked",
         "origin",
         "owner",
         "priority",
@@ -144,11 +147,15 @@ class Consumer:
         """Without prefetch: the marker behind the last withdrawal of a grant; 0 when there was none."""
         self.ack_bytes = 0
         self.ack_message_id = -1
-        self.closed = False
+        self.closed: bool = False
         self.error: ActiveClientError | None = None
         self.has_listener = False
         self.forced_asked = 0
         self.forced_seen = 0
+        self.farewell: Request | None = None
+        """The request that closes it on the server, once its user has closed it."""
+        self.looked = 0
+        """Closed by its user: the forced delivery behind all that can come again of what it acknowledged."""
         self.body_came = False
         """Did a large body come in, or begin to, since a marker was last asked for? The server goes on behind a body a
         moment after its last piece, so the next marker may come before what is there."""
@@ -183,6 +190,8 @@ class Consumer:
             if sequence is not None:
                 self.forced_seen = max(self.forced_seen, sequence)
                 self.reading.marked(sequence)
+                if self.closed:
+                    self._looked_through()
                 return
         held = self.held
         if held > self.limit:
@@ -197,6 +206,8 @@ class Consumer:
             self._acknowledge_again(message)
             self.consumed(size)
             return
+        if self.closed:
+            return  # it stays with the server, which has it back when the consumer is closed there
         self.asking = False
         message.origin = self.origin
         self.held = held + size
@@ -222,6 +233,9 @@ class Consumer:
             self.large = message
             self._acknowledge_again(message)
             self.consumed(body.header_size)
+            return
+        if self.closed:
+            self.large = None
             return
         self.asking = False
         message.origin = self.origin
@@ -279,6 +293,8 @@ class Consumer:
         self.flush_acknowledgements()
         acknowledged.add(message.message_id, message.fingerprint)
         self.session.command(self._ack_frame(KIND_INDIVIDUAL, message.message_id), acknowledged.sent())
+        if self.closed:
+            self.session.redelivered(self)
 
     def _absorb(self, message: ReceivedMessage, body: InboundBody | None) -> bool:
         """A renewed consumer delivers what the application holds already: keep it from being seen twice."""
@@ -297,6 +313,8 @@ class Consumer:
             self.consumed(body.header_size)
         if acknowledged:
             self.session.command(self._ack_frame(KIND_INDIVIDUAL, message.message_id))
+            if self.closed:
+                self.session.redelivered(self)
         else:
             self.taken.append((message.message_id, fingerprint, streaming))
         return True
@@ -398,7 +416,7 @@ class Consumer:
     @property
     def _wants_one(self) -> bool:
         """Without prefetch: does anybody wait for a delivery?"""
-        return self.asking or bool(self.absorbing) or self.reading.resuming
+        return self.asking or bool(self.absorbing) or self.reading.resuming or (self.closed and self.awaits_redelivery)
 
     def _top_up(self) -> None:
         if not self.session.may_command:
@@ -556,6 +574,55 @@ class Consumer:
     def _ack_frame(self, kind: int, message_id: int) -> bytes:
         return ACKNOWLEDGE.pack(ACKNOWLEDGE.size - 4, kind, self.session.channel_id, self.id, message_id, False)
 
+    # --- closed by its user ---------------------------------------------------------------------------------------
+
+    @property
+    def owes_acknowledgements(self) -> bool:
+        """True if the server may not know yet of everything that was acknowledged on this consumer."""
+        acknowledged = self.acknowledged
+        return acknowledged is not None and (acknowledged.unconfirmed > 0 or self.awaits_redelivery)
+
+    @property
+    def acknowledgements_owed(self) -> int:
+        """How many messages were acknowledged of which the server may not know."""
+        acknowledged = self.acknowledged
+        if acknowledged is None:
+            return 0
+        return acknowledged.unconfirmed + (len(acknowledged.lost.of) if self.awaits_redelivery else 0)
+
+    @property
+    def awaits_redelivery(self) -> bool:
+        """True if it was closed, and a message that was acknowledged may still be delivered again, to be acknowledged
+        once more; false when the server has said that it has no more for this consumer."""
+        return self.closed and self.forced_seen < self.looked and self._expects_redelivery
+
+    @property
+    def _expects_redelivery(self) -> bool:
+        acknowledged = self.acknowledged
+        return acknowledged is not None and (
+            acknowledged.lost.expecting or any(done for _, _, done in self.absorbing.values())
+        )
+
+    def look_for_redeliveries(self) -> None:
+        """Its user closes it: ask the server for what was acknowledged in an earlier session and may come again."""
+        self.closed = True
+        if self._expects_redelivery:
+            self.looked = self.force_delivery()
+            self._let_deliver()
+
+    def _let_deliver(self) -> None:
+        session = self.session
+        if not session.started and session.may_command:
+            session.command(session.encode(SessionStart()))  # the server delivers nothing in a stopped session
+        if self.window == 0:
+            self._top_up()
+
+    def _looked_through(self) -> None:
+        """A marker came: what was not delivered before it is not ours to acknowledge any more."""
+        if self.forced_seen >= self.looked and self.body_came and self._expects_redelivery:
+            self.looked = self.force_delivery()  # behind a large body a marker may come too early
+        self.session.redelivered(self)
+
     # --- a life of its own ----------------------------------------------------------------------------------------
 
     def create_packet(self) -> CreateConsumer:
@@ -598,6 +665,8 @@ class Consumer:
         self.ignoring = False
         self.ack_message_id = -1
         self.ack_bytes = 0
+        if self.closed:
+            self.looked = self.forced_asked + 1  # `force_again` asks
 
     def _drop_buffer(self) -> None:
         self.buffer.clear()
@@ -645,7 +714,7 @@ class Consumer:
 
     def _renew(self, request: Request) -> None:
         session = self.session
-        if request.error is not None or self.closed or not self.refreshing:
+        if request.error is not None or not self.refreshing or (self.closed and not self._expects_redelivery):
             return
         self.ignoring = False
         create = session.request_of(self.create_packet(), on_done=self._renewed)
@@ -653,7 +722,7 @@ class Consumer:
         session.submit_first(create)
 
     def _renewed(self, request: Request) -> None:
-        if not self.refreshing or self.closed:
+        if not self.refreshing or (self.closed and not self._expects_redelivery):
             return
         if request.error is not None:
             self.session.consumer_lost(self, request.error)
@@ -669,5 +738,8 @@ class Consumer:
     def force_again(self) -> None:
         """The consumer exists anew: ask again for a marker that is lost, or for one that comes behind what resumes."""
         self.reading.expect()
+        if self.closed:
+            self.forced_asked += 1
+            self.looked = self.forced_asked
         if self.forced_asked > self.forced_seen:
             self.session.command(self.session.encode(ForceDelivery(self.id, self.forced_asked)))

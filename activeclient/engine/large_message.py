@@ -25,6 +25,7 @@ class InboundBody:
         "complete",
         "discarded",
         "error",
+        "fate",
         "header_size",
         "held",
         "kept",
@@ -52,6 +53,8 @@ class InboundBody:
         """A replay damaged it: nothing is taken until the message is delivered anew."""
         self.discarded = False
         self.error: ActiveClientError | None = None
+        self.fate = ""
+        """What becomes of the message when its body has failed, for the text of errors."""
         self._chunks: deque[tuple[bytes, int]] = deque()
 
     @property

@@ -59,14 +59,24 @@ class Reading:
         self.resuming = False
         message, self.message = self.message, None
         if message is not None and not message.stream.complete:
-            message.stream.error = error
+            self._spoil(message, error)
+
+    def _spoil(self, message: CoreMessage, error: ActiveClientError) -> None:
+        consumer = self._consumer
+        message.stream.error = error
+        if consumer.browse_only:
+            message.stream.fate = "the message is still in its queue"
+        elif consumer.session.tracks_taken:
+            message.stream.fate = "the message was not acknowledged and is delivered again"
+        else:
+            message.stream.fate = "the message is lost: the broker acknowledged it before it delivered it"
 
     def rolled_back(self) -> None:
         """The message comes again, so its body ends here."""
         message = self.message
         self.leave()
         if message is not None and message.stream.discarded:
-            message.stream.error = LargeMessageError("its transaction was rolled back")
+            self._spoil(message, LargeMessageError("its transaction was rolled back"))
 
     # --- its session is lost --------------------------------------------------------------------------------------
 

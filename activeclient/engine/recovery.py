@@ -120,7 +120,9 @@ class Recovery:
         self._unheard = UnheardFailures()
         self._unsettled: Request | None = None
         self._last: Request | None = None
-        for consumer in session.consumers.values():
+        for consumer in list(session.consumers.values()):
+            if consumer.closed and not consumer.owes_acknowledgements:
+                del session.consumers[consumer.id]  # nobody needs it any more
             consumer.forget_refresh()
         entries, sent = session.buffer.restart()
         work: list[Entry] = [(frame, token, position < sent) for position, (frame, token) in enumerate(entries)]
@@ -146,6 +148,7 @@ class Recovery:
             if (
                 request.bound
                 or isinstance(packet, BOUND_TO_EPOCH)
+                or session.holds_back(request)
                 or (isinstance(packet, Commit) and session.transaction.work)
             ):
                 session.pending.remove(request)
@@ -155,6 +158,11 @@ class Recovery:
             self.rolled_back = True
             transaction.rollback_only = True
         self._steps = self._rebuild()
+
+    @property
+    def settles_commit(self) -> bool:
+        """True while the outcome of a commit is being found out."""
+        return self._unsettled is not None
 
     def left(self) -> list[Entry]:
         """What it was to repeat and did not."""
@@ -205,6 +213,8 @@ class Recovery:
             return
         if isinstance(packet, Commit):
             self._sort_commit(request, maybe=maybe)
+        elif session.holds_back(request):
+            request.sent = False  # it goes out when what was acknowledged has come again
         elif isinstance(packet, ENDED_BY_LOSS):
             if isinstance(packet, Rollback):
                 session.transaction.reset()
@@ -295,8 +305,8 @@ class Recovery:
             session.command(session.encode(XAFailed(session.branch)))
         for producer_id, address in session.producers.items() if session.supports(CreateProducer) else ():
             session.command(session.encode(CreateProducer(producer_id, address)))
-        if session.started:
-            session.command(session.encode(SessionStart()))
+        if session.started or any(consumer.closed for consumer in session.consumers.values()):
+            session.command(session.encode(SessionStart()))  # a closed one waits for what it has to acknowledge again
         for consumer in session.consumers.values():
             consumer.force_again()  # only now: the marker would come before what a stopped session holds back
         if self._unsettled is not None:

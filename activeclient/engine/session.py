@@ -21,6 +21,7 @@ from activeclient.engine.session_config import SessionConfig
 from activeclient.engine.session_life import SessionLife, State
 from activeclient.engine.settling import NullCounter
 from activeclient.engine.transaction import Transaction
+from activeclient.engine.unsettled import NOTHING
 from activeclient.errors import (
     ActiveClientError,
     CallTimeout,
@@ -89,8 +90,12 @@ class Session:
         self.confirmed_received = -1
         self.nulls = NullCounter()
         self.consumers: dict[int, Consumer] = {}
-        self.leaving: list[Acknowledged] = []
-        """Of consumers whose close is on its way."""
+        self.farewell: Request | None = None
+        """The request that closes it on the server, once its user has closed it."""
+        self.unsettled = NOTHING
+        """What was lost when it ended."""
+        self._barrier: list[tuple[Acknowledged, int]] = []
+        """Without confirmations: which acknowledgements the answer to the current request confirms."""
         self.damaged: set[Consumer] = set()
         self.owed: set[Consumer] = set()
         self.pools: dict[str, CreditPool] = {}
@@ -278,16 +283,11 @@ class Session:
         """Its user closes it: nothing new is taken, what is under way is settled, then the server closes it too."""
         self.closing = True
         for consumer in list(self.consumers.values()):
-            consumer.closed = True
             consumer.reading.fail(ClosedError("the session is closed"))
-            self.let_go(consumer)
-        return self.submit(self.request_of(SessionClose(), on_done))
-
-    def let_go(self, consumer: Consumer) -> None:
-        """Its user closes a consumer: it is not made again, but what it acknowledged may still be lost with us."""
-        self.consumers.pop(consumer.id, None)
-        if consumer.acknowledged is not None:
-            self.leaving.append(consumer.acknowledged)
+            consumer.look_for_redeliveries()
+        self.farewell = self.request_of(SessionClose(), on_done)
+        self._say_farewell(self.farewell, held=self._awaits_redelivery)
+        return self.farewell
 
     def disown(self, error: ActiveClientError) -> None:
         """See `ClientEngine.disown`."""
@@ -301,13 +301,45 @@ class Session:
             consumer.reading.fail(error)
 
     def close_consumer(self, consumer: Consumer) -> Request:
-        """Have the server close a consumer that was let go."""
+        """Its user closes a consumer: have the server close it, once what it acknowledged is settled.
+
+        Until the server has closed it, it is kept: when the session is made anew meanwhile, it is made again if its
+        acknowledgements may be lost, to acknowledge what comes again.
+        """
 
         def closed(_request: Request) -> None:
-            if consumer.acknowledged in self.leaving:
-                self.leaving.remove(consumer.acknowledged)
+            if self.consumers.get(consumer.id) is consumer:
+                del self.consumers[consumer.id]
+            if self.farewell is not None:
+                self._say_farewell(self.farewell, held=self._awaits_redelivery)
 
-        return self.submit(self.request_of(ConsumerClose(consumer.id), closed))
+        consumer.look_for_redeliveries()
+        consumer.farewell = self.request_of(ConsumerClose(consumer.id), closed)
+        self._say_farewell(consumer.farewell, held=consumer.awaits_redelivery)
+        return consumer.farewell
+
+    @property
+    def _awaits_redelivery(self) -> bool:
+        return any(consumer.awaits_redelivery for consumer in self.consumers.values())
+
+    def redelivered(self, consumer: Consumer) -> None:
+        """Something came for a consumer that its user has closed: it, or the session, may be able to end now."""
+        if consumer.farewell is not None:
+            self._say_farewell(consumer.farewell, held=consumer.awaits_redelivery)
+        if self.farewell is not None:
+            self._say_farewell(self.farewell, held=self._awaits_redelivery)
+
+    def _say_farewell(self, request: Request, *, held: bool) -> None:
+        if not (held or request.done or request.sent or request in self.pending):
+            self.submit(request)
+
+    def holds_back(self, request: Request) -> bool:
+        """True if the closing of a consumer, or of the session, has to wait in the next session for what that
+        consumer, or any, acknowledged in this one."""
+        return any(
+            consumer.closed and consumer.owes_acknowledgements and request in (consumer.farewell, self.farewell)
+            for consumer in self.consumers.values()
+        )
 
     def submit_first(self, request: Request) -> Request:
         """Queue a request of the engine's own before those of the application."""
@@ -344,6 +376,9 @@ class Session:
             request.failed(self, error)
             return
         self.current = request
+        if not self.windowed:
+            acknowledged = [each.acknowledged for each in self.consumers.values() if each.acknowledged is not None]
+            self._barrier = [(each, each.outstanding) for each in acknowledged]
         request.sent = True
         request.answered = False
         request.sends_before = self.correlation_id
@@ -362,6 +397,9 @@ class Session:
         """A request is done, well or not (called by it)."""
         if self.current is request:
             self.current = None
+            if not self.windowed and request.error is None:
+                for acknowledged, count in self._barrier:
+                    acknowledged.confirmed(count)  # the server works in order
         if request.on_done is not None:
             request.on_done(request)
         if self.recovery is not None:
@@ -567,6 +605,14 @@ class Session:
             consumer.reading.fail(error)
             self.consumers.pop(consumer.id, None)
             self.emit(ConsumerLost(self.channel_id, consumer.id, error))
+            return
+        self.consumers.pop(consumer.id, None)
+        farewell = consumer.farewell
+        if farewell is not None and not farewell.sent:
+            if farewell in self.pending:
+                self.pending.remove(farewell)
+            farewell.complete(self, None)  # nothing is left to close
+        self.redelivered(consumer)
 
     # --- for its life ---------------------------------------------------------------------------------------------
 

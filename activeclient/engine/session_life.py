@@ -14,6 +14,7 @@ from activeclient.engine.recovery import Recovery, claim_gate
 from activeclient.engine.requests import REPEATABLE, Pending, Request, UnheardFailures
 from activeclient.engine.session_check import SessionCheck
 from activeclient.engine.settling import FENCE_KEY, MAX_FENCES, Fence, NullCounter
+from activeclient.engine.unsettled import unsettled_of
 from activeclient.errors import (
     ActiveClientError,
     ClosedError,
@@ -425,9 +426,6 @@ class SessionLife:
         self.replaying = False
         session.resume_at = None  # of the recovery before this one
         self._enter(State.RECREATING, now)  # before anything ends: what that sets free must not be sent yet
-        for acknowledged in session.leaving:
-            acknowledged.session_lost()
-        session.leaving.clear()
         session.recovery = Recovery(session, reason or ClosedError("the connection was lost"), now, session.recovery)
         session.epoch += 1
         session.received = -1
@@ -475,6 +473,7 @@ class SessionLife:
         work += [(frame, token, True) for frame, token in session.awaiting.values()]
         session.awaiting.clear()
         session.awaiting_bytes = 0
+        session.unsettled = unsettled_of(session, work)
         unheard = UnheardFailures()
         for frame, token, maybe in work:
             if frame[4] in (SEND, SendContinuation.KIND) and not isinstance(token, Request):
@@ -494,7 +493,8 @@ class SessionLife:
             elif token is not None and not token.done:
                 token.failed(session, _ended_by(error, token, maybe=maybe))
         unheard.tell(session)
-        for request in [session.current, *session.pending]:
+        farewells = [session.farewell, *(consumer.farewell for consumer in session.consumers.values())]
+        for request in [session.current, *session.pending, *farewells]:
             if request is not None and not request.done:
                 request.failed(session, _ended_by(error, request, maybe=request is session.current and request.sent))
         session.pending.clear()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
+from activeclient.client.closing import leave
 from activeclient.destination import Queue
 from activeclient.errors import ClosedError
 from activeclient.jms.kinds import received_message
@@ -56,11 +57,15 @@ class QueueBrowser:
             self._queue.queue_name or self._queue.address, self._filter, browse_only=True
         )
         self._open.add(core)
-        return self._look(core)
+        session.keep_browser(self)
+        look = self._look(core)
+        next(look)  # begun, it is closed when it is dropped
+        return cast("Iterator[Message]", look)
 
-    def _look(self, core: ClientConsumer) -> Iterator[Message]:
+    def _look(self, core: ClientConsumer) -> Iterator[Message | None]:
         seen: set[tuple[int, int]] = set()  # two numbers for each message, for as long as the look lasts
         try:
+            yield None
             while (message := core.receive(0)) is not None:
                 known = (message.message_id, message.fingerprint)
                 if known in seen:
@@ -70,7 +75,7 @@ class QueueBrowser:
         except ClosedError:
             return
         finally:
-            self._open.discard(core)
+            self._ended(core)
             core.close()
 
     def close(self) -> None:
@@ -78,15 +83,27 @@ class QueueBrowser:
         if self._session.is_forked:
             return
         self._closed = True
-        self._session.forget_browser(self)
-        while self._open:
-            self._open.pop().close()
+        for core in list(self._open):
+            self._ended(core)
+            core.close()
+
+    def close_with_session(self) -> None:
+        """End every look without waiting for the broker: closing its session does (called by the session)."""
+        self._closed = True
+        for core in list(self._open):
+            self._ended(core)
+            core.close_with_session(None)
+
+    def _ended(self, core: ClientConsumer) -> None:
+        self._open.discard(core)
+        if not self._open:
+            self._session.forget_browser(self)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     @never_raises
     def __repr__(self) -> str:

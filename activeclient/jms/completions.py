@@ -1,20 +1,16 @@
 """Sends whose completion listeners have not returned yet, and what these listeners must not do.
 
 Law of this file: each send that began ends once; closing and committing wait for all that have begun, as the
-specification demands (JMS 2.0, 7.3), but not for a broker that is not there.
+specification demands (JMS 2.0, 7.3).
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 from activeclient.errors import IllegalStateError
-
-LOOK_SECONDS = 0.05
-"""How often waiting looks whether the broker is still there."""
 
 
 class Completions:
@@ -56,17 +52,22 @@ class Completions:
         if self._running and self._in_callback():
             raise IllegalStateError(f"a completion listener must not {what}")
 
-    def wait(self, usable: Callable[[], bool], timeout: float) -> bool:
-        """Wait until every listener has returned; False after `timeout` seconds, or when `usable()` does not hold."""
+    @property
+    def outstanding(self) -> int:
+        """Sends whose listener has not returned."""
+        return self._open
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until every listener has returned; False after `timeout` seconds in which none has.
+
+        A listener itself does not wait.
+        """
         if self._in_callback():
             return True
-        deadline = time.monotonic() + timeout
         with self._changed:
-            while self._open > 0:
-                left = deadline - time.monotonic()
-                if left <= 0 or not usable():
+            while left := self._open:
+                if not self._changed.wait_for(lambda: self._open < left, timeout):
                     return False
-                self._changed.wait(min(left, LOOK_SECONDS))
         return True
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import threading
 import uuid
+import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from activeclient import arguments
+from activeclient.client.closing import leave
+from activeclient.client.dropped import Members, close_dropped
 from activeclient.client.listeners import ConnectionFailure, EventListener, FailoverEventListener, FailureListener
 from activeclient.client.management import Management
 from activeclient.client.session_factory import ClientSessionFactory
@@ -52,13 +55,20 @@ class _OutageReport:
     """Passes on what the core tells its failure listeners."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self._connection = weakref.ref(connection)  # a connection that nobody has any more is closed
 
     def connection_failed(self, error: ConnectionFailure, failed_over: bool) -> None:
         """An outage ended."""
-        listener = self._connection.exception_listener
+        connection = self._connection()
+        listener = None if connection is None else connection.exception_listener
         if listener is not None:
             listener(error)
+
+    def on_event(self, event: Event) -> None:
+        """Anything happened."""
+        connection = self._connection()
+        if connection is not None:
+            connection._on_event(event)
 
 
 class Connection(Sealed):
@@ -84,11 +94,13 @@ class Connection(Sealed):
         self._password = password
         self._client_id: str | None = None
         self._lock = threading.RLock()
-        self._sessions: set[Session] = set()
+        self._sessions: Members[Session] = Members()
         self._temporaries: set[Destination] = set()
         self._known = Known()
         self._started = False
         self._closed = False
+        self.dropped = False
+        """Has its owner, which was dropped, warned of it?"""
         self._used = False
         self.tag = str(uuid.uuid4())
         self._exception_listener: ExceptionListener | None = None
@@ -100,8 +112,10 @@ class Connection(Sealed):
         self._initial.add_metadata(SESSION_KEY, "")
         if wanted is not None:
             self._claim(wanted)
-        factory.add_failure_listener(_OutageReport(self))
-        factory.add_event_listener(self._on_event)
+        report = _OutageReport(self)
+        factory.add_failure_listener(report)
+        factory.add_event_listener(report.on_event)
+        factory.has_owner = True
 
     # --- what it is -----------------------------------------------------------------------------------------------
 
@@ -304,7 +318,9 @@ class Connection(Sealed):
         """
         self.check_open()
         limit = timeout_seconds("timeout", timeout)
-        return Management(self.factory, self._user, self._password, timeout=limit)
+        made = Management(self.factory, self._user, self._password, timeout=limit)
+        made.owner = self
+        return made
 
     def forget_session(self, session: Session) -> None:
         """A session was closed (called by it)."""
@@ -384,13 +400,16 @@ class Connection(Sealed):
                 session.core.stop()
 
     def close(self) -> None:
-        """Close the connection with all that belongs to it: waits for running listeners, ends blocked calls.
+        """Close the connection with all that belongs to it, once what is under way is settled; ends blocked calls.
 
-        Open transactions are rolled back; temporary destinations end. Returns within about a second when there is no
-        connection to the broker. Calling it again does nothing.
+        Waits for running listeners, and while the connection is won back too, closeTimeout at most, for sends,
+        acknowledgements and commits to be confirmed; every completion listener has been called when it returns. With
+        nothing under way it takes about a second at most, in an outage too. Open transactions are rolled back;
+        temporary destinations end. Calling it again does nothing.
 
         Raises:
             IllegalStateError: A listener of this connection calls.
+            UnsettledError: Something could not be settled; the connection is closed all the same.
         """
         if self.factory.is_forked:
             return  # the parent goes on using it
@@ -404,15 +423,26 @@ class Connection(Sealed):
             self._sessions.clear()
             self._temporaries.clear()
         self._exception_listener = None
-        self.factory.close()
         for session in sessions:
-            session.connection_closed()
+            session.settle_read_bodies()
+        try:
+            self.factory.close()
+        finally:
+            for session in sessions:
+                session.connection_closed()
+
+    def __del__(self) -> None:
+        factory = self.__dict__.get("factory")
+        if factory is None or not factory.has_owner or self._closed:
+            return
+        if factory.dropped or not factory.pump.closed:
+            close_dropped(self, factory.close_dropped, warn=not self.dropped and factory.engine.gave_up is None)
 
     def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     @never_raises
     def __repr__(self) -> str:

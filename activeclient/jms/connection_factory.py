@@ -93,7 +93,8 @@ class ActiveMQConnectionFactory(SettingAttributes):
             if name == "serializers":
                 self.__dict__[name] = Serializers.of(value)
                 return
-            value = value if name in attributes() and not is_sensitive(name) else Secret.of(value)
+            known = name in attributes() or name == "reconnection_strategy"
+            value = value if known and not is_sensitive(name) else Secret.of(value)
             if name not in SettingKeywords.__annotations__ and name != "reconnection_strategy":
                 no_attribute(type(self), name, SettingKeywords.__annotations__, setting=True)
             setattr(self._locator, name, value)

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from activeclient.arguments import call, instance
+from activeclient.client.closing import leave
 from activeclient.destination import Destination
 from activeclient.errors import (
     ActiveClientError,
@@ -23,6 +24,7 @@ from activeclient.errors import (
     LargeMessageError,
     MessageFormatError,
     OutcomeUnknown,
+    UnsettledError,
 )
 from activeclient.java_names import Sealed
 from activeclient.jms.kinds import received_message
@@ -386,7 +388,13 @@ class MessageConsumer(Generic[M], Sealed):
     def close(self) -> None:
         """Close the consumer: waits for a running listener, ends a blocked `receive`; a non-durable subscription ends.
 
-        Called by its own listener it closes when that returns, with its message acknowledged.
+        Waits until its acknowledgements are confirmed, while the connection is won back too: closeTimeout at most.
+        Called by its own listener it closes when that returns, with its message acknowledged. A streamed message whose
+        body is not here yet as a whole is not acknowledged, and is delivered again.
+
+        Raises:
+            UnsettledError: Acknowledgements were not confirmed in time. They still are when the connection is back,
+                unless the session is closed before.
         """
         if self._closed or self._session.is_forked:
             return
@@ -402,21 +410,43 @@ class MessageConsumer(Generic[M], Sealed):
             return
         self._ended = True
         self._session.forget_consumer(self)
+        self.settle_read_body()
         try:
-            if not self._core.is_closed:
-                self.settle()
             self._core.close()
             if self._subscription is not None and not self._session.core.is_closed:
-                self._session.core.delete_queue(self._subscription)
+                self._session.core.delete_queue_soon(self._subscription)
+        except UnsettledError:
+            raise
         except ActiveClientError as error:
             # Temporary: the broker deletes it with the connection.
             logger.debug("closing %r: %s", self, error)
+
+    def close_with_session(self) -> None:
+        """Close the consumer without waiting for the broker: closing its session does (called by the session)."""
+        self._closed = True
+        self._core.stop_listening()
+        self._wait_for_listener()
+        if self._ended:
+            return
+        self._ended = True
+        self._session.forget_consumer(self)
+        self.settle_read_body()
+        self._core.close_with_session(self._subscription)
+
+    def settle_read_body(self) -> None:
+        """Acknowledge the streamed message that is still open if its body is here as a whole, and so stays readable.
+
+        Of any other one a part would be lost with the consumer: it stays the broker's, which delivers it again.
+        """
+        core, self._unsettled = self._unsettled, None
+        if core is not None and core.stream.complete and (self._core.holds(core) or core.stream.read):
+            self._core.acknowledge_at_close(core)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     @never_raises
     def __repr__(self) -> str:

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from activeclient.client.closing import leave
+from activeclient.client.dropped import warn_dropped
 from activeclient.destination import Destination, Queue, Topic
-from activeclient.errors import ClosedError
+from activeclient.errors import ClosedError, UnsettledError
 from activeclient.java_names import Sealed
 from activeclient.jms.connection import Connection, ExceptionListener, acknowledge_mode
 from activeclient.jms.context_consumer import JMSConsumer
@@ -349,10 +351,11 @@ class JMSContext(MessageFactory, Sealed):
         self.connection.stop()
 
     def close(self) -> None:
-        """Close the session, and with the last context the connection: waits for running listeners, ends blocked calls.
+        """Close the session, and with the last context the connection; see `Session.close` and `Connection.close`.
 
         Raises:
             IllegalStateError: A listener of this context calls.
+            UnsettledError: Something could not be settled; the context is closed all the same.
         """
         if self.connection.factory.is_forked:
             return  # the parent goes on using it
@@ -362,19 +365,41 @@ class JMSContext(MessageFactory, Sealed):
         with self._closing:
             if self._closed:
                 return
-            if self._session is not None:
-                self._session.close()
+            session = self._session
+            failures: list[UnsettledError] = []
+            try:
+                if session is not None:
+                    session.close()
+            except UnsettledError as failure:
+                failures.append(failure)
             self._closed = True
             self._last = None
             self._producers.clear()
         if self._shared.leave():
-            self.connection.close()
+            try:
+                self.connection.close()
+            except UnsettledError as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0] if len(failures) == 1 else UnsettledError.of("the context", failures)
+
+    def __del__(self) -> None:
+        shared = self.__dict__.get("_shared")
+        if shared is None or self._closed:
+            return
+        # The connection and the session are closed by their own finalizers, without a warning of their own: the
+        # application has made neither.
+        if self._session is not None:
+            self._session.dropped = True
+        shared.connection.dropped = shared.leave()
+        if not shared.connection.is_closed:
+            warn_dropped(self)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     @never_raises
     def __repr__(self) -> str:

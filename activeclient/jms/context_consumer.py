@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from activeclient.arguments import call
+from activeclient.client.closing import leave
 from activeclient.destination import Destination
 from activeclient.java_names import Sealed
 from activeclient.jms.times import Duration
@@ -113,7 +114,7 @@ class JMSConsumer(Generic[M], Sealed):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     @never_raises
     def __repr__(self) -> str:

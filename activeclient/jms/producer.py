@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from activeclient.client.closing import leave, report
 from activeclient.destination import Destination, Topic
 from activeclient.engine.session import State
+from activeclient.engine.unsettled import Unsettled
 from activeclient.errors import (
     ActiveClientError,
     ClosedError,
@@ -316,21 +318,30 @@ class MessageProducer(Sealed):
     def close(self) -> None:
         """Close the producer; what it has sent is not affected. Waits for the completion listeners of its session.
 
+        While the connection is won back it waits for them too: for the next one closeTimeout at most.
+
         Raises:
             IllegalStateError: Called by a completion listener of its session.
+            UnsettledError: Sends have no outcome yet. Their completion listeners are called when they have one, at the
+                latest when the session is closed.
         """
-        if self._session.is_forked:
-            return
-        self._session.completions.check_not_inside("close a producer")
-        if not self.is_closed:
-            self._session.wait_for_completions()
+        session = self._session
+        if session.is_forked:
+            return  # the parent goes on using it
+        session.completions.check_not_inside("close a producer")
+        told = self.is_closed or session.wait_for_completions()
         self._core.close()
+        if not told:
+            left = Unsettled(unknown=session.completions.outstanding)
+            error = report(repr(self), left, self._engine.client.last_error)
+            if error is not None:
+                raise error
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     @never_raises
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from collections import deque
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from activeclient.client.closing import leave
 from activeclient.destination import Destination, Topic
 from activeclient.errors import IllegalStateError
 from activeclient.jms.modes import AcknowledgeMode
@@ -92,7 +93,7 @@ class Requestor:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     @never_raises
     def __repr__(self) -> str:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from cachetools import LRUCache
 
+from activeclient.client.closing import leave
+from activeclient.client.dropped import close_dropped
 from activeclient.client.session import ClientSession
 from activeclient.destination import Destination, Queue, Topic
 from activeclient.drivers import dispatch
@@ -70,13 +72,16 @@ class Session(MessageFactory, JavaNames):
         self.close_timeout = core.settings.on_message_close_timeout / 1000
         self.recovered = False
         """Did the running listener, or its failure, recover the session?"""
-        self.completions = Completions(lambda: self.in_callback)
         cached = core.settings.cache_destinations
         self._destinations: LRUCache[tuple[type, str], Destination] | None = LRUCache(MAX_KNOWN) if cached else None
+        self._closed_with_connection = False
+        callbacks = core.callbacks
+        self.completions = Completions(lambda: dispatch.current().running_in_current_thread(callbacks))
         self._consumers: set[MessageConsumer] = set()
         self._browsers: set[QueueBrowser] = set()
         self._closed = False
-        self._closed_with_connection = False
+        self.dropped = False
+        """Has its owner, which was dropped, warned of it?"""
         self._closing = threading.Lock()
 
     # --- what it is -----------------------------------------------------------------------------------------------
@@ -365,8 +370,12 @@ class Session(MessageFactory, JavaNames):
         """A consumer was closed (called by it)."""
         self._consumers.discard(consumer)
 
+    def keep_browser(self, browser: QueueBrowser) -> None:
+        """A browser looks (called by it): closing the session ends that."""
+        self._browsers.add(browser)
+
     def forget_browser(self, browser: QueueBrowser) -> None:
-        """A browser was closed (called by it)."""
+        """A browser does not look any more (called by it)."""
         self._browsers.discard(browser)
 
     def create_browser(self, queue: Queue, selector: str | None = None) -> QueueBrowser:
@@ -381,9 +390,7 @@ class Session(MessageFactory, JavaNames):
         if not isinstance(queue, Queue):
             raise InvalidDestinationError(f"only queues can be browsed, not {queue!r}")
         self.known.for_receiving(self.core, queue, queue.queue_name or queue.address)
-        browser = QueueBrowser(self, queue, selector, wanted)
-        self._browsers.add(browser)
-        return browser
+        return QueueBrowser(self, queue, selector, wanted)
 
     # --- acknowledging, transactions ------------------------------------------------------------------------------
 
@@ -431,9 +438,13 @@ class Session(MessageFactory, JavaNames):
         self.core.rollback()
         self.wait_for_completions()
 
-    def wait_for_completions(self) -> None:
-        """Let the completion listeners of all sends return, unless the broker is not there."""
-        self.completions.wait(lambda: self.core.engine.usable, self.close_timeout)
+    def wait_for_completions(self) -> bool:
+        """Let the completion listeners of all sends return; False when they did not in time."""
+        patience = self.core.factory.patience
+        told = self.completions.wait(patience.limit())
+        if not told:
+            patience.ran_out()
+        return told
 
     def _settle(self) -> None:
         for consumer in list(self._consumers):
@@ -486,12 +497,15 @@ class Session(MessageFactory, JavaNames):
             raise IllegalStateError(f"a listener must not {what} its own session or connection")
 
     def close(self) -> None:
-        """Close the session: waits for a running listener, ends a blocked `receive`, rolls back an open transaction.
+        """Close the session, once what it has under way is settled; an open transaction is rolled back.
 
-        Any thread may call it, but no listener of the session.
+        Waits for a running listener, and while the connection is won back too, closeTimeout at most, for sends and
+        acknowledgements to be confirmed; every completion listener has been called when it returns. Ends a blocked
+        `receive`. Any thread may call it, but no listener of the session.
 
         Raises:
             IllegalStateError: A listener of this session calls.
+            UnsettledError: Something could not be settled; the session is closed all the same.
         """
         if self.is_forked:
             return  # the parent goes on using it
@@ -499,24 +513,40 @@ class Session(MessageFactory, JavaNames):
         with self._closing:
             if self._closed:
                 return
-            for consumer in list(self._consumers):
-                consumer.close()
-            for browser in list(self._browsers):
-                browser.close()
-            self._closed = True
-            self.core.close()
-            self._connection.forget_session(self)
+            try:
+                for consumer in list(self._consumers):
+                    consumer.close_with_session()
+                for browser in list(self._browsers):
+                    browser.close_with_session()
+            finally:
+                self._closed = True
+                try:
+                    self.core.close()
+                finally:
+                    self._connection.forget_session(self)
+
+    def settle_read_bodies(self) -> None:
+        """Acknowledge the streamed messages that are here whole (called before the connection closes)."""
+        for consumer in list(self._consumers):
+            consumer.settle_read_body()
 
     def connection_closed(self) -> None:
         """The connection was closed (called by it)."""
         self._closed_with_connection = not self._closed
         self._closed = True
 
+    def __del__(self) -> None:
+        core = self.__dict__.get("core")
+        if core is None or self._closed:
+            return
+        if core.factory.dropped or not (core.is_closed or core.pump.closed):
+            close_dropped(self, core.close_dropped, warn=not self.dropped)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        leave(self.close, error)
 
     @never_raises
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from activeclient.client.closing import leave
 from activeclient.destination import Destination, TemporaryQueue, TemporaryTopic
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class OwnTemporary(Destination):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if not (self.is_deleted or self._owner.factory.is_forked):
-            self.delete()
+            leave(self.delete, error)
 
 
 class OwnTemporaryQueue(OwnTemporary, TemporaryQueue):

@@ -50,8 +50,9 @@ class XAResource:
     the outcome was lost with the connection: `recover` tells then.
     """
 
-    def __init__(self, core: ClientSession) -> None:
+    def __init__(self, core: ClientSession, session: object = None) -> None:
         self._core = core
+        self._session = session  # which is closed when it is dropped
         self._timeout = 0
 
     def start(self, xid: Xid, *, join: bool = False, resume: bool = False) -> None:
@@ -154,7 +155,7 @@ class XASession(Session):
     @functools.cached_property
     def xa_resource(self) -> XAResource:
         """For the transaction manager."""
-        return XAResource(self.core)
+        return XAResource(self.core, self)
 
     def _check_transacted(self, what: str) -> None:
         self.check_open()

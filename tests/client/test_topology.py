@@ -111,7 +111,7 @@ def test_when_the_own_pair_is_lost_the_others_are_tried(cluster: Cluster, attemp
         factory = locator.create_session_factory()
         session = factory.create_session()
         assert port_of(factory) == one
-        wait_until(lambda: len(factory.members()) == 2, PATIENCE)
+        wait_until(lambda: len(factory._members()) == 2, PATIENCE)
         cluster.end(0)
         wait_until(lambda: factory.is_connected and port_of(factory) == two, PATIENCE)
         assert session.query_queue("q").exists
@@ -123,7 +123,7 @@ def test_else_it_is_given_up(cluster: Cluster, more: str) -> None:
     cluster.nodes = [("a", one, None), ("b", two, None)]
     with ServerLocator(f"tcp://127.0.0.1:{one}?{QUICK}&ha=true&{more}") as locator:
         factory = locator.create_session_factory()
-        wait_until(lambda: len(factory.members()) == 2, PATIENCE)
+        wait_until(lambda: len(factory._members()) == 2, PATIENCE)
         cluster.end(0)
         wait_until(lambda: factory.is_closed, PATIENCE)
         with pytest.raises(ReconnectGaveUp):
@@ -137,7 +137,7 @@ def test_the_backup_is_found_by_whatever_name_we_came(cluster: Cluster, host: st
     cluster.nodes = [("a", one, two)] + ([("b", three, None)] if other else [])
     with ServerLocator(f"tcp://{host}:{one}?{QUICK}&reconnectAttempts=-1") as locator:
         factory = locator.create_session_factory()
-        wait_until(lambda: len(factory.members()) == len(cluster.nodes), PATIENCE)
+        wait_until(lambda: len(factory._members()) == len(cluster.nodes), PATIENCE)
         wait_until(lambda: not factory.engine.endpoints.unresolved(), PATIENCE)
         cluster.end(0)
         wait_until(lambda: factory.is_connected and port_of(factory) == two, PATIENCE)
@@ -148,7 +148,7 @@ def test_the_backup_is_found_behind_a_proxy_too(cluster: Cluster) -> None:
     cluster.nodes = [("a", three, two)]  # the live one has another port than the one that we know
     with ServerLocator(f"tcp://127.0.0.1:{one}?{QUICK}&reconnectAttempts=-1") as locator:
         factory = locator.create_session_factory()
-        wait_until(lambda: len(factory.members()) == 1, PATIENCE)
+        wait_until(lambda: len(factory._members()) == 1, PATIENCE)
         cluster.end(0)
         wait_until(lambda: factory.is_connected and port_of(factory) == two, PATIENCE)
 
