@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
 
-from activeclient.client.large_message import BodyReader, inflate, inflated, read_whole
+from activeclient.client.large_message import BodyReader, announced_size, inflate, inflated, read_whole
 from activeclient.client.rate import RateLimit
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.requests import Request
@@ -425,9 +425,9 @@ class ClientConsumer:
         """The whole body of a large message."""
         return read_whole(self._pump, self._calls, message, self.session.settings.max_large_message_size)
 
-    def inflate(self, body: bytes) -> bytes:
-        """A compressed body that came in one frame."""
-        return inflate(body, self.session.settings.max_large_message_size)
+    def inflate(self, message: CoreMessage, body: bytes) -> bytes:
+        """The compressed body of a message that came in one frame."""
+        return inflate(body, self.session.settings.max_large_message_size, announced_size(message))
 
     def open_body(self, message: CoreMessage) -> BinaryIO:
         """The body of a large message as a file, read once and forwards."""
