@@ -27,7 +27,7 @@ from activeclient.broker.limits import Limits
 from activeclient.broker.postoffice import PostOffice
 from activeclient.broker.server import BrokerServer
 from activeclient.broker.store import MemoryStore, Store
-from activeclient.errors import ConfigError, ConnectFailed, IllegalStateError, StoreError
+from activeclient.errors import ConfigError, ConnectFailed, IllegalStateError, ResourceAllocationError, StoreError
 from activeclient.server_code import ServerCode
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("activeclient.broker")
 _brokers: Final[weakref.WeakValueDictionary[str, EmbeddedBroker]] = weakref.WeakValueDictionary()
 _lock: Final = threading.RLock()
+_LOCAL: Final = ("127.0.0.1", "::1", "localhost")
 _implicit: Final[dict[str, EmbeddedBroker]] = {}
 """Those that URLs made: nobody else holds them."""
 
@@ -162,6 +163,8 @@ class EmbeddedBroker:
             except BaseException:
                 thread.stop(abrupt=True)
                 raise
+            if not self.configuration.users and not _is_loopback(self._host):
+                _log.warning("%s: anybody who reaches this port may connect; no users are configured", self.url)
         self.faults.bind(server, thread.call, restart=self.restart, skew=self._skew)
         self._thread = thread
 
@@ -313,6 +316,17 @@ def open_vm(name: str) -> TransportEnd:
         return broker.connect()
 
 
+def _is_loopback(host: str) -> bool:
+    if host in _LOCAL:
+        return True
+    import ipaddress  # loaded by those who listen elsewhere
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name, or all interfaces
+
+
 def _free_name() -> str:
     # 0 is what URLs without a broker of one's own use.
     return next(name for name in map(str, itertools.count(1)) if name not in _brokers)
@@ -321,5 +335,7 @@ def _free_name() -> str:
 def _report(text: str, error: BaseException | None) -> None:
     if error is None:
         _log.info("%s", text)
+    elif isinstance(error, ResourceAllocationError):
+        _log.warning("%s: %s", text, error)
     else:
         _log.error("%s", text, exc_info=error)
