@@ -57,6 +57,7 @@ from activeclient.wire.old_layout import old_send
 from activeclient.wire.packet import Packet, encode
 from activeclient.wire.packets import (
     CheckForFailover,
+    CheckForFailoverReply,
     ClusterTopology,
     Disconnect,
     DisconnectConsumerKill,
@@ -308,6 +309,8 @@ class ClientEngine:
     def _on_login(self, packet: Packet, now: float) -> None:
         if isinstance(packet, ExceptionResponse):
             self.abort(from_server(packet.code, packet.message), now)
+        elif not isinstance(packet, CheckForFailoverReply) and self._control:
+            self._control.popleft()(packet, now)  # of a server that does not answer it: this is the next answer
 
     def abort(self, reason: ActiveClientError, now: float) -> None:
         """Give the link up for a reason of ours; it is won back if the settings say so."""
