@@ -220,9 +220,10 @@ class WindowSettings(Group):
         102400, "minLargeMessageSize", "Bodies above it travel in pieces, as large messages.", unit="bytes", low=1
     )
     max_large_message_size: int = param(
-        2**31 - 1,
+        256 * 1024 * 1024,
         "maxLargeMessageSize",
-        "Largest body that is received; -1 no limit. A larger one fails when it is read. Not in Artemis.",
+        "Largest body that is read into memory as a whole, inflated if it was compressed; -1 no limit. A larger one"
+        " fails when it is read, and can be read as a stream. Not in Artemis.",
         unit="bytes",
         low=1,
         off=-1,

@@ -352,6 +352,23 @@ def test_wrong_credentials_are_refused(java: JavaPeer) -> None:
             java.session(connection)
 
 
+def test_java_makes_its_session_anew_where_users_are_configured(java: JavaPeer, witness: Witness) -> None:
+    """It shows no credentials before it asks for its session, as no client before 2.57 does."""
+    with (
+        EmbeddedBroker(port=0, users={"admin": "admin"}) as guarded,
+        java.connected(f"{guarded.url}?{WINDOWED}", **LOGIN) as connection,
+    ):
+        session = java.session(connection)
+        consumer = java.consumer(session, QUEUE)
+        java.send(session, QUEUE, [text("before")])
+        assert bodies(java.receive(consumer)) == ["before"]
+        made = witness.created
+        guarded.drop_connections()
+        eventually(lambda: witness.created > made and witness.asked, "Java makes its session anew")
+        java.send(session, QUEUE, [text("after")])
+        assert bodies(java.receive(consumer)) == ["after"]
+
+
 # --- the core client --------------------------------------------------------------------------------------------------
 
 

@@ -19,9 +19,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from activeclient.broker.admission import Admission, has_spare_descriptors
 from activeclient.drivers.transport import SocketTransport
 from activeclient.drivers.wake import Waker
-from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, ForkedError
+from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, ForkedError, StoreError
 
 if TYPE_CHECKING:
     import ssl
@@ -45,6 +46,10 @@ LEAST_RETRY: Final = 0.002
 MOST_RETRY: Final = 0.1
 """How often a full pipe in memory is looked at: it has no way to say that there is room without being read."""
 
+ACCEPT_PAUSE: Final = 0.1
+ACCEPT_LONGEST_PAUSE: Final = 2.0
+"""How long nobody is accepted after the system has refused a descriptor or memory: a listener stays readable, and
+would keep the thread busy."""
 T = TypeVar("T")
 
 
@@ -116,6 +121,10 @@ class BrokerThread:
         self._waiting: set[_Link] = set()
         """Links with a time at which they are looked at."""
         self._listeners: dict[int, tuple[socket.socket, ssl.SSLContext | None]] = {}
+        self._admission = Admission()
+        self._accept_at: float | None = None
+        """When connections are accepted again, after the system has refused one."""
+        self._pause = ACCEPT_PAUSE
         self._buffer = memoryview(bytearray(BUFFER_SIZE))
         self._ended = False
         self._stopping: float | None = None
@@ -159,13 +168,16 @@ class BrokerThread:
         """A connection in memory: the client's end of it.
 
         Raises:
-            ConnectFailed: The broker has ended.
+            ConnectFailed: The broker has ended, or the process has no file descriptor for it.
             ForkedError: It runs in the parent of this process, whose memory this is a copy of.
         """
         self.check_process()
         from activeclient.drivers.memory import pipe
 
-        ours, theirs = pipe()
+        try:
+            ours, theirs = pipe()
+        except OSError as error:
+            raise ConnectFailed(f"{name}: {error.strerror}") from error
         with self._lock:
             if self._ended or self._stopping is not None:
                 ours.close()
@@ -193,7 +205,8 @@ class BrokerThread:
 
         def add() -> None:
             self._listeners[listener.fileno()] = (listener, tls)
-            self._selector.register(listener, _IN)
+            if self._accept_at is None:
+                self._selector.register(listener, _IN)
 
         try:
             self.call(add)
@@ -255,11 +268,7 @@ class BrokerThread:
             descriptor = key.fd
             link = self._links.get(descriptor)
             if link is not None:
-                if mask & _OUT:
-                    self._resume(link)
-                if mask & _IN and link.connection.wants_read:
-                    self._read(link)
-                self._watch(link)
+                self._serve(link, mask)
             elif descriptor in self._listeners:
                 self._accept(*self._listeners[descriptor])
             elif descriptor == self._waker.fileno():
@@ -276,10 +285,30 @@ class BrokerThread:
             self._flush()
         if self._waiting:
             self._look_at_waiting(now)
+        if self._accept_at is not None and self._accept_at <= now:
+            self._accept_again()
+        self._admission.report(now)
+
+    def _serve(self, link: _Link, mask: int) -> None:
+        """A transport is ready. A defect that shows here ends one connection, not the broker."""
+        try:
+            if mask & _OUT:
+                self._resume(link)
+            if mask & _IN and link.connection.wants_read:
+                self._read(link)
+        except StoreError:
+            raise
+        except Exception as error:
+            _log.error("%s: closed: %s", link.connection.name, type(error).__name__, exc_info=error)
+            self._lose(link)
+        self._watch(link)
 
     def _patience(self) -> float:
         found = [MOST_SECONDS]
         now = time.monotonic()
+        for at in (self._accept_at, self._admission.report_at):
+            if at is not None:
+                found.append(at - now)
         due = self.server.next_timeout()
         if due is not None:
             found.append(due - now)
@@ -402,20 +431,43 @@ class BrokerThread:
                 sock, address = listener.accept()
             except BlockingIOError:
                 return
+            except ConnectionError:
+                continue  # it has gone again
             except OSError as error:
-                _log.warning("a connection could not be accepted: %s", error.strerror)
+                self._accept_later(error)
                 return
+            self._pause = ACCEPT_PAUSE
+            if not has_spare_descriptors(sock.fileno()):
+                sock.close()
+                self._admission.refused("the process has no file descriptor to spare", time.monotonic())
+                continue
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             name = f"{address[0]}:{address[1]}"
             if tls is None:
                 self._add(SocketTransport(sock, name), name)
 
+    def _accept_later(self, error: OSError) -> None:
+        """The system refuses: nobody is accepted for a while, so that the thread can serve who is there."""
+        now = time.monotonic()
+        self._admission.refused(error.strerror or type(error).__name__, now)
+        if self._accept_at is None:
+            for listener, _ in self._listeners.values():
+                self._selector.unregister(listener)
+        self._accept_at = now + self._pause
+        self._pause = min(2 * self._pause, ACCEPT_LONGEST_PAUSE)
+
+    def _accept_again(self) -> None:
+        self._accept_at = None
+        for listener, _ in self._listeners.values():
+            self._selector.register(listener, _IN)
+
     def _add(self, transport: Transport, name: str) -> None:
-        connection = self.server.connection_made(name, time.monotonic())
+        now = time.monotonic()
+        connection = self.server.connection_made(name, now)
         if connection is None:
             why = "the broker is stopping" if self.server.stopping else "there are too many connections"
-            _log.warning("%s: refused, %s", name, why)
+            self._admission.refused(why, now)
             transport.close()
             return
         link = _Link(connection, transport)
@@ -440,8 +492,10 @@ class BrokerThread:
 
     def _close_listeners(self) -> None:
         for listener, _ in self._listeners.values():
-            self._selector.unregister(listener)
+            if self._accept_at is None:
+                self._selector.unregister(listener)
             listener.close()
+        self._accept_at = None
         self._listeners.clear()
 
     def end_soon(self) -> None:

@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from activeclient.broker.configuration import AddressSettings, BrokerConfiguration
+from activeclient.broker.limits import MAX_NAME
 from activeclient.broker.memory import Account, Memory
 from activeclient.broker.message import StoredMessage
 from activeclient.broker.queue import Queue
 from activeclient.broker.wildcard import is_wildcard, matches
 from activeclient.destination import ANYCAST, MULTICAST
+from activeclient.errors import InvalidDestinationError
+from activeclient.server_code import ServerCode
 
 PLANS_KEPT = 10_000
 """Addresses whose ways are remembered; beyond it all are worked out again."""
@@ -165,12 +168,20 @@ class Addresses:
         return found
 
     def plan(self, name: str | None) -> Plan:
-        """Where messages for this name, `address` or `address::queue`, can go (hot path)."""
+        """Where messages for this name, `address` or `address::queue`, can go (hot path).
+
+        Raises:
+            InvalidDestinationError: The name is too long (code 106).
+        """
         return self._plans.get(name) or self._make_plan(name or "")
 
     def _make_plan(self, name: str) -> Plan:
         if len(self._plans) >= PLANS_KEPT:
             self._changed()
+        if len(name) > 2 * MAX_NAME:
+            raise InvalidDestinationError(
+                f"an address of {len(name)} characters; {MAX_NAME} are allowed", code=ServerCode.ADDRESS_DOES_NOT_EXIST
+            )
         address_name, _, queue_name = name.partition("::")
         if queue_name:
             queues = [queue for queue in self.bound(address_name) if queue.name == queue_name]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Handler = Callable[["ServerSession", Any], Packet | None]
 Body = Callable[["ServerSession", Any], int | None]
 _OK: Final = 0
+_MANY: Final = 1000
+"""Branches of a session from which on those that are over are looked for."""
 
 
 def refuse_branch(session: ServerSession, what: str) -> None:
@@ -56,6 +58,8 @@ def _answered(body: Body) -> Handler:
 @_answered
 def _start(session: ServerSession, packet: p.XAStart) -> None:
     session.tx = session.post.xa.start(packet.xid, session.tx)
+    if len(session.branches) > _MANY:  # those that another session decided, or that expired
+        session.branches = {xid for xid in session.branches if session.post.xa.get(xid) is not None}
     session.branches.add(packet.xid)
 
 

@@ -74,12 +74,16 @@ class Chain:
         self.tail = ref
 
     def insert(self, ref: Reference, hint: Reference | None = None) -> None:
-        """One that comes back: to its old place, looked for backwards from `hint`, which stands behind it, or from the
-        head on, where it is most of the time."""
+        """One that comes back: to its old place, looked for backwards from `hint`, which stands behind it, or from both
+        ends at a time: it is near the head most of the time, and at the tail when many come back one by one."""
         after = self.head if hint is None else hint
         if hint is None:
+            back = self.tail
             while after is not None and after.order < ref.order:
-                after = after.next
+                if back is None or back.order < ref.order:
+                    after = None if back is None else back.next
+                    break
+                after, back = after.next, back.previous
         else:
             while hint.previous is not None and hint.previous.order > ref.order:
                 hint = hint.previous

@@ -14,8 +14,15 @@ from activeclient.broker import branches
 from activeclient.broker.consumer import ServerConsumer
 from activeclient.broker.descriptions import describe_address, describe_queue, queue_configuration
 from activeclient.broker.large import LargeBody
+from activeclient.broker.limits import MAX_NAME
 from activeclient.broker.message import StoredMessage
-from activeclient.errors import IllegalStateError, InvalidClientIDError, InvalidDestinationError, JMSError
+from activeclient.errors import (
+    ActiveClientError,
+    IllegalStateError,
+    InvalidClientIDError,
+    InvalidDestinationError,
+    JMSError,
+)
 from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
 from activeclient.wire.names import DUPLICATE_ID, GROUP_ID, LARGE_SIZE, LAST_VALUE, SCHEDULED_DELIVERY
@@ -61,7 +68,10 @@ def with_address(session: ServerSession, message: StoredMessage) -> StoredMessag
 def open_large(session: ServerSession, frame: bytes) -> None:
     """SESS_SEND_LARGE: the pieces are to follow. One that was not finished is dropped, as Artemis does."""
     drop_incoming(session)
-    session.incoming = StoredMessage.from_send_large(frame, LargeBody(session.post.configuration.large_message_memory))
+    session.refused = None
+    post = session.post
+    body = LargeBody(post.configuration.large_message_memory, post.spill)
+    session.incoming = StoredMessage.from_send_large(frame, body)
 
 
 def drop_incoming(session: ServerSession) -> None:
@@ -74,8 +84,15 @@ def drop_incoming(session: ServerSession) -> None:
 def _continuation(session: ServerSession, packet: p.SendContinuation) -> None:
     message = session.incoming
     if message is None or message.large is None:
+        if session.refused is not None:
+            raise session.refused.again()
         raise IllegalStateError("large-message not initialized on server", code=ServerCode.ILLEGAL_STATE)
-    message.large.append(packet.body)
+    try:
+        message.large.append(packet.body)
+    except ActiveClientError as error:
+        drop_incoming(session)
+        session.refused = error  # the sender asks with the last piece only
+        raise
     if packet.continues:
         return
     session.incoming = None
@@ -97,6 +114,10 @@ def _request_credits(session: ServerSession, packet: p.RequestProducerCredits) -
     if packet.credits <= 0:
         raise IllegalStateError(f"{packet.credits} credits were asked for", code=ServerCode.ILLEGAL_STATE)
     waiting = session.wanted_credits
+    if len(address) > MAX_NAME or len(waiting) >= session.server.limits.max_consumers:
+        raise IllegalStateError(
+            "credits for too many addresses, or for one with too long a name", code=ServerCode.ILLEGAL_STATE
+        )
     if address in waiting:
         waiting[address] = min(waiting[address] + packet.credits, 2**31 - 1)
         return
@@ -112,7 +133,7 @@ def _grant(session: ServerSession, address: str) -> None:
 
 
 def _create_producer(session: ServerSession, packet: p.CreateProducer) -> None:
-    if len(session.producers) < session.server.limits.max_consumers:
+    if len(session.producers) < session.server.limits.max_consumers and len(packet.address or "") <= MAX_NAME:
         session.producers[packet.id] = packet.address
 
 
@@ -137,6 +158,7 @@ def _create_consumer(session: ServerSession, packet: p.CreateConsumer) -> Packet
         raise IllegalStateError(
             f"the session has {len(session.consumers)} consumers, no more are allowed", code=ServerCode.ILLEGAL_STATE
         )
+    _check_consumers(session, packet.browse_only)
     consumer = ServerConsumer(
         session,
         packet.consumer_id,
@@ -149,6 +171,22 @@ def _create_consumer(session: ServerSession, packet: p.CreateConsumer) -> Packet
         queue.add_consumer(consumer)
     session.consumers[consumer.id] = consumer
     return describe_queue(session.post.query_queue(packet.queue_name))
+
+
+def _check_consumers(session: ServerSession, browser: bool) -> None:
+    limits = session.server.limits
+    sessions = session.connection.sessions.values()
+    if sum(len(each.consumers) for each in sessions) >= limits.max_connection_consumers:
+        raise IllegalStateError(
+            f"the connection has {limits.max_connection_consumers} consumers, no more are allowed",
+            code=ServerCode.ILLEGAL_STATE,
+        )
+    if browser:
+        browsers = sum(consumer.browse_only for each in sessions for consumer in each.consumers.values())
+        if browsers >= limits.max_browsers:
+            raise IllegalStateError(
+                f"the connection has {browsers} browsers, no more are allowed", code=ServerCode.ILLEGAL_STATE
+            )
 
 
 def _close_consumer(session: ServerSession, packet: p.ConsumerClose) -> None:
@@ -309,6 +347,11 @@ def _store_metadata(session: ServerSession, key: str, data: str) -> None:
     metadata = session.metadata
     if key not in metadata and len(metadata) >= session.server.limits.max_metadata:
         raise JMSError(f"the session has {len(metadata)} metadata, no more are allowed", code=ServerCode.ILLEGAL_STATE)
+    size = sum(len(each) + len(value) for each, value in metadata.items() if each != key) + len(key) + len(data)
+    if size > session.server.limits.max_metadata_size:
+        raise JMSError(
+            f"the session has {size} characters of metadata, no more are allowed", code=ServerCode.ILLEGAL_STATE
+        )
     metadata[key] = data
 
 

@@ -252,6 +252,10 @@ class User:
         return hmac.compare_digest(self.password.encode(), (given or "").encode("utf-8", "surrogatepass"))
 
 
+GUEST: Final = User("", "")
+"""As one of the `users`: clients without credentials may connect too."""
+
+
 @always_shown
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerConfiguration:

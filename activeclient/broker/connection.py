@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from activeclient.broker.limits import STRANGER_FRAME
 from activeclient.broker.replies import error_packet, topology
-from activeclient.errors import ActiveClientError, IllegalStateError, RemoteProtocolError
+from activeclient.errors import ActiveClientError, IllegalStateError, JMSSecurityError, RemoteProtocolError
 from activeclient.masking import never_raises
 from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
@@ -45,21 +45,27 @@ class ServerConnection:
         "_splitter",
         "_stuck",
         "aborted",
+        "admitted",
         "backlogged",
         "closing",
         "congested",
         "created",
         "dirty",
+        "dropped",
+        "failed_logins",
         "frozen",
         "gone",
-        "greeted",
+        "half_sent",
         "last_data",
+        "logged_in",
         "name",
         "pending_bytes",
+        "refused",
         "serial",
         "server",
         "sessions",
         "ttl",
+        "users",
         "version",
     )
 
@@ -72,8 +78,19 @@ class ServerConnection:
         self.ttl: float | None = server.default_ttl
         """Seconds of silence after which it is given up; None: never."""
         self.created = self.last_data = now
-        self.greeted = False
-        """Did a whole frame come?"""
+        self.admitted = False
+        """True once it had a session, or its login was accepted. Until then it is a stranger: see `Limits`."""
+        self.logged_in = False
+        """True once a CONNECT came, whose login may have been refused."""
+        self.failed_logins = 0
+        self.half_sent = 0
+        """Bytes of a frame that is not complete."""
+        self.dropped = 0
+        """Messages that found no room and wanted no answer, since that was last reported."""
+        self.users: set[str] = set()
+        """Names of the users whose credentials were shown here."""
+        self.refused: set[ServerSession] = set()
+        """Sessions that were asked for without the credentials of their users."""
         self.sessions: dict[int, ServerSession] = {}
         """By channel id."""
         self.closing = False
@@ -120,6 +137,9 @@ class ServerConnection:
                 self.receive_frames(frames)
         except RemoteProtocolError as error:
             self.refuse(error)
+        held = self._splitter.held
+        if held != self.half_sent:
+            self.server.hold_frame(self, held)
         if cut:
             self.abort()
 
@@ -129,7 +149,6 @@ class ServerConnection:
         Raises:
             RemoteProtocolError: One of them makes no sense; the connection is to be closed.
         """
-        self.greeted = True
         sessions = self.sessions
         touched: ServerSession | None = None
         for frame in frames:
@@ -149,7 +168,7 @@ class ServerConnection:
             elif channel == CHANNEL_PING:
                 self._control_frame(frame)
             # A frame for a channel that is not here is dropped: it belongs to a session that has ended or moved.
-            if self.aborted or self.gone:
+            if self.aborted or self.gone or self.closing:
                 return
         if touched is not None:
             touched.flush_confirmation()
@@ -190,8 +209,14 @@ class ServerConnection:
             self.gone = True
             self._out.clear()
             self._held.clear()
+            self.refused.clear()
             self.pending_bytes = 0
             self.server.connection_lost(self)
+
+    @property
+    def outgoing(self) -> int:
+        """Bytes that the client has not taken."""
+        return self.pending_bytes + self._stuck
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -264,10 +289,25 @@ class ServerConnection:
                 self._create_session(packet)
             case p.ReattachSession(name=name, last_confirmed_command_id=last):
                 self.server.reattach(self, name, last)
-            case p.CheckForFailover(node_id=node_id):
-                self.send(p.CheckForFailoverReply(node_id is None or node_id == self.server.node_id))
+            case p.CheckForFailover():
+                self._check_for_failover(packet)
             case _:
                 raise RemoteProtocolError(f"{type(packet).__name__} on channel 1", kind=packet.KIND)
+
+    def _check_for_failover(self, packet: p.CheckForFailover) -> None:
+        version = None
+        if packet.login is not None:  # of a client since 2.57; others cannot read the version in the answer
+            if self.logged_in:
+                raise RemoteProtocolError("a second CONNECT", kind=packet.KIND)
+            self.logged_in = True
+            try:
+                self.server.log_in(self, packet.login)
+            except ActiveClientError as error:
+                self.send(error_packet(error))
+                self.closing = True
+                return
+            version = self.server.newest_version
+        self.send(p.CheckForFailoverReply(packet.node_id in (None, self.server.node_id), version))
 
     def _create_session(self, packet: p.CreateSession) -> None:
         try:
@@ -282,8 +322,10 @@ class ServerConnection:
             raise
         except ActiveClientError as error:
             self.send(error_packet(error))
+            if isinstance(error, JMSSecurityError):
+                self.failed_logins += 1
+                self.closing = self.failed_logins >= self.server.limits.max_failed_logins
             return
-        self._splitter.limit = self.server.limits.max_frame_size
         self.send(p.CreateSessionResponse(self.server.newest_version))
 
     # --- moving ------------------------------------------------------------------------------------------------------
@@ -306,7 +348,10 @@ class ServerConnection:
             self.refuse(error)
 
     def admit(self) -> None:
-        """A session is here: large frames are welcome."""
+        """Make it a client: a session is here, or its login was accepted, so it may stay and send large frames."""
+        if not self.admitted:
+            self.admitted = True
+            self.server.strangers_hold -= self.half_sent
         self._splitter.limit = self.server.limits.max_frame_size
 
     @never_raises

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from activeclient.broker.outgoing import LargeDelivery
-from activeclient.errors import IllegalStateError
+from activeclient.errors import IllegalStateError, StoreError
 from activeclient.server_code import ServerCode
 from activeclient.wire.message import FORCED_DELIVERY, CoreMessage, encode_receive
 from activeclient.wire.old_layout import old_receive
@@ -85,6 +85,9 @@ class ServerConsumer:
         if self.credits <= 0 or not session.flowing or self._large is not None or self.closed:
             return False
         message = ref.message
+        if message.large is not None and not message.large.intact():
+            self._bury(ref)
+            return True
         if session.pre_acknowledge:
             self._send(ref)
             self.queue.acknowledge(ref)
@@ -123,11 +126,32 @@ class ServerConsumer:
         """Pieces of the large message that is on its way."""
         large = self._large
         while large is not None and self.credits > 0 and self._flowing:
-            frame = large.next_frame()
+            try:
+                frame = large.next_frame()
+            except OSError as error:
+                self._break_off(error)
+                return
             if large.finished:
                 large.close()
                 large = self._large = None
             self.charge(frame)
+
+    def _break_off(self, error: OSError) -> None:
+        """A large body cannot be read on: the protocol has no word for it, so the connection ends, and the message is
+        delivered again."""
+        session = self.session
+        session.server.report(f"{session.connection.name}: closed: a large message cannot be read", error)
+        session.connection.abort()
+        session.server.end_later(session)
+
+    def _bury(self, ref: Reference) -> None:
+        """The body of this message is damaged: nobody gets it."""
+        large = ref.message.large
+        assert large is not None
+        text = f"message {ref.message.id} of queue {self.queue.name}: its body is not what was stored"
+        self.session.server.report(text, StoreError(f"{text}; kept as {large.set_aside()}, sent to the dead letters"))
+        if not self.browse_only:
+            self.queue.bury(ref)
 
     def deliver(self) -> None:
         """It may have become ready: there are credits, the session runs, or the connection has room."""
@@ -149,6 +173,9 @@ class ServerConsumer:
             ref = next(browsing, None)
             if ref is None:
                 return
+            if ref.message.large is not None and not ref.message.large.intact():
+                self._bury(ref)
+                continue
             self._send(ref)
 
     def force_delivery(self, sequence: int) -> None:

@@ -36,6 +36,9 @@ class Host(Protocol):
     def dead_letter(self, ref: Reference) -> None:
         """Its attempts are used up: a copy to the dead letter address, and done with it. It is in no chain."""
 
+    def bury(self, ref: Reference) -> None:
+        """Its body is damaged: a copy without it to the dead letter address, and done with it."""
+
     def schedule(self, ref: Reference) -> None:
         """Give it to `Queue.due` at its `scheduled_ms`."""
 

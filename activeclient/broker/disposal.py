@@ -61,13 +61,25 @@ class Disposal:
         target = ref.queue.settings.dead_letter_address
         self._dispose(ref, target, f"after {ref.delivery_count} deliveries", "dead_letter_address")
 
+    def bury(self, ref: Reference) -> None:
+        """Move a message whose body is damaged, without the body, to the dead letter address of its queue."""
+        target = ref.queue.settings.dead_letter_address
+        self._dispose(ref, target, "its body is damaged", "dead_letter_address", damaged=True)
+
     def expire(self, ref: Reference) -> None:
         """Move an expired message to the expiry address of its queue."""
         target = ref.queue.settings.expiry_address
         self._dispose(ref, target, "expired", "expiry_address", self._office.clock.wall_ms())
 
     def _dispose(
-        self, ref: Reference, target: str | None, what: str, setting: str, expired_ms: int | None = None
+        self,
+        ref: Reference,
+        target: str | None,
+        what: str,
+        setting: str,
+        expired_ms: int | None = None,
+        *,
+        damaged: bool = False,
     ) -> None:
         office = self._office
         message_id, queue = ref.message.id, ref.queue.name
@@ -77,7 +89,7 @@ class Disposal:
             self.ready(target)
             if not self._room(target, ref.message.memory):
                 why, target = f"the messages of {setting} {target!r} take their part of the memory", None
-        if not office.move(ref, target or None, expired_ms=expired_ms):
+        if not office.move(ref, target or None, expired_ms=expired_ms, damaged=damaged):
             self.dropped(f"queue {queue!r}", f"message {message_id} was dropped ({what}): {why}")
 
     def ready(self, target: str) -> None:

@@ -28,7 +28,14 @@ from activeclient.broker.limits import Limits
 from activeclient.broker.postoffice import PostOffice
 from activeclient.broker.server import BrokerServer
 from activeclient.broker.store import MemoryStore, Store
-from activeclient.errors import ConfigError, ConnectFailed, ForkedError, IllegalStateError, StoreError
+from activeclient.errors import (
+    ConfigError,
+    ConnectFailed,
+    ForkedError,
+    IllegalStateError,
+    ResourceAllocationError,
+    StoreError,
+)
 from activeclient.masking import Secret, never_raises
 from activeclient.server_code import ServerCode
 
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("activeclient.broker")
 _brokers: Final[weakref.WeakValueDictionary[str, EmbeddedBroker]] = weakref.WeakValueDictionary()
 _lock = threading.RLock()
+_LOCAL: Final = ("127.0.0.1", "::1", "localhost")
 _implicit: Final[dict[str, EmbeddedBroker]] = {}
 """Those that URLs made: nobody else holds them."""
 _of_parent: Final[list[EmbeddedBroker]] = []
@@ -185,6 +193,8 @@ class EmbeddedBroker:
             except BaseException:
                 thread.stop(abrupt=True)
                 raise
+            if not self.configuration.users and not _is_loopback(self._host):
+                _log.warning("%s: anybody who reaches this port may connect; no users are configured", self.url)
         self.faults.bind(server, thread.call, restart=self.restart, skew=self._skew)
         self._thread = thread
 
@@ -354,6 +364,17 @@ def open_vm(name: str) -> TransportEnd:
         return broker.connect()
 
 
+def _is_loopback(host: str) -> bool:
+    if host in _LOCAL:
+        return True
+    import ipaddress  # loaded by those who listen elsewhere
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name, or all interfaces
+
+
 def _free_name() -> str:
     # 0 is what URLs without a broker of one's own use.
     return next(name for name in map(str, itertools.count(1)) if name not in _brokers)
@@ -374,5 +395,7 @@ os.register_at_fork(after_in_child=_after_fork_in_child)
 def _report(text: str, error: BaseException | None) -> None:
     if error is None:
         _log.info("%s", text)
+    elif isinstance(error, ResourceAllocationError):
+        _log.warning("%s: %s", text, error)
     else:
         _log.error("%s", text, exc_info=error)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activeclient.errors import RemoteProtocolError
+from activeclient.broker.limits import MAX_SELECTOR
+from activeclient.errors import InvalidSelectorError, RemoteProtocolError
 from activeclient.masking import never_raises
+from activeclient.server_code import ServerCode
 
 if TYPE_CHECKING:
     from activeclient.broker.message import StoredMessage
@@ -41,8 +43,13 @@ def compile_filter(text: str) -> MessageFilter:
     """The filter that a selector means.
 
     Raises:
-        InvalidSelectorError: It cannot be read.
+        InvalidSelectorError: It cannot be read, or is too long.
     """
+    if len(text) > MAX_SELECTOR:
+        raise InvalidSelectorError(
+            f"a selector of {len(text)} characters; {MAX_SELECTOR} are allowed",
+            code=ServerCode.INVALID_FILTER_EXPRESSION,
+        )
     from activeclient.selector import compile_filter  # the grammar is loaded by the first who needs it
 
     return MessageFilter(compile_filter(text))

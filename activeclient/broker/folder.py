@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
 from activeclient.errors import StoreError
 
+_log = logging.getLogger("activeclient.broker")
 DATABASE: Final = "activeclient.sqlite"
 LARGE: Final = "large"
 _LOCK: Final = "lock"
@@ -30,6 +33,40 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_private(path: Path) -> None:
+    """Have a file or folder for its user alone, whatever made it; a warning if that cannot be."""
+    try:
+        status = path.stat()
+        wanted = status.st_mode & (0o700 if stat.S_ISDIR(status.st_mode) else 0o600)
+        if wanted != stat.S_IMODE(status.st_mode):
+            path.chmod(wanted)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        _log.warning("%s: others may read it: %s", path, error.strerror)
+
+
+def create_private(database: Path) -> None:
+    """Make the file of a database, for its user alone, unless it is there; and have its companions so: SQLite makes
+    them with the mode of the database.
+
+    Raises:
+        StoreError: It cannot be made, or its write-ahead log is there without it.
+    """
+    companions = [database.with_name(database.name + ending) for ending in ("-wal", "-shm")]
+    if companions[0].exists() and companions[0].stat().st_size and not database.exists():
+        raise StoreError(
+            f"{database}: the database is missing, and {companions[0].name} holds commits that belong to it; put the"
+            " database back from a copy, or remove that file to start with nothing"
+        )
+    try:
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreError(f"{database}: cannot be opened: {error.strerror}") from error
+    for path in (database, *companions):
+        make_private(path)
 
 
 class Folder:
@@ -49,6 +86,7 @@ class Folder:
             self.abandoned = False
             """Does a parent process go on using it?"""
             self._descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            make_private(self.path / _LOCK)
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be used: {error.strerror or error}") from error
         try:

@@ -7,11 +7,13 @@ Source: MessageGroups and QueueImpl of Artemis.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from zlib import crc32
 
 from cachetools import LRUCache
 
 from activeclient.broker.consumers import Entry
+from activeclient.broker.limits import LONG_KEY
 from activeclient.broker.message import StoredMessage
 from activeclient.wire.names import GROUP_ID, GROUP_SEQUENCE
 
@@ -44,7 +46,9 @@ class Groups:
         if group is None:
             return None
         text = str(group)
-        return text if self._buckets < 0 else crc32(text.encode("utf-8", "surrogatepass")) % self._buckets
+        if self._buckets < 0:
+            return text if len(text) <= LONG_KEY else sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        return crc32(text.encode("utf-8", "surrogatepass")) % self._buckets
 
     def owner(self, key: str | int) -> Entry | None:
         """Whose the group is."""

@@ -74,7 +74,10 @@ class Management:
         if correlation_id is not None:
             answer.properties[CORRELATION_ID] = correlation_id
         made = StoredMessage.from_core(answer)
-        self._office.route(made)
+        try:
+            self._office.route(made)
+        except ActiveClientError:
+            return None  # the address of the answer is full, or cannot be: nobody waits there
         return made
 
     def _do(self, message: StoredMessage) -> Json:

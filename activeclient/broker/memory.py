@@ -9,8 +9,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from activeclient.broker.configuration import AddressSettings, FullPolicy
+from activeclient.broker.limits import OVERDRAFT_BYTES, OVERDRAFT_MESSAGES, OVERDRAFT_SHARE
+
+_UNBOUNDED: Final = 1 << 62
+
+
+def with_overdraft(limit: int, least: int) -> int:
+    """How much may be taken where producers are only asked to wait; -1 has no bound."""
+    return limit + max(int(limit * OVERDRAFT_SHARE), least) if limit >= 0 else _UNBOUNDED
 
 
 class Memory:
@@ -20,10 +29,12 @@ class Memory:
         limit: Bytes; -1 has no bound.
     """
 
-    __slots__ = ("limit", "size", "starving")
+    __slots__ = ("limit", "most", "size", "starving")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.most = with_overdraft(limit, OVERDRAFT_BYTES)
+        """Bytes at which even addresses that block refuse messages."""
         self.size = 0
         self.starving: dict[Account, None] = {}
         """Accounts for which somebody waits."""
@@ -55,6 +66,8 @@ class Account:
         "_waiters",
         "charged",
         "count",
+        "most_bytes",
+        "most_messages",
         "name",
         "policy",
         "size",
@@ -65,6 +78,9 @@ class Account:
         self.policy: FullPolicy = settings.address_full_policy
         self._most_bytes = settings.max_size_bytes
         self._most_messages = settings.max_size_messages
+        self.most_bytes = with_overdraft(settings.max_size_bytes, OVERDRAFT_BYTES)
+        self.most_messages = with_overdraft(settings.max_size_messages, OVERDRAFT_MESSAGES)
+        """Where even an address that blocks refuses messages."""
         self._memory = memory
         self._waiters: deque[Callable[[], None]] = deque()
         self.size = 0

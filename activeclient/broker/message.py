@@ -15,6 +15,7 @@ from typing import Final
 from uuid import UUID
 
 from activeclient.broker.large import LargeBody
+from activeclient.broker.limits import KEPT_PROPERTIES
 from activeclient.broker.memory import Account
 from activeclient.destination import ANYCAST, MULTICAST
 from activeclient.errors import RemoteProtocolError
@@ -29,6 +30,8 @@ MEMORY_OVERHEAD: Final = 512
 """Bytes that a message costs beside its frame: the objects that hold it."""
 ADDRESSES_KEPT: Final = 4096
 """Decoded addresses that are remembered: producers use few, over and over."""
+_SHORT_ADDRESS: Final = 512
+"""Bytes of an address that is remembered; longer ones would take memory that belongs to no message."""
 
 HIGHEST_PRIORITY: Final = 9
 
@@ -170,7 +173,8 @@ class StoredMessage:
             if size < 0 or size & 1:
                 raise RemoteProtocolError(f"an address of {size} bytes", offset=pos + 1, kind=frame[4])
             pos += 5
-            self.address = _text(frame[pos : pos + size])
+            units = frame[pos : pos + size]
+            self.address = _text(units) if size <= _SHORT_ADDRESS else utf_16_le_decode(units, "surrogatepass", True)[0]
             pos += size
         else:
             self.address = None
@@ -224,7 +228,8 @@ class StoredMessage:
         found = self._properties
         if found is None:
             found, _ = decode_properties(self._frame[: self._end], self._properties_at)
-            self._properties = found
+            if self._end - self._properties_at <= KEPT_PROPERTIES:
+                self._properties = found
         return found
 
     def _peek(self, name: str, kind: int) -> int:

@@ -7,6 +7,7 @@ No method blocks. Errors carry the codes of Artemis (ActiveMQExceptionType). Sou
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
@@ -15,9 +16,17 @@ from heapq import heappop, heappush
 from activeclient.broker.addresses import Plan
 from activeclient.broker.chain import Reference
 from activeclient.broker.clock import Clock
-from activeclient.broker.configuration import AddressSettings, BrokerConfiguration, FullPolicy, QueueConfiguration, User
+from activeclient.broker.configuration import (
+    GUEST,
+    AddressSettings,
+    BrokerConfiguration,
+    FullPolicy,
+    QueueConfiguration,
+    User,
+)
 from activeclient.broker.disposal import Disposal, Warn, moved
 from activeclient.broker.duplicates import DuplicateIds
+from activeclient.broker.limits import MAX_HELD_IDS, MAX_TIMERS
 from activeclient.broker.management import Management
 from activeclient.broker.memory import Account
 from activeclient.broker.message import StoredMessage
@@ -25,6 +34,7 @@ from activeclient.broker.queue import Queue
 from activeclient.broker.recovery import recover
 from activeclient.broker.registry import CompileFilter, Registry
 from activeclient.broker.schedule import Schedule
+from activeclient.broker.spill import SpillFile
 from activeclient.broker.store import Acknowledged, DuplicateRecorded, DuplicatesForgotten, Store, stored
 from activeclient.broker.transaction import Send, Transaction
 from activeclient.broker.xa import XaTransactions
@@ -38,6 +48,7 @@ from activeclient.server_code import ServerCode
 from activeclient.wire.names import INGRESS_TIMESTAMP, ORIGINAL_ADDRESS, ORIGINAL_MESSAGE_ID, ORIGINAL_QUEUE
 
 _NOBODY = User("", "")
+"""Compared by identity."""
 
 
 class RoutingResult(Enum):
@@ -52,6 +63,8 @@ class RoutingResult(Enum):
     """Its address is full, and drops."""
 
 
+DAMAGED = "activeclient_damaged"
+"""Property of a dead letter whose body was damaged on the disk, and is not in it."""
 _ROUTED = RoutingResult.ROUTED
 _BLOCK = FullPolicy.BLOCK
 
@@ -77,19 +90,30 @@ class PostOffice(Registry):
     ) -> None:
         super().__init__(configuration, store, clock, compile_filter)
         self.disposal = Disposal(self, warn)
+        self._memory = self.addresses.memory
         self.started: float = clock.monotonic()
         self._users = {user.name: user for user in configuration.users}
-        self.duplicates: DuplicateIds = DuplicateIds()
+        self._recovered = False
+        self.duplicates: DuplicateIds = DuplicateIds(self._ids_forgotten)
+        self.held_ids = 0
+        """Duplicate ids in transactions that are open."""
         self.xa = XaTransactions(self, configuration.transaction_timeout / 1000)
         self.management = Management(self)
+        self.spill = SpillFile()
+        """Where large bodies are that have no place in memory."""
         self._schedule = Schedule()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_ids = 0
         self.routed = 0
         """Messages that came, whatever became of them."""
         recover(self)
+        self._recovered = True
         self._every(configuration.message_expiry_scan_period, self.expire_all)
         self._every(configuration.address_queue_scan_period, self.sweep)
+
+    def is_open_to(self, user: User) -> bool:
+        """True if nobody needs credentials to be this user: no users are configured, or it is the guest among them."""
+        return not self._users or (user.name == GUEST.name and self._users.get(GUEST.name) == GUEST)
 
     def authenticate(self, user: str | None, password: str | None) -> User:
         """Who is it?
@@ -124,6 +148,11 @@ class PostOffice(Registry):
         if self.duplicates.forget(address):
             self.store.append(DuplicatesForgotten(address))
 
+    def _ids_forgotten(self, address: str) -> None:
+        """There were too many: the store forgets them too, unless they come from it just now."""
+        if self._recovered:
+            self.store.append(DuplicatesForgotten(address))
+
     # --- messages ----------------------------------------------------------------------------------------------------
 
     def route(self, message: StoredMessage, tx: Transaction | None = None) -> RoutingResult:
@@ -150,7 +179,14 @@ class PostOffice(Registry):
         if not queues:
             return self._unrouted(message, plan, tx, duplicate)
         account = plan.account
-        if account.policy is not _BLOCK and account.full:
+        if account.policy is not _BLOCK:
+            if account.full:
+                return self._full(account, message, tx)
+        elif (
+            self._memory.size >= self._memory.most
+            or account.size >= account.most_bytes
+            or account.count >= account.most_messages
+        ):
             return self._full(account, message, tx)
         if message.large is not None:
             message.count_body()
@@ -158,7 +194,7 @@ class PostOffice(Registry):
         message.holder = account
         if tx is not None:
             if duplicate is not None:
-                tx.duplicates.append(duplicate)
+                self._hold_id(duplicate, tx)
             tx.sends.append(Send(message, queues))
             return _ROUTED
         operations = stored(message, queues) if message.durable else ()
@@ -215,7 +251,7 @@ class PostOffice(Registry):
     ) -> RoutingResult:
         if duplicate is not None:
             if tx is not None:
-                tx.duplicates.append(duplicate)
+                self._hold_id(duplicate, tx)
             else:
                 self.duplicates.record(*duplicate)
                 self.store.append(duplicate)
@@ -235,6 +271,16 @@ class PostOffice(Registry):
             self.route(message.rewritten(copy), tx)
         self.release(message)
         return RoutingResult.UNROUTED
+
+    def _hold_id(self, duplicate: DuplicateRecorded, tx: Transaction) -> None:
+        """Remember it when the transaction commits."""
+        if self.held_ids >= MAX_HELD_IDS:
+            tx.rollback_only(
+                ResourceAllocationError("open transactions hold too many duplicate ids", code=ServerCode.ADDRESS_FULL)
+            )
+            return
+        self.held_ids += 1
+        tx.duplicates.append(duplicate)
 
     def _full(self, account: Account, message: StoredMessage, tx: Transaction | None) -> RoutingResult:
         self.release(message)
@@ -265,7 +311,15 @@ class PostOffice(Registry):
 
     # --- messages that go elsewhere ----------------------------------------------------------------------------------
 
-    def move(self, ref: Reference, target: str | None, *, expired_ms: int | None = None, retried: bool = False) -> bool:
+    def move(
+        self,
+        ref: Reference,
+        target: str | None,
+        *,
+        expired_ms: int | None = None,
+        retried: bool = False,
+        damaged: bool = False,
+    ) -> bool:
         """It leaves its queue, a copy goes to another address or `address::queue`; false when no queue there took it.
 
         The reference is in no chain. The copy and the end of the original are stored together.
@@ -274,6 +328,8 @@ class PostOffice(Registry):
         try:
             address = (target or "").partition("::")[0]
             copy = moved(ref, address, expired_ms=expired_ms, retried=retried) if target else None
+            if copy is not None and damaged:
+                copy = self._without_body(copy)
         except RemoteProtocolError:
             # A damaged message cannot be copied; it has to go all the same.
             copy = None
@@ -308,6 +364,16 @@ class PostOffice(Registry):
         """Its attempts are used up: a copy to the dead letter address, and done with it."""
         self.disposal.dead_letter(ref)
 
+    def bury(self, ref: Reference) -> None:
+        """Its body is damaged: a copy without it to the dead letter address, and done with it."""
+        self.disposal.bury(ref)
+
+    def _without_body(self, message: StoredMessage) -> StoredMessage:
+        core = message.to_core()
+        core.properties = dict(core.properties) | {DAMAGED: True}
+        self.release(message)
+        return StoredMessage.from_core(core)
+
     def retry(self, ref: Reference) -> bool:
         """A dead or expired message goes back to where it came from; false when no queue there took it."""
         properties = ref.message.properties
@@ -330,7 +396,16 @@ class PostOffice(Registry):
 
     def dispatch_later(self, queue: Queue, delay_ms: int) -> None:
         """Begin to deliver after so long."""
-        self.after(delay_ms / 1000, queue.start_dispatch)
+        if len(self._timers) >= MAX_TIMERS:
+            delay_ms = 0
+        waiting = weakref.ref(queue)  # one that is deleted meanwhile is not held
+
+        def start() -> None:
+            found = waiting()
+            if found is not None:
+                found.start_dispatch()
+
+        self.after(delay_ms / 1000, start)
 
     def after(self, seconds: float, call: Callable[[], None]) -> None:
         """Call once that much time has passed."""

@@ -38,6 +38,7 @@ class Queue(Delivery):
     """
 
     __slots__ = (
+        "__weakref__",
         "_last_values",
         "_max_groups",
         "_order",
@@ -397,6 +398,13 @@ class Queue(Delivery):
         """To the dead letters with one that was taken out."""
         self.dead_lettered += 1
         self._host.dead_letter(ref)
+
+    def bury(self, ref: Reference) -> None:
+        """A consumer was to get it, and its body is damaged: to the dead letters, without the body."""
+        if not self.non_destructive:
+            self.delivering -= 1
+            self.dead_lettered += 1
+            self._host.bury(ref)
 
     def expire_waiting(self, now_ms: int) -> int:
         """Expire what waits and is over; how many that were. What rests is looked at when its time comes."""

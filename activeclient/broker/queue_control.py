@@ -5,12 +5,13 @@ Law of this file: what takes messages out takes those that wait or rest, never t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from activeclient.broker.chain import Reference
 from activeclient.broker.consumers import Filter
 from activeclient.broker.control import Destination, Json, compact, message_row, operation, texts
+from activeclient.broker.limits import MAX_LISTED
 from activeclient.broker.message import StoredMessage
 from activeclient.broker.queue import Queue
 from activeclient.destination import ANYCAST
@@ -127,7 +128,7 @@ class QueueControl(Destination[Queue]):
     def list_messages(self, filter_text: Json = None) -> Json:
         """What waits and passes the filter."""
         chosen = self._filter(filter_text)
-        return [message_row(each) for each in self._waiting() if chosen is None or chosen.matches(each)]
+        return _rows(each for each in self._waiting() if chosen is None or chosen.matches(each))
 
     @operation("listMessagesAsJSON")
     def list_messages_as_json(self, filter_text: Json = None) -> str:
@@ -137,7 +138,7 @@ class QueueControl(Destination[Queue]):
     @operation("listScheduledMessagesAsJSON")
     def list_scheduled(self) -> str:
         """What rests until its time comes."""
-        return compact([message_row(ref.message) for ref in self.subject.scheduled])
+        return compact(_rows(ref.message for ref in self.subject.scheduled))
 
     @operation("peekFirstMessageAsJSON")
     def peek_first(self) -> Json:
@@ -264,6 +265,20 @@ class QueueControl(Destination[Queue]):
     @operation("flushExecutor")
     def flush(self) -> None:
         """Everything is done at once here."""
+
+
+def _rows(messages: Iterable[StoredMessage]) -> list[Json]:
+    """The rows of messages.
+
+    Raises:
+        JMSError: There are more than one answer may have.
+    """
+    found: list[Json] = []
+    for message in messages:
+        if len(found) >= MAX_LISTED:
+            raise JMSError(f"more than {MAX_LISTED} messages: name a filter that takes fewer, or browse the queue")
+        found.append(message_row(message))
+    return found
 
 
 def _with_origin(refs: list[Reference]) -> list[Reference]:

@@ -108,6 +108,7 @@ class _Recovery:
                     tx.sends.append(Send(message, self._queues(queue_ids)))
                 case DuplicateRecorded():
                     tx.duplicates.append(operation)
+                    self._office.held_ids += 1
                 case Acknowledged(message_id, queue_id):
                     ref = self._references.get((message_id, queue_id))
                     if ref is not None:

@@ -15,10 +15,17 @@ from activeclient.broker.addresses import Address, Addresses
 from activeclient.broker.clock import Clock
 from activeclient.broker.configuration import AddressSettings, BrokerConfiguration, QueueConfiguration
 from activeclient.broker.consumers import Filter
+from activeclient.broker.limits import MAX_NAME, MAX_QUEUES
 from activeclient.broker.queue import Queue
 from activeclient.broker.store import AddressCreated, AddressDeleted, QueueCreated, QueueDeleted, Store
 from activeclient.destination import ANYCAST, MULTICAST
-from activeclient.errors import IllegalStateError, InvalidDestinationError, InvalidSelectorError, JMSError
+from activeclient.errors import (
+    IllegalStateError,
+    InvalidDestinationError,
+    InvalidSelectorError,
+    JMSError,
+    ResourceAllocationError,
+)
 from activeclient.server_code import ServerCode
 
 CompileFilter = Callable[[str], Filter]
@@ -50,6 +57,13 @@ class AddressInfo:
     queue_names: tuple[str, ...] = ()
 
 
+def _check_name(name: str) -> None:
+    if len(name) > MAX_NAME:
+        raise InvalidDestinationError(
+            f"a name of {len(name)} characters; {MAX_NAME} are allowed", code=ServerCode.QUEUE_DOES_NOT_EXIST
+        )
+
+
 class Registry:
     """All addresses and queues of a broker, and how they are made.
 
@@ -79,6 +93,10 @@ class Registry:
         """An address is gone."""
         raise NotImplementedError
 
+    def owns_temporary(self, owner: object) -> bool:
+        """True if this owner has temporary queues."""
+        return owner in self._temporary
+
     def start_ids(self, first: int) -> None:
         """Ids of messages and queues go on from here: a store knows all before."""
         self._ids = itertools.count(first)
@@ -100,6 +118,11 @@ class Registry:
                 raise JMSError(f"AMQ229204: Address already exists: {name}", code=ServerCode.ADDRESS_EXISTS)
             self._add_types(found, kinds)
             return found
+        _check_name(name)
+        if len(self.addresses) >= MAX_QUEUES:
+            raise ResourceAllocationError(
+                f"the broker has {MAX_QUEUES} addresses, no more are allowed", code=ServerCode.ADDRESS_FULL
+            )
         self.store.append(AddressCreated(name, kinds, auto_created))
         made = self.addresses.add(name, kinds, auto_created)
         made.unused_since = self.clock.monotonic()
@@ -167,6 +190,11 @@ class Registry:
                 return found
             raise JMSError(
                 f"AMQ229019: Queue {found.name} already exists on address {found.address}", code=ServerCode.QUEUE_EXISTS
+            )
+        _check_name(configuration.name)
+        if len(self.addresses.queues) >= MAX_QUEUES:
+            raise ResourceAllocationError(
+                f"the broker has {MAX_QUEUES} queues, no more are allowed", code=ServerCode.ADDRESS_FULL
             )
         settings = self.configuration.settings_for(configuration.address)
         address = self.addresses.get(configuration.address)

@@ -10,19 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from activeclient.broker.configuration import GUEST
 from activeclient.broker.connection import ServerConnection
 from activeclient.broker.faults import Faults
-from activeclient.broker.limits import Limits
+from activeclient.broker.limits import MAX_NAME, Limits
 from activeclient.broker.server_control import ServerControl
 from activeclient.broker.session import ServerSession
-from activeclient.errors import IncompatibleVersion, JMSError
+from activeclient.errors import (
+    IncompatibleVersion,
+    JMSError,
+    JMSSecurityError,
+    RemoteProtocolError,
+    ResourceAllocationError,
+)
 from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
 from activeclient.wire import versions
+from activeclient.wire.login import PLAIN
 
 if TYPE_CHECKING:
     from activeclient.broker.consumers import Filter
     from activeclient.broker.postoffice import PostOffice
+    from activeclient.wire.login import Login
 
 ROUND_SECONDS: Final = 2.0
 """Longest time between two looks at silent connections and at what is not confirmed
@@ -77,6 +86,10 @@ class BrokerServer:
         self._next_round = post.clock.monotonic() + ROUND_SECONDS
         self._owners: dict[ServerConnection, set[ServerSession]] = {}
         """Sessions that were closed and left temporary queues to their connection."""
+        self.frames_hold = 0
+        """Bytes of incomplete frames, of all connections."""
+        self.strangers_hold = 0
+        """Those of connections without a session or login."""
         self.stopping = False
         ServerControl(self).offer()
 
@@ -84,8 +97,13 @@ class BrokerServer:
 
     def connection_made(self, name: str, now: float) -> ServerConnection | None:
         """A client connected; None: there are too many, close it."""
-        if self.stopping or sum(not each.gone for each in self.connections) >= self.limits.max_connections:
+        if self.stopping:
             return None
+        if sum(not each.gone for each in self.connections) >= self.limits.max_connections:
+            strangers = [each for each in self.connections if not (each.admitted or each.gone)]
+            if not strangers:
+                return None
+            self.fail(min(strangers, key=lambda each: each.serial))
         self._serial += 1
         connection = ServerConnection(self, self._serial, name, now)
         self.connections.add(connection)
@@ -93,8 +111,32 @@ class BrokerServer:
         self.faults.connected(connection)
         return connection
 
+    def hold_frame(self, connection: ServerConnection, size: int) -> None:
+        """A connection has so many bytes of an incomplete frame now. Beyond the bound the one with most is closed."""
+        change = size - connection.half_sent
+        connection.half_sent = size
+        self.frames_hold += change
+        if not connection.admitted:
+            self.strangers_hold += change
+            if self.strangers_hold > self.limits.half_sent_by_strangers:
+                self._close_largest([each for each in self.connections if not each.admitted])
+        if self.frames_hold > self.limits.half_sent:
+            self._close_largest(list(self.connections))
+
+    def _close_largest(self, connections: list[ServerConnection]) -> None:
+        victim = max(connections, key=lambda each: each.half_sent)
+        victim.refuse(RemoteProtocolError(f"too much of incomplete frames, {victim.half_sent} bytes of it here"))
+        self._free_frame(victim)
+
+    def _free_frame(self, connection: ServerConnection) -> None:
+        self.frames_hold -= connection.half_sent
+        if not connection.admitted:
+            self.strangers_hold -= connection.half_sent
+        connection.half_sent = 0
+
     def connection_lost(self, connection: ServerConnection) -> None:
         """A transport ended; called by the connection. Without a session that counts it is over at once."""
+        self._free_frame(connection)
         self.faults.disconnected(connection)
         if any(session.window >= 1 for session in connection.sessions.values()):
             for session in connection.sessions.values():
@@ -105,6 +147,7 @@ class BrokerServer:
     def fail(self, connection: ServerConnection) -> None:
         """A connection is given up: its transport is closed, the sessions that are still on it end."""
         self.connections.discard(connection)
+        self._free_frame(connection)
         if not connection.gone:
             connection.abort()
             connection.gone = True
@@ -138,18 +181,53 @@ class BrokerServer:
                 "AMQ229033: Server and client versions incompatible",
                 code=ServerCode.INCOMPATIBLE_CLIENT_SERVER_VERSIONS,
             )
+        if max(len(packet.name), len(packet.username or ""), len(packet.client_id or "")) > MAX_NAME:
+            raise JMSError(f"a name is longer than {MAX_NAME} characters", code=ServerCode.SESSION_CREATION_REJECTED)
         user = self.post.authenticate(packet.username, packet.password)
+        connection.users.add(user.name)
         if len(connection.sessions) >= self.limits.max_sessions:
             raise JMSError(
                 f"the connection has {len(connection.sessions)} sessions", code=ServerCode.SESSION_CREATION_REJECTED
             )
+        if len(self.sessions) >= self.limits.max_all_sessions:
+            raise JMSError(f"the broker has {len(self.sessions)} sessions", code=ServerCode.SESSION_CREATION_REJECTED)
         # Whoever asks for a used name lost the answer, or the session: what was under it ends now, not at its TTL.
         old = self.sessions.get(packet.name)
         if old is not None:
+            if not self._may_take(connection, old):
+                raise JMSError("a session of this name exists", code=ServerCode.SESSION_CREATION_REJECTED)
             self.end(old, failed=True)
+        # A client that was refused a session for want of credentials, and shows them now, makes a new one of it.
+        for refused in [each for each in connection.refused if each.user.name == user.name]:
+            connection.refused.discard(refused)
+            if self.sessions.get(refused.name) is refused and refused.connection is not connection:
+                self.end(refused, failed=True)
         session = ServerSession(self, connection, packet, user)
         self.take_channel(connection, session)
         self.sessions[session.name] = session
+
+    def log_in(self, connection: ServerConnection, login: Login) -> None:
+        """Accept the credentials that a connection shows before its first session; without any it stays a stranger,
+        unless anybody may connect.
+
+        Raises:
+            JMSSecurityError: Not with this user and password, or not in this mechanism (code 105).
+        """
+        if login.mechanism is None:
+            if self.post.is_open_to(GUEST):
+                connection.admit()
+            return
+        if login.mechanism != PLAIN:
+            raise JMSSecurityError(
+                f"the mechanism {login.mechanism[:20]!r} is not supported", code=ServerCode.SECURITY_EXCEPTION
+            )
+        connection.users.add(self.post.authenticate(login.user, login.password).name)
+        connection.admit()
+
+    def _may_take(self, connection: ServerConnection, session: ServerSession) -> bool:
+        """True if this connection has shown the credentials of the session's user, or these are none: the name of a
+        session alone is no credential (CVE-2026-57967)."""
+        return session.user.name in connection.users or self.post.is_open_to(session.user)
 
     def take_channel(self, connection: ServerConnection, session: ServerSession) -> None:
         """The session has its channel on this connection; one that had it ends."""
@@ -162,6 +240,11 @@ class BrokerServer:
     def reattach(self, connection: ServerConnection, name: str, last: int) -> None:
         """A client wants its session on this connection. It waits until nothing of the session is unfinished."""
         session = self.sessions.get(name)
+        if session is not None and not self._may_take(connection, session):
+            self.report(f"{connection.name}: a session was asked for without the credentials of its user")
+            if len(connection.refused) < self.limits.max_sessions:
+                connection.refused.add(session)
+            session = None
         if session is None or self.faults.refuses_reattachment() or session.window < 0:
             if session is not None and session.window < 0:
                 self.end(session, failed=True)
@@ -182,7 +265,8 @@ class BrokerServer:
         if self.sessions.get(session.name) is session:
             del self.sessions[session.name]
         session.leave_connection()
-        self._owners.setdefault(session.connection, set()).add(session)
+        if self.post.owns_temporary(session):
+            self._owners.setdefault(session.connection, set()).add(session)
 
     def end(self, session: ServerSession, *, failed: bool) -> None:
         """A session ends without being asked: what it had goes back, and its temporary queues go."""
@@ -233,19 +317,45 @@ class BrokerServer:
         shortest = ROUND_SECONDS
         for connection in list(self.connections):
             ttl = connection.ttl
-            if ttl is None and connection.gone:
-                ttl = self.default_ttl or 60.0  # nothing is kept for ever for somebody who has left
+            if connection.gone:  # nothing is kept for ever for somebody who has left
+                ttl = min(ttl or self.default_ttl or 60.0, self.limits.longest_detached)
             if ttl is not None:
                 if now - connection.last_data > ttl:
                     self.fail(connection)
                     continue
                 shortest = min(shortest, ttl / 2)
-            if not connection.greeted and now - connection.created > self.limits.handshake_timeout:
+            waited = now - connection.created
+            if waited > self.limits.handshake_timeout and not (connection.admitted or connection.gone):
                 self.fail(connection)
                 continue
+            if connection.dropped:
+                why = ResourceAllocationError(
+                    "there is no room, and the client sends without credits", code=ServerCode.ADDRESS_FULL
+                )
+                self.report(f"{connection.name}: {connection.dropped} messages dropped", why)
+                connection.dropped = 0
             for session in connection.sessions.values():
                 session.flush_confirmation(all_counted=True)
+        self._keep_to_bounds()
         self._next_round = now + max(shortest, _LEAST_ROUND)
+
+    def _keep_to_bounds(self) -> None:
+        """Close what holds most, while all together hold too much."""
+        outgoing = {each: each.outgoing for each in self.connections if each.outgoing}
+        excess = sum(outgoing.values()) - self.limits.all_outgoing
+        while excess > 0:
+            victim = max(outgoing, key=outgoing.__getitem__)
+            excess -= outgoing.pop(victim)
+            self.report(f"{victim.name}: closed: it takes nothing, and clients that do so hold too much together")
+            self.fail(victim)
+        unconfirmed = {each: each.buffer.used for each in self.sessions.values() if each.buffer.used}
+        excess = sum(unconfirmed.values()) - self.limits.all_unconfirmed
+        while excess > 0:
+            session = max(unconfirmed, key=unconfirmed.__getitem__)
+            excess -= unconfirmed.pop(session)
+            self.report(f"{session.connection.name}: session {session.channel} ended: it does not confirm")
+            session.connection.abort()
+            self.end(session, failed=True)
 
     def _look_within(self, seconds: float) -> None:
         self._next_round = min(self._next_round, self.post.clock.monotonic() + max(seconds, _LEAST_ROUND))

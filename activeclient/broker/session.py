@@ -19,7 +19,14 @@ from activeclient.broker.consumer import ServerConsumer
 from activeclient.broker.message import StoredMessage
 from activeclient.broker.replies import error_packet
 from activeclient.engine.command_buffer import CommandBuffer
-from activeclient.errors import ActiveClientError, JMSError, ProtocolError, ReattachDiverged, RemoteProtocolError
+from activeclient.errors import (
+    ActiveClientError,
+    JMSError,
+    ProtocolError,
+    ReattachDiverged,
+    RemoteProtocolError,
+    ResourceAllocationError,
+)
 from activeclient.masking import never_raises
 from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
@@ -78,6 +85,7 @@ class ServerSession:
         "post",
         "pre_acknowledge",
         "producers",
+        "refused",
         "server",
         "started",
         "tx",
@@ -117,6 +125,8 @@ class ServerSession:
         """By address: what its producers were not granted yet."""
         self.incoming: StoredMessage | None = None
         """A large message of which not all pieces have come."""
+        self.refused: ActiveClientError | None = None
+        """Why the large message that is being sent was not taken; its other pieces are refused too."""
         self.branches: set[Xid] = set()
         """Begun here and not decided or prepared."""
         self.tx: Transaction | None = None
@@ -176,6 +186,8 @@ class ServerSession:
             if asked:
                 self.finish(_NOT_COUNTED, self._error(failure, self._send_correlation(frame)))
                 return
+            if isinstance(failure, ResourceAllocationError):
+                self.connection.dropped += 1
         answer = None
         if asked:
             answer = encode(p.NullResponse(self._send_correlation(frame)), self.channel, self.version)

@@ -17,8 +17,9 @@ from itertools import chain
 from typing import Final
 
 from activeclient.broker.folder import Folder
-from activeclient.broker.large_files import LargeFiles
-from activeclient.broker.sqlite_tables import Captured, Tables, captured, release
+from activeclient.broker.large import Snapshot
+from activeclient.broker.large_files import KeptFile, LargeFiles
+from activeclient.broker.sqlite_tables import Captured, Tables, captured, snapshots
 from activeclient.broker.store import Done, Operation
 from activeclient.errors import StoreError
 
@@ -41,13 +42,16 @@ class SqliteStore:
         """Is something appended whose callbacks did not run yet?"""
         self._folder = Folder(path)
         try:
-            self._tables = Tables(self._folder.database, LargeFiles(self._folder.large))
+            self._files = LargeFiles(self._folder.large)
+            self._tables = Tables(self._folder.database, self._files)
         except BaseException:
             self._folder.close()
             raise
         self.highest_id = self._tables.highest_id()
         """The highest id of a message or queue that was ever stored when this was opened."""
         self._callbacks: deque[tuple[int, Done]] = deque()
+        self._read: deque[tuple[Snapshot, KeptFile | None]] = deque()
+        """Snapshots that the storage thread does not need any more, and the files that have their bodies now."""
         self._appended = 0
         self._condition = threading.Condition()
         self._pending: deque[tuple[Captured, ...]] = deque()
@@ -115,6 +119,11 @@ class SqliteStore:
         """
         with self._condition:
             completed, failure = self._completed, self._failure
+        while self._read:
+            snapshot, file = self._read.popleft()
+            if file is not None:
+                snapshot.body.adopt(file)
+            snapshot.release()
         callbacks = self._callbacks
         while callbacks and callbacks[0][0] <= completed:
             callbacks.popleft()[1]()
@@ -165,6 +174,7 @@ class SqliteStore:
             with self._tables.refusing():
                 self._tables.database.close()
         finally:
+            self._files.close()
             self._folder.close()
         self.collect()
 
@@ -182,7 +192,8 @@ class SqliteStore:
                 with self._using, self._tables.refusing():
                     self._write(batch)
             except Exception as error:  # whatever it is, nothing may be confirmed after it
-                self._fail(error if isinstance(error, StoreError) else StoreError(f"{self._folder.path}: {error!r}"))
+                failure = error if isinstance(error, StoreError) else StoreError(f"{self._folder.path}: {error!r}")
+                self._fail(failure, batch)
                 return
             with self._condition:
                 self._completed += len(batch)
@@ -210,15 +221,17 @@ class SqliteStore:
         except BaseException:
             tables.roll_back()
             raise
+        copied, tables.copied = tables.copied, []
+        self._read.extend(copied)
 
-    def _fail(self, failure: StoreError) -> None:
+    def _fail(self, failure: StoreError, batch: list[tuple[Captured, ...]]) -> None:
         with self._condition:
             self._failure = failure
-            left = [operation for operations in self._pending for operation in operations]
+            left = [operation for operations in [*batch, *self._pending] for operation in operations]
             self._pending.clear()
             self._condition.notify_all()
         for operation in left:
-            release(operation)
+            self._read.extend((snapshot, None) for snapshot in snapshots(operation))
         self._tell()
 
     def _tell(self) -> None:

@@ -7,16 +7,17 @@ database that is not ours, is of a newer format or is damaged is refused by name
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 from activeclient.broker.configuration import QueueConfiguration
-from activeclient.broker.folder import sync_folder
-from activeclient.broker.large_files import LargeFiles
+from activeclient.broker.folder import create_private, sync_folder
+from activeclient.broker.large import Snapshot
+from activeclient.broker.large_files import KeptFile, LargeFiles
 from activeclient.broker.message import StoredMessage
 from activeclient.broker.store import (
     Acknowledged,
@@ -37,8 +38,8 @@ from activeclient.errors import ActiveClientError, StoreError
 from activeclient.wire.fields import Xid, read_xid, write_xid
 
 APPLICATION_ID: Final = 0x41434252
-FORMAT: Final = 1
-"""Raised when the tables change; older ones are to be converted then."""
+FORMAT: Final = 2
+"""Raised when the tables change; older ones are converted."""
 DUPLICATES_SLACK: Final = 1000
 """Duplicate ids of an address beyond its capacity before the oldest are deleted, all at once."""
 
@@ -46,7 +47,8 @@ _SCHEMA: Final = f"""
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE addresses (name TEXT PRIMARY KEY, routing_types INTEGER NOT NULL, auto_created INTEGER NOT NULL);
 CREATE TABLE queues (id INTEGER PRIMARY KEY, configuration TEXT NOT NULL);
-CREATE TABLE messages (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, large INTEGER, content BLOB NOT NULL);
+CREATE TABLE messages (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, large INTEGER, content BLOB NOT NULL,
+    checksum INTEGER, large_checksum INTEGER);
 CREATE TABLE places (
     message_id INTEGER NOT NULL, queue_id INTEGER NOT NULL, count INTEGER NOT NULL, scheduled_ms INTEGER NOT NULL,
     PRIMARY KEY (message_id, queue_id)) WITHOUT ROWID;
@@ -55,11 +57,19 @@ CREATE TABLE duplicates (
     UNIQUE (address, value));
 CREATE TABLE branches (xid BLOB PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE prepared (
-    number INTEGER PRIMARY KEY, xid BLOB NOT NULL, kind TEXT NOT NULL, fields TEXT NOT NULL, content BLOB);
+    number INTEGER PRIMARY KEY, xid BLOB NOT NULL, kind TEXT NOT NULL, fields TEXT NOT NULL, content BLOB,
+    checksum INTEGER);
 CREATE INDEX prepared_by_xid ON prepared (xid);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
 """
+_FROM_1: Final = f"""
+ALTER TABLE messages ADD COLUMN checksum INTEGER;
+ALTER TABLE messages ADD COLUMN large_checksum INTEGER;
+ALTER TABLE prepared ADD COLUMN checksum INTEGER;
+PRAGMA user_version = {FORMAT};
+"""
+"""What is stored already has no checksum, and is not checked."""
 _PREPARED, _COMMITTED, _ROLLED_BACK = "prepared", "committed", "rolled back"
 
 
@@ -68,11 +78,12 @@ class Capture(NamedTuple):
 
     message_id: int
     content: bytes
-    large: bytes | int | None
-    """Its large body: bytes, or a descriptor to be closed."""
+    large: bytes | Snapshot | None
+    """Its large body: bytes, or what reads it, to be released. None also when the disk has it."""
     large_size: int | None
     queue_ids: tuple[int, ...]
     counts: tuple[int, ...]
+    large_checksum: int | None = None
 
 
 class CapturedBranch(NamedTuple):
@@ -97,19 +108,25 @@ def captured(operation: Operation) -> Captured:
             None if large is None else large.size,
             queue_ids,
             counts or (0,) * len(queue_ids),
+            None if large is None else large.checksum,
         )
     if isinstance(operation, Prepared):
         return CapturedBranch(operation.xid, tuple(captured(each) for each in operation.operations))
     return operation
 
 
-def release(operation: Captured) -> None:
-    """Close what the capture has open. Once for each: here, or when it is applied."""
-    if isinstance(operation, Capture) and isinstance(operation.large, int):
-        os.close(operation.large)
+def checksum(message_id: int, content: bytes) -> int:
+    """What tells a row whose bytes were altered, or that is another message's."""
+    return crc32(content, message_id & 0xFFFFFFFF)
+
+
+def snapshots(operation: Captured) -> Iterator[Snapshot]:
+    """What of large bodies a capture holds."""
+    if isinstance(operation, Capture) and isinstance(operation.large, Snapshot):
+        yield operation.large
     elif isinstance(operation, CapturedBranch):
         for each in operation.operations:
-            release(each)
+            yield from snapshots(each)
 
 
 class Tables:
@@ -122,7 +139,10 @@ class Tables:
     def __init__(self, path: Path, files: LargeFiles) -> None:
         self._path = path
         self._files = files
+        create_private(path)
         self._gone: list[int] = []
+        self.copied: list[tuple[Snapshot, KeptFile]] = []
+        """Bodies that have a file, which counts with the commit. The store hands them to the broker's thread."""
         self.database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
         self._execute = self.database.execute
         self._execute_many = self.database.executemany
@@ -143,14 +163,18 @@ class Tables:
         fresh = found == (0, 0) and not execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if not fresh and found[0] != APPLICATION_ID:
             raise StoreError(f"{self._path}: a database of another application")
-        if not fresh and found[1] != FORMAT:
+        if not fresh and found[1] not in (1, FORMAT):
             raise StoreError(f"{self._path}: of format {found[1]}; this version knows {FORMAT}")
+        if fresh:
+            self._refuse_loss()
         execute("PRAGMA locking_mode = EXCLUSIVE")
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = FULL")
         if fresh:
             self.database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
             sync_folder(self._path.parent)
+        elif found[1] < FORMAT:
+            self.database.executescript(f"BEGIN IMMEDIATE; {_FROM_1} COMMIT;")
         self._highest = self._saved_highest = self.highest_id()
         # Messages come back in the order of their commits, which need not be that of their ids.
         self._number = execute("SELECT coalesce(max(number), 0) FROM messages").fetchone()[0]
@@ -161,6 +185,16 @@ class Tables:
             if large_size is not None:
                 self._large[message_id] = large_size
         self._files.sweep(self._large)
+
+    def _refuse_loss(self) -> None:
+        """An empty database beside bodies of messages is not a new folder: something took the database away."""
+        count = self._files.count()
+        if count:
+            raise StoreError(
+                f"{self._path}: the database is missing or empty, and {count} large bodies of its messages are in"
+                f" {self._files.folder}; put the database back from a copy (with its -wal), or remove that folder to"
+                " start with nothing"
+            )
 
     def highest_id(self) -> int:
         """The highest id of a message or queue that was ever stored."""
@@ -243,27 +277,25 @@ class Tables:
     def _store(self, messages: list[Capture]) -> None:
         rows = []
         places = []
-        for message_id, content, large, large_size, queue_ids, counts in messages:
+        for message_id, content, large, large_size, queue_ids, counts, large_checksum in messages:
             if message_id > self._highest:
                 self._highest = message_id
             if large_size is not None:
                 self._keep_body(message_id, large, large_size)
             self._number += 1
-            rows.append((message_id, self._number, large_size, content))
+            rows.append((message_id, self._number, large_size, content, checksum(message_id, content), large_checksum))
             for queue_id, count in zip(queue_ids, counts, strict=True):
                 places.append((message_id, queue_id, count))
         if rows:
-            self._execute_many("INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?)", rows)
+            self._execute_many("INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?)", rows)
             self._execute_many("INSERT OR REPLACE INTO places VALUES (?, ?, ?, 0)", places)
 
-    def _keep_body(self, message_id: int, large: bytes | int | None, size: int) -> None:
+    def _keep_body(self, message_id: int, large: bytes | Snapshot | None, size: int) -> None:
         self._large[message_id] = size
         if large is not None:
-            try:
-                self._files.keep(message_id, large)
-            finally:
-                if isinstance(large, int):
-                    os.close(large)
+            self._files.keep(message_id, large)
+        if isinstance(large, Snapshot):
+            self.copied.append((large, self._files.file(message_id)))
 
     def _acknowledge(self, pairs: Sequence[tuple[int, int]]) -> None:
         if not pairs:
@@ -308,14 +340,22 @@ class Tables:
         self._execute("INSERT OR REPLACE INTO branches VALUES (?, ?)", (xid, _PREPARED))
         for operation in operations:
             content: bytes | None = None
+            sum_: int | None = None
             fields: list[object]
             if isinstance(operation, Capture):
                 self._highest = max(self._highest, operation.message_id)
                 if operation.large_size is not None:
                     self._keep_body(operation.message_id, operation.large, operation.large_size)
                 content = operation.content
+                sum_ = checksum(operation.message_id, content)
                 kind = "message"
-                fields = [operation.message_id, operation.large_size, operation.queue_ids, operation.counts]
+                fields = [
+                    operation.message_id,
+                    operation.large_size,
+                    operation.queue_ids,
+                    operation.counts,
+                    operation.large_checksum,
+                ]
             elif isinstance(operation, Acknowledged):
                 kind, fields = "acknowledged", list(operation)
             elif isinstance(operation, DeliveryCounted):
@@ -326,13 +366,21 @@ class Tables:
             else:
                 raise TypeError(f"{type(operation).__name__} cannot be prepared")
             self._execute(
-                "INSERT INTO prepared (xid, kind, fields, content) VALUES (?, ?, ?, ?)",
-                (xid, kind, json.dumps(fields), content),
+                "INSERT INTO prepared (xid, kind, fields, content, checksum) VALUES (?, ?, ?, ?, ?)",
+                (xid, kind, json.dumps(fields), content, sum_),
             )
 
     def _held(self, xid: bytes) -> list[Captured]:
-        rows = self._execute("SELECT kind, fields, content FROM prepared WHERE xid = ? ORDER BY number", (xid,))
-        return [_HELD[kind](json.loads(fields), content) for kind, fields, content in rows]
+        rows = self._execute(
+            "SELECT kind, fields, content, checksum FROM prepared WHERE xid = ? ORDER BY number", (xid,)
+        )
+        return [self._held_operation(*row) for row in rows]
+
+    def _held_operation(self, kind: str, text: str, content: bytes, sum_: int | None) -> Captured:
+        fields = json.loads(text)
+        if kind == "message":
+            self._check(fields[0], content, sum_)
+        return _HELD[kind](fields, content)
 
     def _resolve(self, xid: bytes, committed: bool, heuristic: bool) -> None:
         held = self._held(xid)
@@ -368,12 +416,13 @@ class Tables:
                 yield Resolved(name, state == _COMMITTED, heuristic=True)
 
     def _messages(self) -> Iterator[Operation]:
-        rows = self._execute("SELECT id, content, large FROM messages ORDER BY number")
-        for message_id, content, large_size in rows:
+        rows = self._execute("SELECT id, content, large, checksum, large_checksum FROM messages ORDER BY number")
+        for message_id, content, large_size, sum_, large_checksum in rows:
+            self._check(message_id, content, sum_)
             places = self._execute(
                 "SELECT queue_id, count, scheduled_ms FROM places WHERE message_id = ?", (message_id,)
             ).fetchall()
-            message = self._message(message_id, content, large_size)
+            message = self._message(message_id, content, large_size, large_checksum)
             yield MessageStored(message, tuple(row[0] for row in places), tuple(row[1] for row in places))
             for queue_id, count, scheduled_ms in places:
                 if scheduled_ms:
@@ -387,8 +436,17 @@ class Tables:
         for value, _ in reversed(newest[:capacity]):
             yield DuplicateRecorded(address, value, capacity)
 
-    def _message(self, message_id: int, content: bytes, large_size: int | None) -> StoredMessage:
-        large = None if large_size is None else self._files.body(message_id, large_size)
+    def _check(self, message_id: int, content: bytes, sum_: int | None) -> None:
+        if sum_ is not None and sum_ != checksum(message_id, content):
+            raise StoreError(
+                f"{self._path}: message {message_id} is damaged: its bytes are not those that were stored; put the"
+                f" folder back from a copy, or delete the message (DELETE FROM messages WHERE id = {message_id})"
+            )
+
+    def _message(
+        self, message_id: int, content: bytes, large_size: int | None, large_checksum: int | None
+    ) -> StoredMessage:
+        large = None if large_size is None else self._files.body(message_id, large_size, large_checksum)
         try:
             return StoredMessage.from_encoded(content, large)
         except ActiveClientError as error:
@@ -396,14 +454,17 @@ class Tables:
 
     def _restored(self, operation: Captured) -> Operation:
         if isinstance(operation, Capture):
-            message = self._message(operation.message_id, operation.content, operation.large_size)
+            message = self._message(
+                operation.message_id, operation.content, operation.large_size, operation.large_checksum
+            )
             return MessageStored(message, operation.queue_ids, operation.counts)
         assert not isinstance(operation, CapturedBranch)
         return operation
 
 
 _HELD: Final[dict[str, Callable[[list[Any], bytes], Captured]]] = {
-    "message": lambda f, content: Capture(f[0], content, None, f[1], tuple(f[2]), tuple(f[3])),
+    # The checksum of the body is missing in format 1.
+    "message": lambda f, content: Capture(f[0], content, None, f[1], tuple(f[2]), tuple(f[3]), (*f, None)[4]),
     "acknowledged": lambda f, _: Acknowledged(*f),
     "counted": lambda f, _: DeliveryCounted(*f),
     "duplicate": lambda f, content: DuplicateRecorded(f[0], content, f[1]),

@@ -124,10 +124,15 @@ class Transaction:
         sends, self.sends = self.sends, []
         for ref in acknowledged:
             ref.queue.settle(ref)
-        for duplicate in self.duplicates:
+        for duplicate in self._take_ids():
             self._office.duplicates.record(*duplicate)
         for message, queues in sends:
             self._office.enqueue(message, queues)
+
+    def _take_ids(self) -> list[DuplicateRecorded]:
+        taken, self.duplicates = self.duplicates, []
+        self._office.held_ids -= len(taken)
+        return taken
 
     def rollback(
         self, unacknowledged: Iterable[Reference] = (), done: Done | None = None, *, delay: bool = True
@@ -154,6 +159,7 @@ class Transaction:
         self.state = State.ROLLED_BACK
         sends, self.sends = self.sends, []
         acknowledged, self.acknowledged = self.acknowledged, []
+        self._take_ids()
         for message, _ in sends:
             self._office.release(message)
         by_queue: dict[Queue, tuple[list[Reference], list[Reference]]] = {}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from activeclient.broker.chain import Reference
+from activeclient.broker.limits import MAX_BRANCHES
 from activeclient.broker.store import Done, Forgotten, Operation, Resolved
 from activeclient.broker.transaction import State, Transaction
 from activeclient.errors import ActiveClientError, XAError
@@ -73,6 +74,8 @@ class XaTransactions:
             raise XAError("Cannot start, session is already doing work in a transaction", xa_code=XAER_PROTO)
         if xid in self._branches:
             raise XAError(f"a branch of this name exists: {xid}", xa_code=XAER_DUPID)
+        if len(self._branches) + len(self.heuristic) >= MAX_BRANCHES:
+            raise XAError(f"the broker has {MAX_BRANCHES} branches, no more are allowed", xa_code=XAER_RMERR)
         made = self._branches[xid] = Transaction(self._office, xid)
         self._watch()
         return made
@@ -249,10 +252,13 @@ class XaTransactions:
         self._watch()
 
     def _watch(self) -> None:
-        unprepared = [tx.created for tx in self._branches.values() if tx.state is not State.PREPARED]
-        if unprepared and not self._watching:
+        """See that branches expire, by one timer: that of the first one."""
+        if self._watching:
+            return
+        first = min((tx.created for tx in self._branches.values() if tx.state is not State.PREPARED), default=None)
+        if first is not None:
             self._watching = True
-            self._office.after(max(0.0, min(unprepared) + self.timeout - self._office.clock.monotonic()), self.expire)
+            self._office.after(max(0.0, first + self.timeout - self._office.clock.monotonic()), self.expire)
 
     def _known(self, xid: Xid) -> Transaction:
         found = self._branches.get(xid)

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
 from activeclient.arguments import call, instance, seconds
 from activeclient.client.closing import leave, report
 from activeclient.client.kept_body import KeptBody
-from activeclient.client.large_message import BodyReader, inflate, inflated, read_whole, whole_pieces
+from activeclient.client.large_message import (
+    BodyReader,
+    announced_size,
+    inflate,
+    inflated,
+    read_whole,
+    whole_pieces,
+)
 from activeclient.client.rate import RateLimit
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.requests import Request
@@ -479,9 +486,9 @@ class ClientConsumer(JavaNames):
         assert isinstance(kept, KeptBody)
         return kept
 
-    def inflate(self, body: bytes) -> bytes:
-        """A compressed body that came in one frame."""
-        return inflate(body, self.session.settings.max_large_message_size)
+    def inflate(self, message: CoreMessage, body: bytes) -> bytes:
+        """The compressed body of a message that came in one frame."""
+        return inflate(body, self.session.settings.max_large_message_size, announced_size(message))
 
     def open_body(self, message: CoreMessage) -> BinaryIO:
         """The body of a large message as a file: read once and forwards, or whole, from a temporary file, with

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from activeclient.client.calls import Calls
@@ -29,7 +29,7 @@ from activeclient.errors import (
 )
 from activeclient.server_code import ServerCode
 from activeclient.wire.message import CoreMessage, duplicate_id_of, encode_send_large_header
-from activeclient.wire.names import LARGE_COMPRESSED
+from activeclient.wire.names import LARGE_COMPRESSED, LARGE_SIZE
 from activeclient.wire.packets import SendContinuation
 from activeclient.wire.properties import decode_properties
 
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from activeclient.client.producer import ClientProducer
     from activeclient.client.session import SendHandler
 
+INFLATED_PIECE = 1 << 20
+"""Bytes that are inflated at a time."""
+DEFLATED_SLICE = 64 * 1024
+"""Bytes that are given to the inflater at a time: it copies what it has not taken."""
 MAX_RESTARTS = 100
 """Recreations in the middle of one message after which the send fails: something else is wrong then."""
 
@@ -258,31 +262,43 @@ def read_piece(pump: Pump, calls: Calls, message: CoreMessage) -> bytes:
 
 
 def read_whole(pump: Pump, calls: Calls, message: CoreMessage, limit: int) -> bytes:
-    """The whole body, inflated if it was compressed.
+    """The whole body, inflated if it was compressed. Takes the memory of the body once.
 
     Raises:
-        LargeMessageError: It is larger than `limit` bytes (maxLargeMessageSize): read it as a stream.
+        LargeMessageError: It is larger than `limit` bytes (maxLargeMessageSize): read it as a stream. Where the sender
+            announced that, nothing was read, and it can be.
     """
     stream = message.stream
-    if isinstance(stream, InboundBody) and 0 < limit < stream.size:
-        raise LargeMessageError(
-            f"the body of {stream.size} bytes is larger than maxLargeMessageSize={limit} bytes: read it piece by piece"
-            " instead"
-        )
-    out = bytearray()
+    size = stream.size if isinstance(stream, InboundBody) else -1
+    if message.properties.get(LARGE_COMPRESSED) is True:
+        size = max(size, announced_size(message))
+    if 0 < limit < size:
+        raise _too_large(limit, f" of {size} bytes")
+    # Its value is its own buffer, where a bytearray would have to be copied.
+    out = io.BytesIO()
     whole = False
     try:
         for piece in inflated(pump, calls, message):
-            out += piece
-            if 0 < limit < len(out):
-                raise LargeMessageError(
-                    f"the body is larger than maxLargeMessageSize={limit} bytes: read it piece by piece instead"
-                )
+            if 0 < limit < out.tell() + len(piece):
+                raise _too_large(limit)
+            out.write(piece)
         whole = True
     finally:
         if not whole:
             _spoil(pump, message)
-    return bytes(out)
+    return out.getvalue()
+
+
+def _too_large(limit: int, size: str = "") -> LargeMessageError:
+    return LargeMessageError(
+        f"the body{size} is larger than maxLargeMessageSize={limit} bytes: read it piece by piece instead"
+    )
+
+
+def announced_size(message: CoreMessage) -> int:
+    """Bytes of the inflated body, as its sender announced them; -1 if it did not."""
+    size = message.properties.get(LARGE_SIZE)
+    return size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else -1
 
 
 def whole_pieces(pump: Pump, calls: Calls, message: CoreMessage) -> Iterator[bytes]:
@@ -309,45 +325,74 @@ def _spoil(pump: Pump, message: CoreMessage) -> None:
 
 
 def inflated(pump: Pump, calls: Calls, message: CoreMessage) -> Iterator[bytes]:
-    """The pieces of a body as the application wants them: inflated, each at most 1 MiB."""
-    compressed = message.properties.get(LARGE_COMPRESSED) is True
-    inflater = zlib.decompressobj() if compressed else None
-    while piece := read_piece(pump, calls, message):
-        if inflater is None:
+    """The pieces of a body as the application wants them: inflated, each at most 1 MiB.
+
+    Raises:
+        LargeMessageError: The compressed body is damaged, or has another size than its sender announced.
+    """
+
+    def pieces() -> Iterator[bytes]:
+        while piece := read_piece(pump, calls, message):
             yield piece
-            continue
-        data = piece
+
+    if message.properties.get(LARGE_COMPRESSED) is True:
+        yield from _inflated(pieces(), announced_size(message))
+    else:
+        yield from pieces()
+
+
+def _inflated(pieces: Iterable[bytes], announced: int = -1) -> Iterator[bytes]:
+    """Inflate a body, a MiB at a time."""
+    inflater = zlib.decompressobj()
+    total = 0
+    for data in pieces:
         while data:
             try:
-                out = inflater.decompress(data, 1 << 20)
+                out = inflater.decompress(data, INFLATED_PIECE)
             except zlib.error as error:
                 raise LargeMessageError(f"the compressed body is damaged: {error}") from error
             data = inflater.unconsumed_tail
+            total += len(out)
+            if 0 <= announced < total:
+                raise LargeMessageError(f"the compressed body goes on after the {announced} bytes that were announced")
             if out:
                 yield out
-    if inflater is not None:
-        if rest := inflater.flush():
-            yield rest
-        if not inflater.eof:
-            raise LargeMessageError("the compressed body ends too early")
-
-
-def inflate(data: bytes, limit: int) -> bytes:
-    """A compressed body that came in one frame.
-
-    Raises:
-        LargeMessageError: It is damaged, or larger than `limit` bytes (maxLargeMessageSize) when it is inflated.
-    """
-    inflater = zlib.decompressobj()
-    try:
-        body = inflater.decompress(data, limit + 1 if limit > 0 else 0)
-    except zlib.error as error:
-        raise LargeMessageError(f"the compressed body is damaged: {error}") from error
-    if 0 < limit < len(body):
-        raise LargeMessageError(f"the compressed body is larger than maxLargeMessageSize={limit} bytes")
+            if inflater.eof:
+                break
+    if rest := inflater.flush():
+        total += len(rest)
+        yield rest
     if not inflater.eof:
         raise LargeMessageError("the compressed body ends too early")
-    return body
+    if total != announced >= 0:
+        raise LargeMessageError(f"the compressed body has {total} bytes, {announced} were announced")
+
+
+def inflate(data: bytes, limit: int, announced: int = -1) -> bytes:
+    """A compressed body that came in one frame.
+
+    Args:
+        announced: Bytes of the inflated body as its sender says; -1 if it does not.
+
+    Raises:
+        LargeMessageError: It is damaged, has another size than was announced, or is larger than `limit` bytes
+            (maxLargeMessageSize) when it is inflated.
+    """
+    if 0 < limit < announced:
+        raise LargeMessageError(
+            f"the compressed body of {announced} bytes is larger than maxLargeMessageSize={limit} bytes"
+        )
+    out = io.BytesIO()
+    for piece in _inflated(_slices(data, DEFLATED_SLICE), announced):
+        if 0 < limit < out.tell() + len(piece):
+            raise LargeMessageError(f"the compressed body is larger than maxLargeMessageSize={limit} bytes")
+        out.write(piece)
+    return out.getvalue()
+
+
+def _slices(data: bytes, size: int) -> Iterator[bytes]:
+    for at in range(0, len(data), size):
+        yield data[at : at + size]
 
 
 class BodyReader(io.BufferedReader):

@@ -137,6 +137,8 @@ class ClientSessionFactory(JavaNames):
                 check_period=period / 1000 if period > 0 else None,
                 answer_timeout=settings.call_timeout / 1000 if settings.call_timeout > 0 else None,
                 max_frame_size=settings.max_frame_size,
+                user=settings.user,
+                password=settings.password,
             ),
             link,
             candidates,

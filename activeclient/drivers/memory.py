@@ -148,7 +148,16 @@ class TransportEnd:
 
 
 def pipe(capacity: int = CAPACITY) -> tuple[TransportEnd, TransportEnd]:
-    """Two connected ends with room for `capacity` bytes in each direction."""
+    """Two connected ends with room for `capacity` bytes in each direction.
+
+    Raises:
+        OSError: The process has no file descriptor for them.
+    """
     lock = threading.Lock()
     there, back = _Stream(), _Stream()
-    return TransportEnd(lock, back, there, capacity), TransportEnd(lock, there, back, capacity)
+    one = TransportEnd(lock, back, there, capacity)
+    try:
+        return one, TransportEnd(lock, there, back, capacity)
+    except OSError:
+        one.close()
+        raise

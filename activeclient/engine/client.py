@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
@@ -33,6 +33,7 @@ from activeclient.errors import (
     ReattachDiverged,
     RemoteProtocolError,
     SessionUnanswered,
+    from_server,
 )
 from activeclient.events import (
     Abort,
@@ -50,13 +51,17 @@ from activeclient.reconnection import Decision
 from activeclient.server_code import ServerCode
 from activeclient.wire import versions
 from activeclient.wire.frames import FIRST_SESSION_CHANNEL, MAGIC, MAX_FRAME_SIZE
+from activeclient.wire.login import Login
 from activeclient.wire.message import SEND
 from activeclient.wire.old_layout import old_send
 from activeclient.wire.packet import Packet, encode
 from activeclient.wire.packets import (
+    CheckForFailover,
+    CheckForFailoverReply,
     ClusterTopology,
     Disconnect,
     DisconnectConsumerKill,
+    ExceptionResponse,
     Ping,
     SubscribeTopology,
 )
@@ -85,6 +90,9 @@ class ClientConfig:
     """`callTimeout`: how long a session that was reattached may leave a question without an answer; None: for ever."""
     max_frame_size: int = MAX_FRAME_SIZE
     version: int = versions.NEWEST
+    user: str | None = None
+    """Shown by a connection that has no session; sessions show their own."""
+    password: str | None = field(default=None, repr=False)
 
 
 class ClientEngine:
@@ -128,6 +136,8 @@ class ClientEngine:
         self._recreated = 0
         self._in_doubt: list[bytes | str | None] = []
         self._ever_connected = False
+        self._login_shown = False
+        """True if credentials were shown on this link: a second time closes the connection (Artemis 2.57)."""
         self._ponged = False
         self._unheard = False
         """Did the last link end in silence, or without an answer to its sessions' hello? The server may yet read it."""
@@ -171,6 +181,9 @@ class ClientEngine:
         self._replayed = self._received()
 
     def _say_hello(self, now: float) -> None:
+        if not self.sessions and self._ever_connected:
+            # Without a session some brokers close the connection soon; they did so before, perhaps.
+            self.show_login(self.config.user, self.config.password)
         for session in list(self.sessions.values()):
             session.life.link_made(now)
 
@@ -295,6 +308,21 @@ class ClientEngine:
         """Send a request on channel 1; answers come in the order of requests."""
         self.write(encode(packet, 1, self.version))
         self._control.append(answer)
+
+    def show_login(self, user: str | None, password: str | None) -> None:
+        """Show credentials on this link before any session is created on it, once; the first ones count.
+
+        Some brokers let only a connection of the same user reattach a session. Servers before 2.57 pass over it.
+        """
+        if not self._login_shown and self.version >= versions.V2_0:
+            self._login_shown = True
+            self.ask_control(CheckForFailover(None, Login.plain(self.version, user, password)), self._on_login)
+
+    def _on_login(self, packet: Packet, now: float) -> None:
+        if isinstance(packet, ExceptionResponse):
+            self.abort(from_server(packet.code, packet.message), now)
+        elif not isinstance(packet, CheckForFailoverReply) and self._control:
+            self._control.popleft()(packet, now)  # of a server that does not answer it: this is the next answer
 
     def abort(self, reason: ActiveClientError, now: float) -> None:
         """Give the link up for a reason of ours; it is won back if the settings say so."""
@@ -440,6 +468,7 @@ class ClientEngine:
         self.pending_bytes = 0
         self._control.clear()
         self.inbox.clear()
+        self._login_shown = False
         self.lives += 1
 
     def _transport_gone(self, reason: ActiveClientError, now: float) -> None:

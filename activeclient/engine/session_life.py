@@ -143,6 +143,8 @@ class SessionLife:
                 self._enter(State.REATTACHING, now)
                 self._made_at = now
                 self._floor = self._remembered = session.buffer.first - 1
+                if session.config.user is not None:
+                    session.client.show_login(session.config.user, session.config.password)
                 session.client.ask_control(ReattachSession(session.name, session.received), self.on_reattach)
             else:
                 self._recreate(session.client.last_error, now)

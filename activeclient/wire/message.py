@@ -421,7 +421,7 @@ def _body(self: ReceivedMessage) -> bytes:
             and self.properties.get(LARGE_COMPRESSED) is True
         ):
             # Large when it was sent, and small enough for one frame once it was compressed.
-            body = self.origin.consumer.owner.inflate(body)
+            body = self.origin.consumer.owner.inflate(self, body)
     self._read_body = body
     return body
 

@@ -96,6 +96,23 @@ def test_immediate_reattach(line: Cutter, opened: Opened, queue: str) -> None:
     recorder.told_once(*[Recovery.REATTACHED] * 10)
 
 
+@pytest.mark.reattach
+def test_the_sessions_of_a_user_are_reattached(line: Cutter, artemis: Broker, opened: Opened, queue: str) -> None:
+    """The login that goes before them (`CONNECT` of 2.57) is passed over by servers that do not know it."""
+    factory = opened.factory(line.url(), WINDOW, user=artemis.user, password=artemis.password)
+    recorder = Recorder(factory)
+    sessions = [factory.create_session() for _ in range(2)]
+    for round_ in range(3):
+        line.cut_now()
+        for index, session in enumerate(sessions):
+            producer = session.create_producer(queue)
+            producer.send(numbered(session, 2 * round_ + index))
+            producer.close()
+        recorder.wait(Reconnected, round_ + 1)
+    recorder.told_once(*[Recovery.REATTACHED] * 3)
+    assert sorted(drain(sessions[0].start().create_consumer(queue), 6)) == list(range(6))
+
+
 def drain_one(consumer: ClientConsumer) -> int:
     message = consumer.receive(PATIENCE)
     assert message is not None

@@ -282,7 +282,8 @@ def test_who_says_nothing_is_sent_away(world: World) -> None:
 def test_connections_beyond_the_limit_are_refused() -> None:
     world = World(limits=Limits(max_connections=2))
     first = world.connect()
-    world.connect()
+    first.session("first")
+    world.connect().session("second")
     assert world.server.connection_made("third", 0.0) is None
     first.connection.connection_lost()
     assert world.server.connection_made("third", 0.0) is not None

@@ -425,7 +425,7 @@ def test_a_newer_format_is_left_alone(tmp_path: Path) -> None:
     newer = sqlite3.connect(tmp_path / "store" / "activeclient.sqlite")
     newer.execute("PRAGMA user_version = 99")
     newer.close()
-    with pytest.raises(StoreError, match="of format 99; this version knows 1"):
+    with pytest.raises(StoreError, match="of format 99; this version knows 2"):
         SqliteStore(tmp_path / "store")
 
 

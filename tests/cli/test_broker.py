@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 
 import activeclient
 from activeclient.__main__ import main
-from activeclient.cli.broker import read_users
+from activeclient.cli.broker import LogLevel, logged, read_users
 from activeclient.errors import ConfigError, JMSSecurityError
 
 
@@ -43,6 +44,44 @@ def test_it_serves_until_a_signal_and_says_nothing_more(number: signal.Signals, 
         assert process.wait(30) == code
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+def test_an_open_port_is_a_warning_for_programs_too() -> None:
+    with running("--host", "0.0.0.0") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        (line,) = process.stderr.read().splitlines()
+        warning = json.loads(line)
+        assert (warning["level"], warning["logger"]) == ("WARNING", "activeclient.broker")
+        assert "anybody who reaches this port may connect" in warning["message"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--host", "0.0.0.0", "--users-file")], ids=["loopback", "with users"])
+def test_a_port_that_is_not_open_to_all_is_no_warning(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    users = tmp_path / "users"
+    users.write_text("me:secret\n")
+    with running(*arguments, *([str(users)] if arguments else [])) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+def test_the_log_says_why_a_connection_was_closed() -> None:
+    with running("--log-level", "info") as (process, url):
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as stranger:
+            stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert stranger.recv(1) == b""
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        assert any("closed: frame" in json.loads(line)["message"] for line in process.stderr.read().splitlines())
+
+
+def test_the_log_is_left_as_it_was() -> None:
+    logger = logging.getLogger("activeclient")
+    before = logger.level, list(logger.handlers)
+    with logged(LogLevel.DEBUG, as_json=False):
+        assert logger.level == logging.DEBUG
+    assert (logger.level, list(logger.handlers)) == before
 
 
 def test_users_of_a_file_are_asked_for_their_password(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from activeclient.wire.packet import decode, encode
 from activeclient.wire.versions import NEWEST
 
 A, B = (Endpoint(host=name, port=61616) for name in "ab")
-ON_CONTROL = (p.CreateSessionResponse, p.ReattachSessionResponse)
+ON_CONTROL = (p.CheckForFailoverReply, p.CreateSessionResponse, p.ReattachSessionResponse)
 ON_CONNECTION = (
     p.Ping,
     p.Disconnect,
@@ -252,7 +252,8 @@ class Peer:
         """Lost (unless it is), connected again, reattached, fenced; `last` is what the server had counted (default
         all). What the client writes behind its fence, or as an answer to a lost session."""
         self._lose_if_any()
-        self.connect()
+        if p.CheckForFailover in map(type, self.connect()):
+            self.say(p.CheckForFailoverReply(True))
         count = self.session.buffer.next_id - 1 if last is None else last
         out = self.say(p.ReattachSessionResponse(count if reattached else -1, reattached))
         if not reattached:

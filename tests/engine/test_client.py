@@ -661,3 +661,27 @@ def test_a_replay_that_is_cut_does_not_make_the_pauses_longer():
     peer.lose()
     pauses.append(peer.engine.link.retry_at - peer.now)
     assert pauses == [1, 2, 1, 1, 2]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_credentials_are_shown_before_a_session_is_asked_for(answers):
+    """Once on a connection; a server that does not answer CONNECT is none that is waited for."""
+    peer = Peer().begin(user="u", password="s3cret")
+    peer.lose()
+    out = peer.connect()
+    (shown,) = [packet for packet in out if isinstance(packet, p.CheckForFailover)]
+    assert (shown.login.user, shown.login.password) == ("u", "s3cret")
+    assert out.index(shown) < [type(packet) for packet in out].index(p.ReattachSession)
+    reply = [p.CheckForFailoverReply(True)] if answers else []
+    out = peer.say(*reply, p.ReattachSessionResponse(peer.session.buffer.next_id - 1, True))
+    assert [type(packet) for packet in out] == [p.AddMetadata]
+    peer.say(p.NullResponse())
+    assert peer.session.usable
+
+
+def test_refused_credentials_end_the_connection():
+    peer = Peer().begin(user="u", password="s3cret")
+    peer.lose()
+    peer.connect()
+    peer.say(p.ExceptionResponse(105, "no such user"), channel=1)
+    assert isinstance(peer.engine.gave_up, JMSSecurityError)

@@ -162,7 +162,7 @@ def _flood(talk: Conversation) -> None:
 
 
 def _flood_of_pieces(talk: Conversation) -> None:
-    talk.say(ReceiveLarge(0, 1, 1 << 30, CoreMessage(b"", 4, "q", message_id=7)))
+    talk.say(ReceiveLarge(0, 1, 1 << 27, CoreMessage(b"", 4, "q", message_id=7)))
     piece = encode(ReceiveContinuation(bytes(100_000), True, 0), talk.channel, NEWEST)
     while True:
         talk.send(piece)

@@ -285,7 +285,7 @@ class Inflating:
         self.consumer = self.owner = self
         self.inflated: list[bytes] = []
 
-    def inflate(self, body: bytes) -> bytes:
+    def inflate(self, message: CoreMessage, body: bytes) -> bytes:
         self.inflated.append(body)
         return b"inflated"
 

@@ -671,6 +671,8 @@ class ServerConnection:
             self._create(packet)
         elif isinstance(packet, p.ReattachSession):
             self._reattach(packet)
+        elif isinstance(packet, p.CheckForFailover):
+            self.write(encode(p.CheckForFailoverReply(True), 1, self.version))
         else:
             broker.remark(f"{type(packet).__name__} on channel {channel}")
 

@@ -19,6 +19,7 @@ from activeclient.wire.fields import (
     OptionalI64,
     String,
 )
+from activeclient.wire.login import OptionalLogin, OptionalServerVersion
 from activeclient.wire.packet import Packet, packet, wire
 from activeclient.wire.versions import V1_0, V2_7, V2_18
 
@@ -91,7 +92,7 @@ class ReattachSessionResponse(Packet):
 @packet(32, counted=False, reply=(ReattachSessionResponse,))
 class ReattachSession(Packet):
     """Move the session of this name to this connection; the last command that the client received, -1 for none. The
-    name is the only credential, hence it does not show in logs."""
+    name is the only credential that Artemis asks for (CVE-2026-57967, up to 2.56), hence it does not show in logs."""
 
     name: String = wire(repr=False)
     last_confirmed_command_id: I32
@@ -99,16 +100,20 @@ class ReattachSession(Packet):
 
 @packet(-5, counted=False, sent_by="server")
 class CheckForFailoverReply(Packet):
-    """The answer to `CheckForFailover`."""
+    """The answer to `CheckForFailover`; since 2.57 with the server's version."""
 
     ok_to_failover: Bool
+    server_version: OptionalServerVersion = wire(default=None, optional=True)
 
 
 @packet(-4, counted=False, reply=(CheckForFailoverReply,))
 class CheckForFailover(Packet):
-    """May a client of this node fail over to you?"""
+    """May a client of this node fail over to you? Since 2.57 (CONNECT) with the client's version and credentials: a
+    login before the first session. One for each connection: 2.57 closes the connection at the second. Older servers
+    pass over the login."""
 
     node_id: NullableString = None
+    login: OptionalLogin = wire(default=None, optional=True)
 
 
 @packet(20, sent_by="server")
