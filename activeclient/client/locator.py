@@ -133,12 +133,15 @@ class ServerLocator:
         for ended in [known for known in self._factories if known.is_closed]:
             with contextlib.suppress(ValueError):  # another thread was quicker
                 self._factories.remove(ended)
-        self._factories.append(factory)
-        if self._closed:  # asked only now: `close` in another thread has found the factory, or is seen here
-            factory.close()
-            raise ClosedError("the locator is closed")
-        factory.connect()
-        return factory
+        try:
+            self._factories.append(factory)
+            if self._closed:  # asked only now: `close` in another thread has found the factory, or is seen here
+                raise ClosedError("the locator is closed")
+            factory.connect()
+            return factory
+        except BaseException:
+            factory.abandon()
+            raise
 
     def close(self) -> None:
         """Close every factory that was made here; one that is still connecting raises ClosedError where it is made."""

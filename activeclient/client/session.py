@@ -77,7 +77,7 @@ class ClientSession(XAResource):
         )
         self.callbacks = Callbacks(self)
         self.callback_errors = 0
-        self.last_callback_error: Exception | None = None
+        self.last_callback_error: BaseException | None = None
         self.send_acknowledgement_handler: SendHandler | None = None
         self.large_sender: object | None = None
         self._ack_batch_size = settings.ack_batch_size if ack_batch_size is None else ack_batch_size
@@ -104,7 +104,7 @@ class ClientSession(XAResource):
 
     def start(self) -> Self:
         """Begin deliveries."""
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             self.engine.check_open()
             if not self.engine.started:
                 self.engine.started = True
@@ -117,7 +117,7 @@ class ClientSession(XAResource):
 
     def stop(self) -> None:
         """Pause deliveries; returns when the server has stopped and no listener runs (unless a listener calls)."""
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             self.engine.check_open()
             if not self.engine.started:
                 return
@@ -141,7 +141,7 @@ class ClientSession(XAResource):
         for consumer in list(self._consumers.values()):
             consumer.stop_listening()
         self._wait_for_callbacks()
-        with pump.lock:
+        with pump.lock, pump.motion:
             if engine.state is State.CLOSED or pump.closed:
                 self._ended()
                 return
@@ -192,7 +192,7 @@ class ClientSession(XAResource):
             JMSError: The broker refused it.
             CallTimeout, OutageTimeout: The limits of `Calls`.
         """
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             return self._request(packet, correlated=correlated).result
 
     def _request(self, packet: Packet, *, correlated: bool = False) -> Request:
@@ -318,10 +318,25 @@ class ClientSession(XAResource):
 
     def create_producer(self, address: str | None = None) -> ClientProducer:
         """A producer for an address; without one, each send names it."""
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             self.engine.check_open()
             self._producer_ids += 1
             return ClientProducer(self, address, self._producer_ids)
+
+    def abandon(self) -> None:
+        """Close the session with nobody waiting for it: an interrupt came before its user got it."""
+        with self.pump.lock, self.pump.motion:
+            self.engine.close_unattended()
+            if not self.pump.closed:
+                self.pump.process()
+
+    def delete_abandoned_queue(self, name: str) -> None:
+        """Delete a queue with nobody waiting for it: an interrupt came before its user got it."""
+        engine = self.engine
+        with self.pump.lock, self.pump.motion:
+            if not engine.closing and engine.state is not State.CLOSED:
+                engine.submit(engine.request_of(DeleteQueue(name)))
+                self.pump.process()
 
     def create_consumer(
         self,
@@ -349,34 +364,51 @@ class ClientSession(XAResource):
         engine = self.engine
         if window_size is not None and not (type(window_size) is int and -1 <= window_size < 1 << 31):
             raise ConfigError("window_size", window_size, "must be -1 or 0 to 2147483647 bytes")
-        with self.pump.lock:
-            engine.check_open()
-            consumer = Consumer(
-                engine,
-                engine.new_consumer_id(),
-                queue,
-                filter,
-                window=self.settings.consumer_window_size if window_size is None else window_size,
-                ack_batch=self._ack_batch_size,
-                browse_only=browse_only,
-                priority=priority,
-            )
-            consumer.queue_packet = queue_packet
-
-            def created(request: Request) -> None:
-                if request.error is None:
-                    if isinstance(request.result, QueueQueryResponse):
-                        consumer.queue_info = request.result
-                    consumer.new_generation()
-                    engine.consumers[consumer.id] = consumer
-                    consumer.grant_window()
-
-            request = engine.submit(engine.request_of(consumer.create_packet(), created))
-            self.calls.outcome(request)
-            self.pump.process()
-            facade = ClientConsumer(self, consumer)
-            self._consumers[consumer.id] = facade
+        consumer: Consumer | None = None
+        request: Request | None = None
+        try:
+            with self.pump.lock, self.pump.motion:
+                engine.check_open()
+                consumer = Consumer(
+                    engine,
+                    engine.new_consumer_id(),
+                    queue,
+                    filter,
+                    window=self.settings.consumer_window_size if window_size is None else window_size,
+                    ack_batch=self._ack_batch_size,
+                    browse_only=browse_only,
+                    priority=priority,
+                )
+                consumer.queue_packet = queue_packet
+                request = engine.request_of(consumer.create_packet(), _created(consumer))
+                engine.submit(request)
+                self.calls.outcome(request)
+                self.pump.process()
+                facade = ClientConsumer(self, consumer)
+                self._consumers[consumer.id] = facade
             return facade
+        except ActiveClientError:
+            raise
+        except BaseException:
+            if consumer is not None and request is not None:
+                self.abandon_consumer(consumer, request)
+            raise
+
+    def abandon_consumer(self, consumer: Consumer, creation: Request | None = None) -> None:
+        """Close a consumer with nobody waiting for it: an interrupt came before its user got it."""
+        engine = self.engine
+        with self.pump.lock, self.pump.motion:
+            self._consumers.pop(consumer.id, None)
+            if consumer.closed or engine.closing or engine.state is State.CLOSED:
+                return
+            consumer.closed = True
+            if creation is None or (creation.done and creation.error is None):
+                engine.let_go(consumer)
+                engine.close_consumer(consumer)
+            elif creation in engine.pending:
+                engine.pending.remove(creation)  # no link has taken it yet
+            if not self.pump.closed:  # else `_created` closes it
+                self.pump.process()
 
     def forget_consumer(self, consumer_id: int) -> None:
         """A consumer was closed (called by it, lock held)."""
@@ -405,7 +437,7 @@ class ClientSession(XAResource):
             TransactionOutcomeUnknownError: The session was lost while the commit was on its way.
         """
         engine = self.engine
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             engine.check_open()
             self._flush_acknowledgements()
             if engine.transaction.rollback_only:
@@ -428,7 +460,7 @@ class ClientSession(XAResource):
                 redelivered: one message, the first of them.
             consider_all_as_delivered: All of it does; for sessions whose acknowledgements are committed.
         """
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             self.engine.check_open()
             self._flush_acknowledgements()
             if consider_all_as_delivered:
@@ -442,17 +474,19 @@ class ClientSession(XAResource):
         # Deliveries are stopped and dropped first: what comes again must not come behind what was prefetched.
         engine = self.engine
         was_started = engine.started
-        if was_started:
-            self._request(SessionStop())
-        for consumer in engine.consumers.values():
-            consumer.rolled_back()
-        request = engine.submit(
-            engine.request_of(Rollback(consider_last_message_as_delivered), _end_transaction(engine))
-        )
-        self.calls.outcome(request)
-        if was_started:
-            engine.command(engine.encode(SessionStart()))
-            self.pump.process()
+        try:
+            if was_started:
+                self._request(SessionStop())
+            for consumer in engine.consumers.values():
+                consumer.rolled_back()
+            request = engine.submit(
+                engine.request_of(Rollback(consider_last_message_as_delivered), _end_transaction(engine))
+            )
+            self.calls.outcome(request)
+        finally:  # interrupted, too: else nothing is delivered any more
+            if was_started and engine.may_command:
+                engine.command(engine.encode(SessionStart()))
+                self.pump.process()
 
     # --- else -----------------------------------------------------------------------------------------------------
 
@@ -474,6 +508,24 @@ class ClientSession(XAResource):
 
     def __repr__(self) -> str:
         return f"<ClientSession {self.engine.name} channel {self.engine.channel_id} {self.state}>"
+
+
+def _created(consumer: Consumer) -> Callable[[Request], None]:
+    engine = consumer.session
+
+    def created(request: Request) -> None:
+        if request.error is not None:
+            return
+        if consumer.closed:  # nobody waits for it any more (`abandon_consumer`)
+            engine.close_consumer(consumer)
+            return
+        if isinstance(request.result, QueueQueryResponse):
+            consumer.queue_info = request.result
+        consumer.new_generation()
+        engine.consumers[consumer.id] = consumer
+        consumer.grant_window()
+
+    return created
 
 
 def _end_transaction(engine: Session) -> Callable[[Request], None]:

@@ -70,7 +70,7 @@ class XAResource:
             consumer.flush_acknowledgements()
 
     def _xa(self, packet: Packet) -> int:
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             return self._xa_locked(packet)
 
     def _xa_locked(self, packet: Packet) -> int:
@@ -97,7 +97,7 @@ class XAResource:
 
     def _xa_work(self, packet: Packet, branch: Xid | None) -> None:
         # From now on the session works in `branch`: a recreation has to say so, or to keep it from being committed.
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             self._xa_locked(packet)
             self.engine.branch = branch
             self.engine.transaction.reset()
@@ -126,7 +126,7 @@ class XAResource:
         """
         if failed:
             # Of the end itself the server does not heed it (ServerSessionPacketHandler).
-            with self.pump.lock:
+            with self.pump.lock, self.pump.motion:
                 self.engine.check_open()
                 if self.engine.may_command:  # else the recreation says it
                     self.engine.command(self.engine.encode(XAFailed(xid)))
@@ -147,7 +147,7 @@ class XAResource:
         (ServerSessionImpl.xaRollback): what waits here must not be handed out, and nothing may come in between.
         """
         engine = self.engine
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             engine.check_open()
             started, engine.started = engine.started, False  # for a recreation, too
             try:

@@ -54,8 +54,13 @@ class QueueBrowser:
         core = session.core.create_consumer(
             self._queue.queue_name or self._queue.address, self._filter, browse_only=True
         )
-        self._open.add(core)
-        return self._look(core)
+        try:
+            self._open.add(core)
+            return self._look(core)
+        except BaseException:
+            self._open.discard(core)
+            core.abandon()
+            raise
 
     def _look(self, core: ClientConsumer) -> Iterator[Message]:
         seen: set[tuple[int, int]] = set()  # two numbers for each message, for as long as the look lasts

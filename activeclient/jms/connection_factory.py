@@ -130,7 +130,12 @@ class ActiveMQConnectionFactory:
             ConnectionLost: No endpoint could be reached within `initialConnectAttempts`; the text says why.
         """
         kind = acknowledge_mode(mode)
-        return JMSContext.of(self._connect(Connection, user, password, client_id, wait), kind)
+        connection = self._connect(Connection, user, password, client_id, wait)
+        try:
+            return JMSContext.of(connection, kind)
+        except BaseException:
+            connection.factory.abandon()
+            raise
 
     def _connect(
         self,
@@ -147,7 +152,7 @@ class ActiveMQConnectionFactory:
             connection.serializers = self.serializers
             return connection
         except BaseException:
-            factory.close()
+            factory.abandon()
             raise
 
     def __repr__(self) -> str:
@@ -188,5 +193,5 @@ def connect(
     try:
         return connection.start()
     except BaseException:
-        connection.close()
+        connection.factory.abandon()
         raise
