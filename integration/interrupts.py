@@ -1,8 +1,69 @@
-"""Ctrl-C reaches the tests however they were started."""
+"""Interrupts on purpose: Ctrl-C at a chosen place of a call, and that it reaches the tests however they were started.
+
+Law of this file: an exception comes only where the interpreter lets a signal handler run, as a function begins and when
+a built-in one has returned; and only within the call that is tried, never in what a test does around it. The same seed
+gives the same places, as far as the threads of the client and the broker do the same.
+"""
 
 from __future__ import annotations
 
 import signal
+import sys
+from collections.abc import Callable
+from inspect import CO_GENERATOR
+from pathlib import Path
+from types import FrameType
+from typing import Generic, TypeVar
+
+import activeclient
+
+T = TypeVar("T")
+PACKAGE = str(Path(activeclient.__file__).parent)
+
+
+class Interrupt(BaseException):
+    """What comes in between."""
+
+
+class Outcome(Generic[T]):
+    """What became of a call: `value` if it returned, `interrupted` if not, and `points`, where it could have been."""
+
+    __slots__ = ("interrupted", "points", "values")
+
+    def __init__(self) -> None:
+        self.values: list[T] = []
+        self.interrupted = False
+        self.points = 0
+
+    @property
+    def value(self) -> T | None:
+        """What the call returned; None if it was interrupted."""
+        return self.values[0] if self.values else None
+
+
+def interrupt(call: Callable[[], T], at: int = 0) -> Outcome[T]:
+    """Call, and raise `Interrupt` at the `at`-th place inside of activeclient; 0: nowhere.
+
+    Errors of the call itself are raised.
+    """
+    outcome: Outcome[T] = Outcome()
+
+    def place(frame: FrameType, event: str, _argument: object) -> None:
+        code = frame.f_code
+        if event in ("call", "c_return") and code.co_filename.startswith(PACKAGE) and not code.co_flags & CO_GENERATOR:
+            outcome.points += 1
+            if outcome.points == at:
+                sys.setprofile(None)
+                raise Interrupt
+
+    sys.setprofile(place)
+    try:
+        outcome.values.append(call())
+    except Interrupt:
+        outcome.interrupted = True
+    finally:
+        sys.setprofile(None)
+    return outcome
 
 
 def hear_interrupts() -> None:

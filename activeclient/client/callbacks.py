@@ -39,6 +39,8 @@ class Callbacks(Serial):
             for _ in range(len(work)):
                 self._guarded(work.popleft().run)
             with pump.lock:
+                if pump.moving:
+                    pump.repair()
                 if work:
                     continue
                 call = facade.next_for_listener()
@@ -53,7 +55,7 @@ class Callbacks(Serial):
     def _guarded(self, call: Callable[[], None]) -> None:
         try:
             call()
-        except Exception as error:
+        except BaseException as error:  # SystemExit, CancelledError ... end a listener's call, not its session
             facade = self._session
             facade.last_callback_error = error
             facade.callback_errors += 1

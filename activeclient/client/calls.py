@@ -138,7 +138,7 @@ class Calls:
             ReconnectGaveUp: No attempts are left.
         """
         session = self.session
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             error = self.wait_for(lambda: session.lost_at is None or _closed(session))
         if error is not None and not _closed(session):
             raise error

@@ -74,7 +74,7 @@ def close_sessions(
     for facade in sessions:
         facade.wait_for_callbacks()
     pump = factory.pump
-    with pump.lock:
+    with pump.lock, pump.motion:
         for facade in sessions:
             facade.begin_closing()
         limit = factory.patience.limit(timeout)

@@ -94,15 +94,31 @@ class ClientConsumer(JavaNames):
         session = engine.session
         if self._rate is not None:
             self._wait_for_place(self._rate)
-        with self._pump.lock:
-            if engine.buffer and (session.started or engine.browse_only):
-                client = session.client
-                pending = client.pending_bytes
-                message = engine.take()
-                if client.pending_bytes != pending:  # credits; acknowledgements have seen to their write
-                    self._pump.after_submit()
-                return message
-            return self._receive_slowly(timeout)
+        pump = self._pump
+        message = None
+        try:
+            with pump.lock:
+                if engine.buffer and (session.started or engine.browse_only) and not pump.moving:
+                    client = session.client
+                    pending = client.pending_bytes
+                    pump.moving = True
+                    try:
+                        message = engine.take()
+                        if client.pending_bytes != pending:  # credits; acknowledgements have seen to their write
+                            pump.after_submit()
+                    except BaseException:
+                        pump.settle()
+                        raise
+                    pump.moving = False
+                    return message
+                with pump.motion:
+                    message = self._receive_slowly(timeout)
+            return message
+        except BaseException:
+            if message is not None:
+                engine.kept.append(message)
+            self.restore_kept()
+            raise
 
     def receive_settled(self, body_type: int | None = None) -> CoreMessage | None:
         """Take a message that waits here and acknowledge it, under one lock (hot path of JMS's `receive`).
@@ -115,30 +131,56 @@ class ClientConsumer(JavaNames):
         session = engine.session
         if self._block_on_acknowledge or self._rate is not None:
             return None
-        with self._pump.lock:
-            buffer = engine.buffer
-            if (
-                not buffer
-                or not session.started
-                or session.state is not ATTACHED
-                or (session.windowed and session.buffer.full)
-            ):
-                return None
-            message = buffer[0]
-            if message.stream is not None or (body_type is not None and message.body_type != body_type):
-                return None
-            try:
-                if message.expiration and time.time() * 1000 >= message.expiration:
+        pump = self._pump
+        taken = None
+        try:
+            with pump.lock:
+                buffer = engine.buffer
+                if (
+                    not buffer
+                    or not session.started
+                    or session.state is not ATTACHED
+                    or (session.windowed and session.buffer.full)
+                    or pump.moving
+                ):
                     return None
-            except UnreadableMessageError:
-                return None
-            engine.take()
-            if session.transacted_acks:
-                session.transaction.acked()
-            engine.acknowledge(message)
-            if session.client.pending_bytes:
-                self._pump.after_submit()
-            return message
+                message = buffer[0]
+                if message.stream is not None or (body_type is not None and message.body_type != body_type):
+                    return None
+                try:
+                    if message.expiration and time.time() * 1000 >= message.expiration:
+                        return None
+                except UnreadableMessageError:
+                    return None
+                pump.moving = True
+                try:
+                    taken = engine.take()
+                    if session.transacted_acks:
+                        session.transaction.acked()
+                    engine.acknowledge(message)
+                    if session.client.pending_bytes:
+                        pump.after_submit()
+                except BaseException:
+                    pump.settle()
+                    raise
+                pump.moving = False
+            return taken
+        except BaseException:
+            if taken is not None:
+                engine.kept.append(taken)
+            self.restore_kept()
+            raise
+
+    def keep(self, message: CoreMessage) -> None:
+        """An interrupt came before the application got the message that it took last: `receive` gives it next."""
+        self.engine.kept.append(message)
+        self.restore_kept()
+
+    def restore_kept(self) -> None:
+        """Give back what interrupted calls had taken."""
+        if self.engine.kept:
+            with self._pump.lock, self._pump.motion:
+                self.engine.restore_kept()
 
     def receive_immediate(self) -> CoreMessage | Any:
         """Return a message if the broker has one for us now (receiveImmediate)."""
@@ -149,6 +191,7 @@ class ClientConsumer(JavaNames):
         if timeout is not None:
             seconds("timeout", timeout)
         self._check()
+        engine.restore_kept()  # should that have been interrupted itself
         engine.reading.go_on()
         message = self._receive_one(timeout) if engine.window == 0 else self._next(timeout)
         if message is None:
@@ -237,7 +280,7 @@ class ClientConsumer(JavaNames):
         return self.engine.session.started or self.engine.browse_only
 
     def _wait_for_place(self, rate: RateLimit) -> None:
-        with self._pump.lock:
+        with self._pump.lock, self._pump.motion:
             left = rate.take(time.monotonic())
             if left > 0 and not self._pump.closed:
                 self._pump.wait(lambda: self.engine.closed or self.engine.session.error is not None, left)
@@ -307,7 +350,7 @@ class ClientConsumer(JavaNames):
     @message_handler.setter
     def message_handler(self, handler: MessageHandler | None) -> None:
         call("message_handler", handler)
-        with self._pump.lock:
+        with self._pump.lock, self._pump.motion:
             self._check()
             self._handler = handler
             self.engine.has_listener = handler is not None
@@ -387,7 +430,7 @@ class ClientConsumer(JavaNames):
     def acknowledge_late(self, message: CoreMessage) -> None:
         """`acknowledge` raised OutcomeUnknown, and the application goes on as if it had not: when the message comes
         again, it is acknowledged again without being seen."""
-        with self._pump.lock:
+        with self._pump.lock, self._pump.motion:
             self.engine.settle_taken(message, cumulative=True)
 
     def individual_acknowledge(self, message: CoreMessage) -> None:
@@ -403,19 +446,39 @@ class ClientConsumer(JavaNames):
             if session.state is not ATTACHED or session.closing:
                 session.check_open()
             buffer = session.buffer
-            if buffer.used >= buffer.limit and session.windowed:
-                self._calls.room()
-            if session.transacted_acks:
-                session.transaction.acked()
-            if self._block_on_acknowledge:
-                self._acknowledge_and_wait(message, individual=individual)
+            if pump.moving or self._block_on_acknowledge or (buffer.used >= buffer.limit and session.windowed):
+                with pump.motion:
+                    self._acknowledge_slowly(message, individual=individual)
                 return
-            if individual:
-                engine.individual_acknowledge(message)
-            else:
-                engine.acknowledge(message)
-            if session.client.pending_bytes:
-                pump.after_submit()
+            pump.moving = True
+            try:
+                if session.transacted_acks:
+                    session.transaction.acked()
+                if individual:
+                    engine.individual_acknowledge(message)
+                else:
+                    engine.acknowledge(message)
+                if session.client.pending_bytes:
+                    pump.after_submit()
+            except BaseException:
+                pump.settle()
+                raise
+            pump.moving = False
+
+    def _acknowledge_slowly(self, message: CoreMessage, *, individual: bool) -> None:
+        session = self.engine.session
+        if session.windowed and session.buffer.full:
+            self._calls.room()
+        if session.transacted_acks:
+            session.transaction.acked()
+        if self._block_on_acknowledge:
+            self._acknowledge_and_wait(message, individual=individual)
+        elif individual:
+            self.engine.individual_acknowledge(message)
+        else:
+            self.engine.acknowledge(message)
+        if session.client.pending_bytes:
+            self._pump.after_submit()
 
     def _acknowledge_and_wait(self, message: CoreMessage, *, individual: bool) -> None:
         engine = self.engine
@@ -435,7 +498,7 @@ class ClientConsumer(JavaNames):
 
     def put_back(self, message: CoreMessage) -> None:
         """What was taken last and is not acknowledged will be received again, as if it had not been."""
-        with self._pump.lock:
+        with self._pump.lock, self._pump.motion:
             self.engine.put_back(message)
 
     def holds(self, message: CoreMessage) -> bool:
@@ -447,7 +510,7 @@ class ClientConsumer(JavaNames):
         """Tell the broker that a message was too old when it came: it goes where expired messages go."""
         engine = self.engine
         session = engine.session
-        with self._pump.lock:
+        with self._pump.lock, self._pump.motion:
             session.check_open()
             if session.windowed and session.buffer.full:
                 self._calls.room()
@@ -457,7 +520,7 @@ class ClientConsumer(JavaNames):
 
     def flush_acknowledgements(self) -> None:
         """Send what was acknowledged and waits for its batch."""
-        with self._pump.lock:
+        with self._pump.lock, self._pump.motion:
             self.engine.session.check_open()
             self.engine.flush_acknowledgements()
             self._pump.process()
@@ -504,6 +567,10 @@ class ClientConsumer(JavaNames):
         """Closed, itself or what it belongs to."""
         return self.engine.closed or self.session.is_closed
 
+    def abandon(self) -> None:
+        """Close the consumer with nobody waiting for it: an interrupt came before its user got it."""
+        self.session.abandon_consumer(self.engine)
+
     @property
     def is_active(self) -> bool:
         """Is it on the server now, as far as we know?"""
@@ -521,7 +588,7 @@ class ClientConsumer(JavaNames):
         """
         if self._pump.forked:
             return  # the parent goes on using it
-        with self._pump.lock:
+        with self._pump.lock, self._pump.motion:
             request = self.begin_closing()
             if request is None:
                 return
@@ -541,7 +608,7 @@ class ClientConsumer(JavaNames):
 
     def close_with_session(self, queue: str | None) -> None:
         """Begin to close the consumer, and to delete the queue that ends with it, if any; the session closes next."""
-        with self._pump.lock:
+        with self._pump.lock, self._pump.motion:
             request = self.begin_closing()
             if request is not None and queue is not None and not self._pump.closed:
                 session = self.engine.session

@@ -18,6 +18,7 @@ from activeclient.drivers.threads import Pump
 from activeclient.engine.large_message import InboundBody
 from activeclient.engine.requests import SendToken
 from activeclient.errors import (
+    ActiveClientError,
     ClosedError,
     ForkedError,
     IllegalStateError,
@@ -45,7 +46,7 @@ MAX_RESTARTS = 100
 """Recreations in the middle of one message after which the send fails: something else is wrong then."""
 
 
-class _Recreated(Exception):
+class _Recreated(ActiveClientError):
     """The session became another one: begin again."""
 
 
@@ -80,12 +81,13 @@ def send_large(
     start = source.tell() if source.seekable() else None
     blob = producer.encoded_properties(message)
     compress = session.settings.compress_large_message
-    with pump.lock:
-        error = session.calls.wait_for(lambda: session.large_sender is None, timeout)
-        if error is not None:
-            raise error
-        session.large_sender = producer
+    turn = object()
     try:
+        with pump.lock, pump.motion:
+            error = session.calls.wait_for(lambda: session.large_sender is None, timeout)
+            if error is not None:
+                raise error
+            session.large_sender = turn
         for _ in range(MAX_RESTARTS):
             try:
                 _send_once(producer, message, address, blob, source, timeout, compress=compress)
@@ -105,11 +107,12 @@ def send_large(
         else:
             raise NotSent(f"the session was recreated {MAX_RESTARTS} times amid one large message")
     finally:
-        with pump.lock:
-            session.large_sender = None
-            pump.notify()
+        with pump.lock, pump.motion:
+            if session.large_sender is turn:
+                session.large_sender = None
+                pump.notify()
     if handler is not None:
-        with pump.lock:
+        with pump.lock, pump.motion:
             token = SendToken(0, handler, message)
             token.settled(engine)
             pump.process()
@@ -134,7 +137,7 @@ def _send_once(
     pieces = _pieces(
         _deflated(counted, session.settings.compression_level) if compress else counted.pieces(chunk_size), chunk_size
     )
-    with pump.lock:
+    with pump.lock, pump.motion:
         calls.room(timeout)
         epoch = engine.epoch
         header = encode_send_large_header(
@@ -143,7 +146,7 @@ def _send_once(
         engine.send(header, None, len(header))
     token: SendToken | None = None
     for piece, last in pieces:
-        with pump.lock:
+        with pump.lock, pump.motion:
             if not engine.room or pump.congested or engine.epoch != epoch:
                 calls.room(timeout)
             if engine.epoch != epoch:
@@ -235,7 +238,7 @@ def read_piece(pump: Pump, calls: Calls, message: CoreMessage) -> bytes:
     stream = message.stream
     if not isinstance(stream, InboundBody):
         raise IllegalStateError("the message has no streaming body")
-    with pump.lock:
+    with pump.lock, pump.motion:
         # What is delivered anew has to catch up with what is here.
         error = calls.wait_while_it_comes(lambda: stream.ready, lambda: stream.skip)
         if error is not None:
@@ -315,7 +318,7 @@ def whole_pieces(pump: Pump, calls: Calls, message: CoreMessage) -> Iterator[byt
 def _spoil(pump: Pump, message: CoreMessage) -> None:
     """A part of the body was taken and is gone: a second attempt must not take the rest for the whole."""
     stream = message.stream
-    with pump.lock:
+    with pump.lock, pump.motion:
         if isinstance(stream, InboundBody) and stream.error is None and not stream.discarded:
             credits = stream.discard()
             stream.error = LargeMessageError("an earlier attempt to read the body ended before its end")

@@ -166,5 +166,5 @@ def recovery_of(event: Reconnected) -> Recovery:
 def _guarded(call: Callable[[], object]) -> None:
     try:
         call()
-    except Exception:
+    except BaseException:  # SystemExit, CancelledError ... must not keep the next listener from its turn either
         logger.exception("a listener raised")

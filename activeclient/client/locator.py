@@ -178,12 +178,15 @@ class ServerLocator(SettingAttributes):
         for ended in [known for known in self._factories if known.is_closed]:
             with contextlib.suppress(ValueError):  # another thread was quicker
                 self._factories.remove(ended)
-        self._factories.append(factory)
-        if self._closed:  # asked only now: `close` in another thread has found the factory, or is seen here
-            factory.close()
-            raise ClosedError("the locator is closed")
-        factory.connect()
-        return factory
+        try:
+            self._factories.append(factory)
+            if self._closed:  # asked only now: `close` in another thread has found the factory, or is seen here
+                raise ClosedError("the locator is closed")
+            factory.connect()
+            return factory
+        except BaseException:
+            factory.abandon()
+            raise
 
     def _members(self) -> tuple[Endpoint, ...]:
         """The brokers of the cluster, as a connection that stands was told of them: a new one may go to any of them."""

@@ -100,6 +100,21 @@ class Management:
         *,
         timeout: float = 10.0,
     ) -> None:
+        self._begin(factory, user, password, timeout)
+
+    @classmethod
+    def of(cls, factory: ClientSessionFactory, user: str | None, password: str | None, timeout: float) -> Self:
+        """As the class itself, but an interrupt leaves nothing behind, up to the moment when the caller has it."""
+        made = cls.__new__(cls)
+        try:
+            made._begin(factory, user, password, timeout)
+            return made
+        except BaseException:
+            if "_session" in made.__dict__:
+                made._session.abandon()
+            raise
+
+    def _begin(self, factory: ClientSessionFactory, user: str | None, password: str | None, timeout: float) -> None:
         password = Secret.of(password)
         self._factory = factory
         self._timeout = timeout
@@ -112,8 +127,11 @@ class Management:
             self._producer = self._session.create_producer(MANAGEMENT_ADDRESS)
             self._consumer = self._session.create_consumer(self._answers)
             self._session.start()
-        except BaseException:
+        except ActiveClientError:
             self._session.close()
+            raise
+        except BaseException:
+            self._session.abandon()
             raise
 
     def invoke(self, resource: str, operation: str, *arguments: Json) -> Json:

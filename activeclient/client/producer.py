@@ -147,11 +147,14 @@ class ClientProducer(JavaNames):
         client = engine.client
         durable = message.durable
         blocking = handler is None and (self._block_durable if durable else self._block_non_durable)
-        with self._pump.lock:
+        pump = self._pump
+        with pump.lock:
+            if pump.moving:
+                pump.repair()
             buffer = engine.buffer
             if engine.state is not ATTACHED or buffer.used >= buffer.limit or not self._windowed:
                 self._calls.room(timeout)
-            elif not client.pending_bytes and self._pump.congested:
+            elif not client.pending_bytes and pump.congested:
                 self._calls.room(timeout)  # asked once for each write: only a write can congest
             if engine.channel_id != self._channel_id or client.version != self._version:
                 self._templates.clear()
@@ -193,16 +196,29 @@ class ClientProducer(JavaNames):
             if self._credits:
                 pool = engine.pools.get(to)
                 if pool is None or pool.balance < size:
-                    pool = self._wait_for_credits(to, size, timeout)
-                pool.balance -= size
-                urgent = pool.balance < pool.window >> 1 and engine.ask_for_credits(pool)
+                    with pump.motion:
+                        pool = self._wait_for_credits(to, size, timeout)
             else:
-                urgent = False
-            self._send(frame, token, size)
-            if blocking and token is not None:
-                self._calls.outcome(token, timeout)
-            else:
-                self._pump.after_submit(urgent)
+                pool = None
+            pump.moving = True
+            try:
+                if pool is not None:
+                    pool.balance -= size
+                    urgent = pool.balance < pool.window >> 1 and engine.ask_for_credits(pool)
+                else:
+                    urgent = False
+                self._send(frame, token, size)
+                if blocking and token is not None:
+                    self._calls.outcome(token, timeout)
+                else:
+                    pump.after_submit(urgent)
+            except ActiveClientError:
+                pump.moving = False
+                raise
+            except BaseException:
+                pump.settle()
+                raise
+            pump.moving = False
 
     def _template(self, key: tuple[str, int, bool, int]) -> SendTemplate:
         if len(self._templates) >= MAX_TEMPLATES:
@@ -263,7 +279,7 @@ class ClientProducer(JavaNames):
         return engine.pools[address]
 
     def _wait_for_place(self, rate: RateLimit, timeout: float | None) -> None:
-        with self._pump.lock:
+        with self._pump.lock, self._pump.motion:
             left = rate.take(monotonic())
             if left > 0:
                 if timeout is not None and left > timeout:
@@ -273,14 +289,14 @@ class ClientProducer(JavaNames):
 
     def flush(self) -> None:
         """Write at once what waits to be written together."""
-        with self._pump.lock:
+        with self._pump.lock, self._pump.motion:
             self._pump.flush()
 
     def close(self) -> None:
         """Close the producer; what it has sent is not affected."""
         if self._pump.forked:
             return  # the parent goes on using it
-        with self._pump.lock:
+        with self._pump.lock, self._pump.motion:
             if self.closed:
                 return
             self.closed = True

@@ -85,7 +85,7 @@ class ClientSession(XAResource, JavaNames):
         )
         self.callbacks = Callbacks(self)
         self.callback_errors = 0
-        self.last_callback_error: Exception | None = None
+        self.last_callback_error: BaseException | None = None
         self.send_acknowledgement_handler: SendHandler | None = None
         self.large_sender: object | None = None
         self._ack_batch_size = settings.ack_batch_size if ack_batch_size is None else ack_batch_size
@@ -114,7 +114,7 @@ class ClientSession(XAResource, JavaNames):
 
     def start(self) -> Self:
         """Begin deliveries."""
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             self.engine.check_open()
             if not self.engine.started:
                 self.engine.started = True
@@ -127,7 +127,7 @@ class ClientSession(XAResource, JavaNames):
 
     def stop(self) -> None:
         """Pause deliveries; returns when the server has stopped and no listener runs (unless a listener calls)."""
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             self.engine.check_open()
             if not self.engine.started:
                 return
@@ -223,7 +223,7 @@ class ClientSession(XAResource, JavaNames):
             JMSError: The broker refused it.
             CallTimeout, OutageTimeout: The limits of `Calls`.
         """
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             return self._request(packet, correlated=correlated).result
 
     def _request(self, packet: Packet, *, correlated: bool = False) -> Request:
@@ -336,7 +336,7 @@ class ClientSession(XAResource, JavaNames):
             InvalidDestinationError: There is none.
         """
         engine = self.engine
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             engine.check_open()
             self.calls.closed(engine.submit(engine.request_of(DeleteQueue(name))), lambda: False, 0)
 
@@ -377,10 +377,25 @@ class ClientSession(XAResource, JavaNames):
     def create_producer(self, address: str | None = None) -> ClientProducer:
         """A producer for an address; without one, each send names it."""
         arguments.text("address", address, optional=True)
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             self.engine.check_open()
             self._producer_ids += 1
             return ClientProducer(self, address, self._producer_ids)
+
+    def abandon(self) -> None:
+        """Close the session with nobody waiting for it: an interrupt came before its user got it."""
+        with self.pump.lock, self.pump.motion:
+            self.engine.close_unattended()
+            if not self.pump.closed:
+                self.pump.process()
+
+    def delete_abandoned_queue(self, name: str) -> None:
+        """Delete a queue with nobody waiting for it: an interrupt came before its user got it."""
+        engine = self.engine
+        with self.pump.lock, self.pump.motion:
+            if not engine.closing and engine.state is not State.CLOSED:
+                engine.submit(engine.request_of(DeleteQueue(name)))
+                self.pump.process()
 
     def create_consumer(
         self,
@@ -411,34 +426,50 @@ class ClientSession(XAResource, JavaNames):
         arguments.whole("priority", priority)
         if window_size is not None and not (type(window_size) is int and -1 <= window_size < 1 << 31):
             raise ConfigError("window_size", window_size, "must be -1 or 0 to 2147483647 bytes")
-        with self.pump.lock:
-            engine.check_open()
-            consumer = Consumer(
-                engine,
-                engine.new_consumer_id(),
-                queue,
-                filter,
-                window=self.settings.consumer_window_size if window_size is None else window_size,
-                ack_batch=self._ack_batch_size,
-                browse_only=browse_only,
-                priority=priority,
-            )
-            consumer.queue_packet = queue_packet
-
-            def created(request: Request) -> None:
-                if request.error is None:
-                    if isinstance(request.result, QueueQueryResponse):
-                        consumer.queue_info = request.result
-                    consumer.new_generation()
-                    engine.consumers[consumer.id] = consumer
-                    consumer.grant_window()
-
-            request = engine.submit(engine.request_of(consumer.create_packet(), created))
-            self.calls.outcome(request)
-            self.pump.process()
-            facade = ClientConsumer(self, consumer)
-            self._consumers[consumer.id] = facade
+        consumer: Consumer | None = None
+        request: Request | None = None
+        try:
+            with self.pump.lock, self.pump.motion:
+                engine.check_open()
+                consumer = Consumer(
+                    engine,
+                    engine.new_consumer_id(),
+                    queue,
+                    filter,
+                    window=self.settings.consumer_window_size if window_size is None else window_size,
+                    ack_batch=self._ack_batch_size,
+                    browse_only=browse_only,
+                    priority=priority,
+                )
+                consumer.queue_packet = queue_packet
+                request = engine.request_of(consumer.create_packet(), _created(consumer))
+                engine.submit(request)
+                self.calls.outcome(request)
+                self.pump.process()
+                facade = ClientConsumer(self, consumer)
+                self._consumers[consumer.id] = facade
             return facade
+        except ActiveClientError:
+            raise
+        except BaseException:
+            if consumer is not None and request is not None:
+                self.abandon_consumer(consumer, request)
+            raise
+
+    def abandon_consumer(self, consumer: Consumer, creation: Request | None = None) -> None:
+        """Close a consumer with nobody waiting for it: an interrupt came before its user got it."""
+        engine = self.engine
+        with self.pump.lock, self.pump.motion:
+            self._consumers.pop(consumer.id, None)
+            if consumer.closed or engine.closing or engine.state is State.CLOSED:
+                return
+            consumer.closed = True
+            if creation is None or (creation.done and creation.error is None):
+                engine.close_consumer(consumer)
+            elif creation in engine.pending:
+                engine.pending.remove(creation)  # no link has taken it yet
+            if not self.pump.closed:  # else `_created` closes it
+                self.pump.process()
 
     def forget_consumer(self, consumer_id: int) -> None:
         """A consumer was closed (called by it, lock held)."""
@@ -467,7 +498,7 @@ class ClientSession(XAResource, JavaNames):
             TransactionOutcomeUnknownError: The session was lost while the commit was on its way.
         """
         engine = self.engine
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             engine.check_open()
             self._flush_acknowledgements()
             if engine.transaction.rollback_only:
@@ -490,7 +521,7 @@ class ClientSession(XAResource, JavaNames):
                 redelivered: one message, the first of them.
             consider_all_as_delivered: All of it does; for sessions whose acknowledgements are committed.
         """
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             self.engine.check_open()
             self._flush_acknowledgements()
             if consider_all_as_delivered:
@@ -504,17 +535,19 @@ class ClientSession(XAResource, JavaNames):
         # Deliveries are stopped and dropped first: what comes again must not come behind what was prefetched.
         engine = self.engine
         was_started = engine.started
-        if was_started:
-            self._request(SessionStop())
-        for consumer in engine.consumers.values():
-            consumer.rolled_back()
-        request = engine.submit(
-            engine.request_of(Rollback(consider_last_message_as_delivered), _end_transaction(engine))
-        )
-        self.calls.outcome(request)
-        if was_started:
-            engine.command(engine.encode(SessionStart()))
-            self.pump.process()
+        try:
+            if was_started:
+                self._request(SessionStop())
+            for consumer in engine.consumers.values():
+                consumer.rolled_back()
+            request = engine.submit(
+                engine.request_of(Rollback(consider_last_message_as_delivered), _end_transaction(engine))
+            )
+            self.calls.outcome(request)
+        finally:  # interrupted, too: else nothing is delivered any more
+            if was_started and engine.may_command:
+                engine.command(engine.encode(SessionStart()))
+                self.pump.process()
 
     # --- listeners ------------------------------------------------------------------------------------------------
 
@@ -583,6 +616,24 @@ def _taken(listeners: list[L], listener: L) -> bool:
         return False
     listeners.remove(listener)
     return True
+
+
+def _created(consumer: Consumer) -> Callable[[Request], None]:
+    engine = consumer.session
+
+    def created(request: Request) -> None:
+        if request.error is not None:
+            return
+        if consumer.closed:  # nobody waits for it any more (`abandon_consumer`)
+            engine.close_consumer(consumer)
+            return
+        if isinstance(request.result, QueueQueryResponse):
+            consumer.queue_info = request.result
+        consumer.new_generation()
+        engine.consumers[consumer.id] = consumer
+        consumer.grant_window()
+
+    return created
 
 
 def _end_transaction(engine: Session) -> Callable[[Request], None]:

@@ -6,6 +6,7 @@ to listeners and sessions out to users.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -170,7 +171,7 @@ class ClientSessionFactory(JavaNames):
         self.pump.start()
         engine = self.engine
         try:
-            with self.pump.lock:
+            with self.pump.lock, self.pump.motion:
                 self.pump.wait(lambda: engine.link.state is LinkState.UP or engine.gave_up is not None, None)
         except BaseException:
             self.close()
@@ -244,35 +245,41 @@ class ClientSessionFactory(JavaNames):
             gate=settings.reconnects or self._strategy is not None,
         )
         pump = self.pump
-        with pump.lock:
-            self.check_open()
-            now = time.monotonic()
-            session = self.engine.create_session(config, now)
-            creation = Creation()
-            if session.error is not None:
-                raise session.error.again()
-            session.creation = creation
-            facade = ClientSession(self, session, ack_batch_size)
-            self._sessions[session] = facade
-            pump.process(now)
-            try:
+        session: Session | None = None
+        try:
+            with pump.lock, pump.motion:
+                self.check_open()
+                now = time.monotonic()
+                session = self.engine.create_session(config, now)
+                creation = session.creation = Creation()
+                if session.error is not None:
+                    raise session.error.again()
+                facade = ClientSession(self, session, ack_batch_size)
+                self._sessions[session] = facade
+                pump.process(now)
                 error = facade.calls.wait_for(lambda: creation.done)
-            except BaseException:
-                self._give_back(session)
-                raise
-            if error is not None:
-                session.life.end(error, time.monotonic())
-                pump.process()
-            if creation.error is not None:
-                self._sessions.pop(session, None)
-                raise creation.error.again()
-            self._explain_cut()
-        return facade
+                if error is not None:
+                    session.life.end(error, time.monotonic())
+                    pump.process()
+                if creation.error is not None:
+                    raise creation.error.again()
+                self._explain_cut()
+            return facade
+        except BaseException:
+            self._give_back(session)
+            raise
 
-    def _give_back(self, session: Session) -> None:
-        self._sessions.pop(session, None)
-        if not self.pump.closed:
-            session.life.end(ClosedError("the creation of the session was interrupted"), time.monotonic())
+    def _give_back(self, session: Session | None) -> None:
+        """Nobody got this session; nor any that is not even waited for: the server closes them when it can."""
+        pump = self.pump
+        with pump.lock, pump.motion:
+            for each in list(self.engine.sessions.values()):
+                if each is session or each.creation is None:
+                    each.close_unattended()
+            if session is not None:
+                self._sessions.pop(session, None)
+            if not pump.closed:
+                pump.process()
 
     def forget(self, session: Session) -> None:
         """A session was closed (called by it, lock held)."""
@@ -362,7 +369,7 @@ class ClientSessionFactory(JavaNames):
             self._decided(question, decision)
 
     def _decided(self, question: Question, decision: Decision | None) -> bool:
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             if self.pump.closed:
                 return False
             now = time.monotonic()
@@ -425,7 +432,7 @@ class ClientSessionFactory(JavaNames):
         engine = self.engine
         if timeout is not None:
             arguments.seconds("timeout", timeout)
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             self.check_open()
             ready = self.pump.wait(lambda: self.is_connected or engine.gave_up is not None, timeout)
             if engine.gave_up is not None:
@@ -455,6 +462,7 @@ class ClientSessionFactory(JavaNames):
         left = NOTHING
         try:
             left = close_sessions(self, self._sessions.values(), None, finally_=True, answer=CLOSE_SECONDS)
+            self._wait_for_abandoned(time.monotonic() + CLOSE_SECONDS)
         finally:
             facades = list(self._sessions.values())
             cause = self.engine.gave_up or self.engine.last_error
@@ -477,6 +485,31 @@ class ClientSessionFactory(JavaNames):
         """Close the connection after it was dropped."""
         self.pump.keep()
         self.close()
+
+    def _wait_for_abandoned(self, deadline: float) -> None:
+        """Let the server close what interrupted calls left: dropped with the socket, it would last for the TTL."""
+        engine, pump = self.engine, self.pump
+        with pump.lock, pump.motion:
+            if not pump.closed:
+                with contextlib.suppress(ActiveClientError):
+                    pump.wait(
+                        lambda: engine.settled or engine.gave_up is not None, max(0.0, deadline - time.monotonic())
+                    )
+
+    def abandon(self) -> None:
+        """Close the connection: an interrupt came before its user got it.
+
+        Waits a second at most for the server to close its sessions, which would last for the TTL otherwise.
+        """
+        try:
+            with self.pump.lock, self.pump.motion:
+                for session in list(self.engine.sessions.values()):
+                    session.close_unattended()
+                if not self.pump.closed:
+                    self.pump.process()
+            self._wait_for_abandoned(time.monotonic() + CLOSE_SECONDS)
+        finally:
+            self.close()
 
     def __enter__(self) -> Self:
         return self

@@ -84,7 +84,7 @@ class XAResource:
             consumer.flush_acknowledgements()
 
     def _xa(self, packet: Packet) -> int:
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             return self._xa_locked(packet)
 
     def _xa_locked(self, packet: Packet) -> int:
@@ -113,7 +113,7 @@ class XAResource:
 
     def _xa_work(self, packet: Packet, branch: Xid | None) -> None:
         # From now on the session works in `branch`: a recreation has to say so, or to keep it from being committed.
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             self._xa_locked(packet)
             self.engine.branch = branch
             self.engine.transaction.reset()
@@ -146,7 +146,7 @@ class XAResource:
         instance("xid", xid, Xid)
         if failed:
             # Of the end itself the server does not heed it (ServerSessionPacketHandler).
-            with self.pump.lock:
+            with self.pump.lock, self.pump.motion:
                 self.engine.check_open()
                 if self.engine.may_command:  # else the recreation says it
                     self.engine.command(self.engine.encode(XAFailed(xid)))
@@ -170,7 +170,7 @@ class XAResource:
         """
         instance("xid", xid, Xid)
         engine = self.engine
-        with self.pump.lock:
+        with self.pump.lock, self.pump.motion:
             engine.check_open()
             started, engine.started = engine.started, False  # for a recreation, too
             try:

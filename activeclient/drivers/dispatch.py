@@ -1,8 +1,10 @@
 """Threads for whatever may block: user callbacks and the opening of transports.
 
 Law of this file: a `Serial` runs on one thread at a time, and once more after every `schedule` that came while it ran;
-one that blocks delays no other; an exception of a callback ends nothing. Threads are bounded by `MAX_WORKERS`, waiting
-tasks by the number of serials and connections, as each waits at most once.
+one that blocks delays no other; an exception of a callback ends nothing, of whatever kind it is (SystemExit,
+CancelledError). Threads are bounded by `MAX_WORKERS`, waiting tasks by the number of serials and connections, as each
+waits at most once. An interrupt of a thread that submits strands no task: a task is in the queue before a thread is
+looked for, and `rescue` finds the thread if the interrupt came in between.
 """
 
 from __future__ import annotations
@@ -41,10 +43,10 @@ class Serial:
 
 
 class _Worker:
-    __slots__ = ("gate", "task")
+    __slots__ = ("dismissed", "gate")
 
-    def __init__(self, task: Callable[[], None] | None) -> None:
-        self.task = task
+    def __init__(self) -> None:
+        self.dismissed = False
         self.gate = threading.Lock()
         self.gate.acquire()
 
@@ -60,7 +62,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        on_error: Callable[[Serial, Exception], None] | None = None,
+        on_error: Callable[[Serial, BaseException], None] | None = None,
         *,
         max_workers: int = MAX_WORKERS,
         idle_seconds: float = IDLE_SECONDS,
@@ -73,79 +75,95 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._tasks: deque[Callable[[], None]] = deque()
         self._idle: list[_Worker] = []
-        self._workers = 0
-        self._users = 0
+        self._threads: set[threading.Thread] = set()
+        self._users: set[object] = set()
         self._serial = 0
 
     @property
     def workers(self) -> int:
         """Threads that exist now."""
-        return self._workers
+        return len(self._threads)
 
-    def enter(self) -> None:
-        """A connection uses the pool: threads may wait for work."""
+    def enter(self, user: object = None) -> None:
+        """A connection, `user`, uses the pool: threads may wait for work."""
         with self._lock:
-            self._users += 1
+            self._users.add(user)
 
-    def leave(self) -> None:
+    def leave(self, user: object = None) -> None:
         """A connection is closed; after the last one idle threads end at once."""
         with self._lock:
-            self._users -= 1
-            idle = []
-            if self._users <= 0:
-                idle, self._idle = self._idle, []
-                self._workers -= len(idle)
-        for worker in idle:
-            worker.gate.release()
+            self._users.discard(user)
+            if not self._users:
+                while self._idle:
+                    worker = self._idle[-1]
+                    worker.dismissed = True
+                    del self._idle[-1]
+                    worker.gate.release()
 
     def submit(self, task: Callable[[], None]) -> None:
-        """Run `task` on some thread, soon. It should not raise; if it does, that is logged."""
+        """Run `task` on some thread, soon. It should not raise; if it does, that is logged.
+
+        Raises:
+            RuntimeError: The process can start no thread, and has none for this.
+        """
+        self._tasks.append(task)
+        try:
+            self.rescue()
+        except RuntimeError:
+            with self._lock:
+                if task not in self._tasks:
+                    return  # a thread that was just ending has taken it
+                self._tasks.remove(task)
+            raise
+
+    def rescue(self) -> None:
+        """See that there is a thread for the tasks in the queue, if there are any."""
         with self._lock:
+            if not self._tasks:
+                return
             if self._idle:
-                worker = self._idle.pop()  # the latest: the others may time out
-                worker.task = task
+                worker = self._idle[-1]  # the latest: the others may time out
+                del self._idle[-1]
                 worker.gate.release()
                 return
-            if self._workers >= self._max:
-                self._tasks.append(task)
+            if len(self._threads) >= self._max:
                 return
-            self._workers += 1
             self._serial += 1
             name = f"activeclient-worker-{self._serial}"
+            thread = threading.Thread(target=self._work, args=(_Worker(),), name=name, daemon=True)
+            self._threads.add(thread)
         try:
-            threading.Thread(target=self._work, args=(_Worker(task),), name=name, daemon=True).start()
-        except RuntimeError:
-            # No thread to be had: a later one takes the task, or its submitter learns that there is none.
-            with self._lock:
-                self._workers -= 1
-                if self._workers == 0:
-                    raise
-                self._tasks.append(task)
+            thread.start()
+        except BaseException as exc:
+            if thread.ident is None:  # interrupted before, or there is no thread to be had
+                with self._lock:
+                    self._threads.discard(thread)
+                    if isinstance(exc, RuntimeError) and self._threads:
+                        return  # a later one takes the task
+            raise
 
     def _work(self, worker: _Worker) -> None:
         while True:
-            task = worker.task
-            worker.task = None
-            if task is None:
-                return  # let go by `leave`, which has counted it out
-            try:
-                task()
-            except Exception:
-                logger.exception("a background task failed")
-            del task
+            task: Callable[[], None] | None = None
             with self._lock:
                 if self._tasks:
-                    worker.task = self._tasks.popleft()
-                    continue
-                if self._users <= 0:
-                    self._workers -= 1
+                    task = self._tasks.popleft()
+                elif not self._users or worker.dismissed:
+                    self._threads.discard(threading.current_thread())
                     return
-                self._idle.append(worker)
+                else:
+                    self._idle.append(worker)
+            if task is not None:
+                try:
+                    task()
+                except BaseException:
+                    logger.exception("a background task failed")
+                continue
             if not worker.gate.acquire(timeout=self._idle_seconds):
                 with self._lock:
                     if worker in self._idle:
                         self._idle.remove(worker)
-                        self._workers -= 1
+                        self._threads.discard(threading.current_thread())
                         return
                 worker.gate.acquire()  # a task, or the end, came in the last moment: take its signal
 
@@ -157,16 +175,21 @@ class Dispatcher:
                 serial._state = _AGAIN
             if state != _IDLE:
                 return
+            self._tasks.append(lambda: self._run(serial))
             serial._state = _QUEUED
-        self.submit(lambda: self._run(serial))
+        self.rescue()
 
     def _run(self, serial: Serial) -> None:
+        with self._lock:
+            if serial._state >= _RUNNING:
+                serial._state = _AGAIN  # queued twice, as an interrupt came between the queue and the state
+                return
+            serial._state = _RUNNING
         while True:
             serial._thread = threading.get_ident()
-            serial._state = _RUNNING
             try:
                 serial.run()
-            except Exception as exc:
+            except BaseException as exc:
                 self._failed(serial, exc)
             serial._thread = 0
             with self._lock:
@@ -174,21 +197,22 @@ class Dispatcher:
                     serial._state = _IDLE
                     gates, serial._gates = serial._gates, None
                     break
-                serial._state = _QUEUED
                 if self._tasks:
                     # All threads are busy: others get their turn before this one goes on.
+                    serial._state = _QUEUED
                     self._tasks.append(lambda: self._run(serial))
                     return
+                serial._state = _RUNNING
         for gate in gates or ():
             gate.release()
 
-    def _failed(self, serial: Serial, exc: Exception) -> None:
+    def _failed(self, serial: Serial, exc: BaseException) -> None:
         self.errors += 1
         logger.error("callback of %s failed", type(serial).__name__, exc_info=exc)
         if self.on_error is not None:
             try:
                 self.on_error(serial, exc)
-            except Exception:
+            except BaseException:
                 logger.exception("the handler for failed callbacks failed itself")
 
     def running_in_current_thread(self, serial: Serial) -> bool:

@@ -52,14 +52,17 @@ class _Epoll:
     def watch(self, fd: int, mask: int) -> None:
         events = mask | select.EPOLLONESHOT
         if fd in self._known:
-            self._epoll.modify(fd, events)
-        else:
+            with contextlib.suppress(FileNotFoundError):  # it was closed: an interrupt came before `forget`
+                self._epoll.modify(fd, events)
+                return
+        with contextlib.suppress(FileExistsError):
             self._epoll.register(fd, events)
-            self._known.add(fd)
+        self._known.add(fd)
 
     def pause(self, fd: int) -> None:
         if fd in self._known:
-            self._epoll.modify(fd, select.EPOLLONESHOT)
+            with contextlib.suppress(FileNotFoundError):
+                self._epoll.modify(fd, select.EPOLLONESHOT)
 
     def forget(self, fd: int) -> None:
         if fd in self._known:
@@ -137,13 +140,17 @@ class Keeper:
         with self._lock:
             self._kept.add(kept)
             if self._thread is None:
-                self._poller = _Epoll() if hasattr(select, "epoll") else _Poll()
-                self._waker = Waker()
-                self._poller.add_waker(self._waker.fileno())
+                poller = _Epoll() if hasattr(select, "epoll") else _Poll()
+                self._waker = waker = Waker()
+                poller.add_waker(waker.fileno())
+                self._poller = poller
                 self._sleeps_until = -inf
-                thread = threading.Thread(target=self._run, name="activeclient-keeper", daemon=True)
-                thread.start()
-                self._thread = thread
+                self._thread = thread = threading.Thread(target=self._run, name="activeclient-keeper", daemon=True)
+                try:
+                    thread.start()
+                finally:
+                    if thread.ident is None:  # interrupted before, or there is no thread to be had
+                        self._thread = None
 
     def minds(self, kept: Kept) -> bool:
         """True if `kept` was added, and not removed or collected since."""
@@ -176,7 +183,8 @@ class Keeper:
     def forget(self, fd: int) -> None:
         """`fd` is about to be closed."""
         with self._lock:
-            if self._owners.pop(fd, None) is not None and self._poller is not None:
+            self._owners.pop(fd, None)
+            if self._poller is not None:
                 self._poller.forget(fd)
 
     def arm(self, kept: Kept, due: float) -> None:
@@ -187,8 +195,8 @@ class Keeper:
             self._count += 1
             heapq.heappush(self._heap, (due, self._count, weakref.ref(kept)))
             if due < self._sleeps_until and self._waker is not None:
+                self._waker.wake()  # first: an interrupt must not leave a time that nobody was woken for
                 self._sleeps_until = due
-                self._waker.wake()
 
     def later(self, call: Callable[[], None]) -> None:
         """Have `call` called on the keeper's thread; it must return at once. Takes no lock: finalizers call this."""
@@ -212,9 +220,10 @@ class Keeper:
                 logger.exception("the keeper goes on after an error in a call")
 
     def _run(self) -> None:
-        poller, waker = self._poller, self._waker
-        assert poller is not None
-        assert waker is not None
+        with self._lock:
+            poller, waker = self._poller, self._waker
+            if self._thread is not threading.current_thread() or poller is None or waker is None:
+                return  # whoever started this thread was interrupted, and does not know of it
         wake_fd = waker.fileno()
         while True:
             with self._lock:
@@ -261,7 +270,7 @@ class Keeper:
                 kept.on_ready(fd)
             else:
                 kept.on_due(due)
-        except Exception:
+        except BaseException:  # whatever it is: without the keeper no connection would be read again
             logger.exception("the keeper goes on after an error in one connection")
 
     def abandon(self) -> None:

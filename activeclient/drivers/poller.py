@@ -50,9 +50,10 @@ class Poller:
         if poll is None:
             if self._waker is None:
                 self._waker = Waker()
-            poll = self._poll = select.poll()
+            poll = select.poll()
             poll.register(self._waker.fileno(), keeper.IN)
             poll.register(transport.fileno(), mask)
+            self._poll = poll  # when it is whole: an interrupt may come between any two of these lines
         elif mask != self._mask:
             poll.register(transport.fileno(), mask)
         self._mask = mask
@@ -88,8 +89,8 @@ class Poller:
     def wake(self) -> None:
         """End the sleep, if there is one."""
         if self._polling and not self._woken and self._waker is not None:
-            self._woken = True
             self._waker.wake()
+            self._woken = True  # then: after an interrupt between the two it is woken once more
 
     def wake_unless_writing(self) -> None:
         """The transport wants to write: a sleeper that does not wait for that begins again."""

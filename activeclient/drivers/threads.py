@@ -4,6 +4,11 @@ Law of this file: the engine is touched only with `lock` held, and nothing that 
 thread polls for a connection: a caller that waits (the leader), or else the keeper. Bytes are read under the lock, so a
 transport that was replaced is never read. A parked waiter is released when its own condition holds, or to lead; whoever
 leaves `wait` while nobody leads passes the lead on.
+
+An exception may come between any two instructions of a caller's thread (Ctrl-C, a signal handler that raises). So
+`moving` is true exactly while a thread that holds the lock changes the engine or moves bytes between it and the
+transport. Whoever is interrupted then, or finds `moving` set when it takes the lock, calls `repair`: that costs the
+link, and nothing else. `motion` does all of it for those who need no speed.
 """
 
 from __future__ import annotations
@@ -15,9 +20,11 @@ import time
 import weakref
 from collections.abc import Callable
 from math import inf
+from types import TracebackType
 from typing import ClassVar
 
 from activeclient.drivers import dispatch, keeper
+from activeclient.drivers.interrupts import raised_by_handler
 from activeclient.drivers.outbox import CONGESTED_BYTES, FLUSH_BYTES, Outbox
 from activeclient.drivers.poller import MAX_SECONDS, Poller
 from activeclient.drivers.ports import CancelToken, Opener, Transport
@@ -65,8 +72,36 @@ def _holds(ready: Callable[[], bool]) -> bool:
     # A condition that raises is for its own thread to raise.
     try:
         return ready()
-    except Exception:
+    except Exception as exc:
+        if raised_by_handler(exc):
+            raise
         return True
+
+
+class Motion:
+    """`with pump.lock, pump.motion:` marks that the engine is being changed; an interrupt amid that costs the link.
+
+    An `ActiveClientError` says what the engine has refused, and leaves it whole. Where the block waits, it is whole
+    too, and an interrupt costs nothing.
+    """
+
+    __slots__ = ("_pump",)
+
+    def __init__(self, pump: Pump) -> None:
+        self._pump = pump
+
+    def __enter__(self) -> None:
+        pump = self._pump
+        if pump.moving:
+            pump.repair()
+        pump.moving = True
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        pump = self._pump
+        if kind is None or issubclass(kind, ActiveClientError):
+            pump.moving = False
+        elif pump.moving:
+            pump.repair()
 
 
 class Pump:
@@ -98,6 +133,9 @@ class Pump:
         name: str = "",
     ) -> None:
         self.lock = threading.Lock()
+        self.moving = False
+        """Is the thread that holds the lock changing the engine? Else, when it is set: who did so was interrupted."""
+        self.motion = Motion(self)
         self.name = name
         self._engine = engine
         self._opener = opener
@@ -113,6 +151,10 @@ class Pump:
         self._token: CancelToken | None = None
         self._started = False
         self._closed = False
+        self._ended = False
+        """Has `close` given everything back?"""
+        self._entered = False
+        """Does the dispatcher count this connection?"""
         self._waiters: list[_Waiter] = []
         self._leader: Callable[[], bool] | None = None
         """The condition of the thread that reads."""
@@ -176,12 +218,12 @@ class Pump:
 
     def start(self) -> None:
         """Let the engine begin to connect (lock not held); nothing happens when it was closed before."""
-        with self.lock:
+        with self.lock, self.motion:
             if self._started or self._closed:
                 return
             self._started = True
             self._keeper.add(self)
-            self._dispatcher.enter()
+            self._dispatcher.enter(self)
             now = self._clock()
             self._engine.open(now)
             self._after_call(now)
@@ -189,28 +231,70 @@ class Pump:
     def close(self, now: float | None = None) -> None:
         """Close the engine, write what can be written at once, drop the transport (lock not held).
 
-        Every waiter is released. May be called in any state, from any thread, more than once.
+        Every waiter is released. May be called in any state, from any thread, more than once: a second call goes on
+        where the first one was interrupted.
         """
-        with self.lock:
-            if self._closed:
+        with self.lock, self.motion:
+            if self._ended:
                 return
-            self._closed = True
+            closed, self._closed = self._closed, True
             now = self._clock() if now is None else now
             try:
-                self._engine.close(now)
-                self.flush(now)  # before the events: the last of them is Abort
-                self._process(now)
+                if not closed:
+                    self._engine.close(now)
+                    self.flush(now)  # before the events: the last of them is Abort
+                    self._process(now)
             finally:
-                self._drop()
-                for waiter in self._waiters:
-                    if not waiter.released:
-                        waiter.released = True
-                        waiter.gate.release()
-                if self._leader is None:
-                    self._poller.close()
-                if self._started:
-                    self._keeper.remove(self)
-                    self._dispatcher.leave()
+                self._give_back()
+
+    def _give_back(self) -> None:
+        """Release every waiter, the transport, and what else a closed pump holds; again, if it was interrupted."""
+        self._drop()
+        for waiter in self._waiters:
+            if not waiter.released:
+                waiter.released = True
+                waiter.gate.release()
+        if self._leader is None:
+            self._poller.close()
+        if self._started:
+            self._keeper.remove(self)
+            self._dispatcher.leave(self)
+        self._ended = True
+
+    # --- interrupts ---------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """For the handler of an exception amid a hot path: lose the link if the engine was in motion (lock held)."""
+        if self.moving:
+            self.repair()
+
+    def repair(self) -> None:
+        """The engine was left amid a change: make it whole, and lose the link (lock held).
+
+        What was on its way is repeated by the next link. Whoever interrupts this leaves `moving` set, so that it is
+        done again by the next one who takes the lock.
+        """
+        self._keeper.arm(self, self._clock())  # who is woken in any case
+        self._armed.clear()
+        now = self._clock()
+        self._idle_due = inf
+        self._drop()
+        if self._closed:
+            self._engine.close(now)
+            self._process(now)
+            self._give_back()
+        else:
+            if self._started:
+                self._keeper.add(self)
+                self._dispatcher.enter(self)
+            self._engine.connection_lost(
+                ConnectionLost(f"{self.name or 'the connection'}: a call was interrupted"), now
+            )
+            self._process(now)
+            self._dispatcher.rescue()
+            self._arm(now)
+        self.moving = False
+        self.notify()
 
     # --- waiting ------------------------------------------------------------------------------------------------
 
@@ -226,8 +310,20 @@ class Pump:
         Raises:
             ClosedError: The pump was closed and `ready()` does not hold.
         """
-        if ready():
-            return True
+        moving, self.moving = self.moving, True
+        try:
+            done = ready() or self._wait(ready, timeout, patience)
+        except ActiveClientError:
+            self.moving = moving
+            raise
+        except BaseException:
+            if self.moving and not moving:
+                self.repair()  # else the caller does
+            raise
+        self.moving = moving
+        return done
+
+    def _wait(self, ready: Callable[[], bool], timeout: float | None, patience: float) -> bool:
         deadline = None if timeout is None else self._clock() + timeout
         if not self._closed:
             self.flush()
@@ -246,7 +342,9 @@ class Pump:
             return True
         finally:
             if self._leader is None:
+                moving, self.moving = self.moving, True
                 self._pass_on()
+                self.moving = moving
 
     def notify(self) -> None:
         """The engine changed by something else than input: release whose condition holds now (lock held)."""
@@ -261,12 +359,23 @@ class Pump:
     def _park(self, ready: Callable[[], bool], deadline: float | None) -> None:
         """Sleep until released or `deadline`."""
         waiter = _Waiter(ready)
-        self._waiters.append(waiter)
+        try:
+            self._waiters.append(waiter)
+            self._sleep(waiter, deadline)
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+        if self.moving:
+            self.repair()  # somebody was interrupted meanwhile
+        self.moving = True
+
+    def _sleep(self, waiter: _Waiter, deadline: float | None) -> None:
         timeout = -1.0 if deadline is None else max(0.0, deadline - self._clock())
         gate = waiter.gate
         acquire = self.lock.acquire
         got: list[bool] = []
         raised: BaseException | None = None
+        self.moving = False  # the engine is whole while others may have it
         try:
             self.lock.release()
             gate.acquire(timeout=min(timeout, threading.TIMEOUT_MAX))
@@ -277,7 +386,6 @@ class Pump:
                     got.extend(map(acquire, _ONCE))
                 except BaseException as exc:
                     raised = exc
-            self._waiters.remove(waiter)
             if raised is not None:
                 raise raised
 
@@ -296,7 +404,12 @@ class Pump:
                     left = deadline - self._clock()
                     if left <= 0:
                         return
-                if transport.pending or self._poller.sleep(self.lock, transport, left, patience):
+                self.moving = False  # the engine is whole while others may have it
+                something = transport.pending or self._poller.sleep(self.lock, transport, left, patience)
+                if self.moving:
+                    self.repair()  # somebody was interrupted meanwhile
+                self.moving = True
+                if something:
                     if transport is not self._transport:
                         continue
                     self._read(transport)
@@ -428,12 +541,10 @@ class Pump:
         try:
             self._engine.receive_data(data, now)
         except Exception as exc:
+            if raised_by_handler(exc):
+                raise  # `repair` brings again what the batch held
             logger.exception("internal error while reading; the link is dropped")
             self._lose(transport, ConnectionLost(f"internal error while reading: {type(exc).__name__}: {exc}"), now)
-        except BaseException:
-            # Interrupted amid a batch (Ctrl-C): its rest is lost with this link, and the next one brings it again.
-            self._lose(transport, ConnectionLost("interrupted while reading"), now)
-            raise
         else:
             self._process(now)
 
@@ -496,7 +607,7 @@ class Pump:
             logger.exception("opening a transport failed in an unexpected way")
             error = ConnectFailed(f"{event.endpoint}: {type(exc).__name__}: {exc}")
             error.__cause__ = exc
-        with self.lock:
+        with self.lock, self.motion:
             if self._token is not token or self._closed:
                 if transport is not None:
                     transport.close()
@@ -519,19 +630,22 @@ class Pump:
 
     def _drop(self) -> None:
         """Have no transport: neither one that stands nor one that is being opened."""
-        token, self._token = self._token, None
-        if token is not None:
-            token.cancel()
-        transport, self._transport = self._transport, None
+        # Interrupted anywhere it can be done again: what is dropped is forgotten when that is through.
+        if self._token is not None:
+            self._token.cancel()
+            self._token = None
         self._congested = False
         self._outbox.clear()
+        transport = self._transport
         if transport is None:
             return
         self._watched = 0
         self._poller.forget()
-        self._keeper.forget(transport.fileno())
+        if transport.fileno() >= 0:
+            self._keeper.forget(transport.fileno())
         _transports.discard(transport)
         transport.close()
+        self._transport = None
 
     # --- keeper -------------------------------------------------------------------------------------------------
 
@@ -572,6 +686,8 @@ class Pump:
             self._keeper.arm(self, self._clock() + 0.005)
             return
         try:
+            if self.moving:
+                self.repair()
             self._watched = 0
             transport = self._transport
             if transport is None or self._closed or transport.fileno() != fd:
@@ -589,6 +705,8 @@ class Pump:
             self._keeper.arm(self, self._clock() + 0.005)
             return
         try:
+            if self.moving:
+                self.repair()
             if self._armed:
                 self._armed.pop()
             if self._closed:
@@ -662,6 +780,10 @@ class _ForkedPump(Pump):
     def process(self, now: float | None = None) -> None:
         raise self._refuse()
 
+    def repair(self) -> None:
+        """There is nothing to repair: the parent goes on using it."""
+        self.moving = False
+
     def close(self, now: float | None = None) -> None:
         """There is nothing to close: the parent goes on using it."""
         self._closed = True
@@ -682,7 +804,8 @@ _transports: set[Transport] = set()
 def _after_fork_in_child() -> None:
     for pump in list(_pumps):
         pump.lock = threading.Lock()  # another thread of the parent may have held it
-        pump._closed = True
+        pump._closed = pump._ended = True
+        pump.moving = False
         transport, pump._transport = pump._transport, None
         if transport is not None:
             transport.abandon()

@@ -10,6 +10,7 @@ session undoes, nor of those whose caller was told that their outcome is unknown
 from __future__ import annotations
 
 from collections import deque
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
@@ -58,6 +59,13 @@ class Acknowledged:
         self._waiting.extend((message_id, fingerprint))
         self._collected += 1
 
+    def undo(self, message_id: int) -> None:
+        """The application was interrupted while it acknowledged a message, and has not done so."""
+        if len(self._waiting) > 1 and self._waiting[-2] == message_id:
+            self._waiting.pop()
+            self._waiting.pop()
+            self._collected = max(0, self._collected - 1)
+
     def sent(self) -> Pending | None:
         """One acknowledgement goes out for all that was added since the last one; returns what settles with it."""
         count, self._collected = self._collected, 0
@@ -79,10 +87,13 @@ class Acknowledged:
     def confirmed(self, count: int) -> None:
         """The server knows of the oldest `count`."""
         waiting = self._waiting
-        while count and waiting:
-            waiting.popleft()
-            waiting.popleft()
-            count -= 1
+        if count == 1:
+            if waiting:
+                del waiting[0]
+                del waiting[0]
+            return
+        # Both of each by one call that no interrupt can come into.
+        deque(map(deque.popleft, repeat(waiting, min(2 * count, len(waiting)))), 0)
 
     def session_lost(self) -> None:
         """What was not confirmed may come again."""

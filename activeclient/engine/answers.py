@@ -69,9 +69,11 @@ def _on_exception(session: Session, packet: ExceptionResponse, _size: int) -> No
         session.emit(SendFailed(session.channel_id, error))
         return
     session.nulls.seen_up_to(current.mark)
+    session.refusing = current, error
     if session.windowed:
         session.buffer.withdraw(lambda _, settle: settle is current)
     current.failed(session, error)
+    session.refusing = None
 
 
 def _oldest_send_refused(session: Session, error: ActiveClientError) -> bool:
@@ -117,6 +119,7 @@ def _send_refused(session: Session, correlation_id: int, error: ActiveClientErro
             session.awaiting_bytes -= len(entry[0])
         elif session.current is not None and session.current.correlation_id == correlation_id:
             token = session.current
+    session.refusing = None if token is None else (token, error)
     _tell_refused(session, token, error, entry[0] if entry is not None else None)
 
 
@@ -134,6 +137,7 @@ def _tell_refused(session: Session, token: Pending | None, error: ActiveClientEr
         token.failed(session, unknown)
     else:
         token.failed(session, error)
+    session.refusing = None
     if session.windowed:
         session.room_made()  # when all are refused, no confirmation will say it
 

@@ -18,6 +18,7 @@ from activeclient.engine.heartbeat import Heartbeat
 from activeclient.engine.inbox import Inbox
 from activeclient.engine.link import Link
 from activeclient.engine.link import State as LinkState
+from activeclient.engine.mending import mend
 from activeclient.engine.session import Session, SessionConfig, State
 from activeclient.engine.topology import Topology, endpoint_of
 from activeclient.errors import (
@@ -63,6 +64,9 @@ from activeclient.wire.packets import (
     DisconnectConsumerKill,
     ExceptionResponse,
     Ping,
+    ReattachSession,
+    ReattachSessionResponse,
+    SessionClose,
     SubscribeTopology,
 )
 from activeclient.wire.versions import V2_0
@@ -75,6 +79,9 @@ VERSION_SECONDS = 1.0
 2.18, with the first session."""
 DIVERGENCES = 3
 """Impossible confirmations on one link that are answered by a new session; after that the link itself is given up."""
+
+MAX_LEFT_BEHIND = 1000
+"""Sessions that the next link closes; what is beyond ends with the TTL."""
 
 SETTLED = frozenset({State.ATTACHED, State.NEW})
 """States of sessions that a new connection owes nothing."""
@@ -127,6 +134,8 @@ class ClientEngine:
         self.sessions: dict[int, Session] = {}
         self.last_error: ActiveClientError | None = None
         self.gave_up: ActiveClientError | None = None
+        self._told_end = False
+        """Was everybody told that it gave up?"""
         self.closed = False
         self._next_channel = FIRST_SESSION_CHANNEL
         self._control: deque[Callable[[Packet, float], None]] = deque()
@@ -152,6 +161,8 @@ class ClientEngine:
         self._divergences = 0
         self.unanswered_at = 0.0
         """When a call last got no answer within callTimeout."""
+        self._left_behind: dict[str, int] = {}
+        """Channels of sessions that the server may have made for nobody, by their names."""
 
     # --- ports.Engine ---------------------------------------------------------------------------------------------
 
@@ -186,6 +197,8 @@ class ClientEngine:
             self.show_login(self.config.user, self.config.password)
         for session in list(self.sessions.values()):
             session.life.link_made(now)
+        if self._left_behind:
+            self._close_left_behind()
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Bytes from the server (hot path)."""
@@ -197,9 +210,15 @@ class ClientEngine:
             self.abort(error, now)
 
     def connection_lost(self, reason: ActiveClientError, now: float) -> None:
-        """The transport ended, or could not be opened."""
+        """The transport ended, or could not be opened; or a call of this engine was interrupted."""
         self.now = now
-        if self.closed or self.gave_up is not None or self.link.state is LinkState.WAITING:
+        mend(self, now)
+        if self.closed:
+            return
+        if self.gave_up is not None or self.link.state is LinkState.WAITING:
+            for session in list(self.sessions.values()):
+                session.life.link_lost(now)  # if the loss itself was interrupted; else it is known
+            self._follow_link()
             return
         self._lost(reason, now)
 
@@ -362,6 +381,26 @@ class ClientEngine:
         session.channel_id = self._take_channel()
         self.sessions[session.channel_id] = session
 
+    def leave_behind(self, session: Session) -> None:
+        """The link was lost while the server was creating `session`: it may have one that nobody knows.
+
+        A server that keeps sessions for a reattachment would keep that one for its TTL, so the next link asks for it
+        and closes it. Its channel is left to it.
+        """
+        if self.reattaches is not False and session.reattachable and len(self._left_behind) < MAX_LEFT_BEHIND:
+            self._left_behind[session.name] = session.channel_id
+            self.move_channel(session)
+
+    def _close_left_behind(self) -> None:
+        for name, channel in list(self._left_behind.items()):
+
+            def answered(packet: Packet, _now: float, name: str = name, channel: int = channel) -> None:
+                if isinstance(packet, ReattachSessionResponse) and packet.reattached:
+                    self.write(encode(SessionClose(), channel, self.version))
+                self._left_behind.pop(name, None)
+
+            self.ask_control(ReattachSession(name, -1), answered)
+
     def forget(self, session: Session) -> None:
         """The session ended."""
         if self.sessions.get(session.channel_id) is session:
@@ -373,6 +412,11 @@ class ClientEngine:
         if lost is None:
             lost = self._acknowledged[queue] = Lost()
         return lost
+
+    @property
+    def settled(self) -> bool:
+        """Is there no session, neither here nor one that the server may have made for nobody?"""
+        return not self.sessions and not self._left_behind
 
     @property
     def gates_open(self) -> bool:
@@ -542,7 +586,7 @@ class ClientEngine:
 
     def _follow_link(self) -> None:
         error = self.link.gave_up
-        if error is not None and self.gave_up is None and not self.closed:
+        if error is not None and not self._told_end and not self.closed:
             self.gave_up = error
             in_doubt = list(self._in_doubt)
             for session in list(self.sessions.values()):
@@ -550,6 +594,7 @@ class ClientEngine:
             self._reset_link_state()
             self.events.append(Abort(error))
             self.events.append(GaveUp(error, self.link.attempts, tuple(in_doubt)))
+            self._told_end = True
             return
         question = self.link.take_question()
         if question is not None:

@@ -26,7 +26,7 @@ class CommandBuffer(Generic[F, T]):
         weigh: The weight of one frame; `len` for bytes.
     """
 
-    __slots__ = ("_weigh", "first", "limit", "pairs", "transmitted", "used")
+    __slots__ = ("_freed", "_until", "_weigh", "first", "limit", "pairs", "transmitted", "used")
 
     def __init__(self, limit: int, weigh: Callable[[F], int]) -> None:
         self.limit = limit
@@ -36,6 +36,9 @@ class CommandBuffer(Generic[F, T]):
         self.transmitted = 0
         """Ids below this one were handed to a link at least once: the peer may have them."""
         self._weigh = weigh
+        self._freed: list[F | T | None] = []
+        """What a confirmation has taken out of `pairs`, while `confirm` runs; `_until` is the id behind its last."""
+        self._until = 0
         self.pairs: deque[F | T | None] = deque()
         """Frame, settle, frame, settle ...: no object for a pair, which the garbage collector would have to mind.
 
@@ -74,20 +77,34 @@ class CommandBuffer(Generic[F, T]):
             raise ReattachDiverged(
                 f"the server confirms command {last}; sent were {self.next_id - 1}, confirmed {self.first - 1} before"
             )
-        freed = list(map(deque.popleft, repeat(entries, 2 * count)))
+        freed: list[F | T | None] = []
+        self._freed, self._until = freed, last + 1
+        freed.extend(map(deque.popleft, repeat(entries, 2 * count)))
         self.first = last + 1
         self.used -= sum(map(self._weigh, cast("list[F]", freed[::2])))
+        settles = [settle for settle in cast("list[T | None]", freed[1::2]) if settle is not None]
+        self._freed = []
+        return settles
+
+    def mend(self) -> list[T]:
+        """Make the counts agree with what is here, after an interrupt; return what an interrupted `confirm` freed."""
+        freed, self._freed = self._freed, []
+        if freed:
+            self.first = self._until
+        self.used = sum(map(self._weigh, self.frames()))
         return [settle for settle in cast("list[T | None]", freed[1::2]) if settle is not None]
 
     def withdraw(self, matches: Callable[[F, T | None], bool]) -> tuple[F, T | None] | None:
         """Take out the oldest command that matches: the peer refused it and never counts it, later ids move down."""
         for position, (frame, settle) in enumerate(self._pairs()):
             if matches(frame, settle):
-                del self.pairs[2 * position]
-                del self.pairs[2 * position]
-                self.used -= self._weigh(frame)
+                weight = self._weigh(frame)
+                # No call from here on: nothing interrupts it.
                 if self.first + position < self.transmitted:
                     self.transmitted -= 1
+                self.used -= weight
+                del self.pairs[2 * position]
+                del self.pairs[2 * position]
                 return frame, settle
         return None
 
@@ -116,6 +133,7 @@ class CommandBuffer(Generic[F, T]):
         left = self.entries()
         sent = min(len(left), max(0, self.transmitted - self.first))
         self.pairs.clear()
+        self._freed = []
         self.used = 0
         self.first = 0
         self.transmitted = 0

@@ -56,6 +56,12 @@ class Origin:
         self.epoch = epoch
 
 
+class Settled(Origin):
+    """Of a message that an interrupted call has acknowledged and not handed out: the server is not told of it again."""
+
+    __slots__ = ()
+
+
 class Consumer:
     """One consumer of a session.
 
@@ -72,6 +78,7 @@ class Consumer:
         "ack_bytes",
         "ack_message_id",
         "acknowledged",
+        "acknowledging",
         "asking",
         "balance",
         "body_came",
@@ -88,6 +95,7 @@ class Consumer:
         "held",
         "id",
         "ignoring",
+        "kept",
         "large",
         "limit",
         "looked",
@@ -147,6 +155,8 @@ class Consumer:
         """Without prefetch: the marker behind the last withdrawal of a grant; 0 when there was none."""
         self.ack_bytes = 0
         self.ack_message_id = -1
+        self.acknowledging = -1
+        """Id of the message that is being acknowledged alone."""
         self.closed: bool = False
         self.error: ActiveClientError | None = None
         self.has_listener = False
@@ -169,6 +179,8 @@ class Consumer:
         """What may come again although the application is done with it; None where that is not kept."""
         self.taken: deque[tuple[int, int, CoreMessage | None]] = deque()
         """Message ids that the application holds unacknowledged; the message itself only when its body streams."""
+        self.kept: list[CoreMessage] = []
+        """What calls that were interrupted had taken and not handed out; `restore_kept` gives it back."""
         self.reading = Reading(self)
         self.absorbing: dict[int, tuple[int, CoreMessage | None, bool]] = {}
         """Held messages that a renewed consumer will get again: id -> (fingerprint, streaming message, acknowledged
@@ -323,9 +335,10 @@ class Consumer:
 
     def take(self) -> CoreMessage | None:
         """The next message for the application, or None (hot path)."""
-        if not self.buffer:
+        buffer = self.buffer
+        if not buffer:
             return None
-        message = self.buffer.popleft()
+        message = buffer[0]
         if self.reading.message is not None:
             self.reading.leave()
         stream = message.stream
@@ -344,7 +357,61 @@ class Consumer:
         if self._tracks:
             fingerprint = 0 if self.acknowledged is None else message.fingerprint  # nobody asks for it else
             self.taken.append((message.message_id, fingerprint, None if stream is None else message))
+        try:
+            buffer.popleft()  # last: interrupted before it, nothing has happened (`mend`)
+        except BaseException:
+            self.kept.append(message)
+            raise
         return message
+
+    def restore_kept(self) -> None:
+        """Give back what an interrupted call had in its hand: it is received next.
+
+        What the call had acknowledged already is not acknowledged again (`Settled`).
+        """
+        while self.kept:
+            message = self.kept[-1]
+            if any(waiting is message for waiting in self.buffer):
+                pass  # this was interrupted itself
+            elif message.origin is self.origin:
+                held = any(entry[0] == message.message_id for entry in self.taken)
+                self.put_back(message)
+                if not held and not self.closed:
+                    message.origin = Settled(self, -1)
+                    self._back_to_buffer(message)
+            elif type(message.origin) is Settled and not self.closed:
+                self._back_to_buffer(message)
+            del self.kept[-1]
+
+    def _back_to_buffer(self, message: CoreMessage) -> None:
+        size = message.frame_size if message.stream is None else message.stream.header_size
+        self.held += size
+        if self.window > 0:
+            self.credits -= size  # it will be consumed a second time
+        self.buffer.appendleft(message)
+
+    def mend(self) -> None:
+        """Make it whole after an interrupt amid a call of these methods, which are written for that: see there."""
+        buffer, taken = self.buffer, self.taken
+        if buffer and taken and taken[-1][0] == buffer[0].message_id:
+            taken.pop()  # `take` has not come to its end
+        self.held = sum(
+            message.frame_size if message.stream is None else message.stream.header_size for message in buffer
+        )
+        if taken and self.acknowledged is not None:
+            self.acknowledged.undo(taken[0][0])
+        one, self.acknowledging = self.acknowledging, -1
+        if one >= 0 and not any(entry[0] == one for entry in taken):
+            frame = self._ack_frame(KIND_INDIVIDUAL, one)
+            if self.session.windowed and self.session.may_command and frame not in self.session.buffer.frames():
+                self.session.command(frame)
+        if self.ack_message_id >= 0:
+            frame = self._ack_frame(KIND_ACKNOWLEDGE, self.ack_message_id)
+            if frame in self.session.buffer.frames():
+                self.ack_message_id = -1
+                self.ack_bytes = 0
+            elif self.ack_bytes >= self.ack_batch:
+                self.flush_acknowledgements()
 
     def put_back(self, message: CoreMessage) -> None:
         """The application could not use what it took last: it is the next one again, as if nobody had taken it.
@@ -361,13 +428,9 @@ class Consumer:
             return
         self.taken.remove(held[0])
         message.origin = self.origin
-        size = message.frame_size if message.stream is None else message.stream.header_size
-        self.held += size
-        if self.window > 0:
-            self.credits -= size  # it will be consumed a second time
         if message is self.reading.message:
             self.reading.message = None
-        self.buffer.appendleft(message)
+        self._back_to_buffer(message)
 
     def consumed(self, size: int) -> None:
         """`size` bytes of deliveries were consumed: grant them again when half a window has come together."""
@@ -448,10 +511,15 @@ class Consumer:
         stream = message.stream
         taken = self.taken
         if stream is None and taken and taken[0][0] == message_id and message.origin is self.origin:
-            # What settle_taken does, when everything is as it mostly is.
-            fingerprint = taken.popleft()[1]
+            # What settle_taken does, when everything is as it mostly is. In this order: amid it an interrupt leaves a
+            # message that is not acknowledged yet, or one that the next acknowledgement includes.
             if self.acknowledged is not None:
-                self.acknowledged.add(message_id, fingerprint)
+                self.acknowledged.add(message_id, taken[0][1])
+            self.ack_message_id = message_id
+            taken.popleft()
+        elif type(message.origin) is Settled:
+            self._forget_taken(message_id)
+            return True
         elif not self.settle_taken(message, cumulative=True):
             return False
         self.ack_message_id = message_id
@@ -463,13 +531,13 @@ class Consumer:
     def flush_acknowledgements(self) -> None:
         """Send what is acknowledged and was collected in the batch."""
         if self.ack_message_id >= 0 and self.session.may_command:
-            message_id = self.ack_message_id
-            self.ack_message_id = -1
-            self.ack_bytes = 0
             acknowledged = self.acknowledged
             self.session.command(
-                self._ack_frame(KIND_ACKNOWLEDGE, message_id), None if acknowledged is None else acknowledged.sent()
+                self._ack_frame(KIND_ACKNOWLEDGE, self.ack_message_id),
+                None if acknowledged is None else acknowledged.sent(),
             )
+            self.ack_message_id = -1  # then: interrupted before it, `mend` looks whether the frame is on its way
+            self.ack_bytes = 0
 
     def acknowledge_taken(self) -> None:
         """Acknowledge all that the application holds, in a transaction that is about to be rolled back: the server
@@ -482,12 +550,15 @@ class Consumer:
         """Acknowledge `message` alone; False when it is of an earlier generation."""
         if self.acknowledged is not None:
             self.flush_acknowledgements()  # confirmations come in the order of what was acknowledged
+        self.acknowledging = message.message_id  # until its frame has a place: `mend` sees to that
         if not self.settle_taken(message, cumulative=False):
+            self.acknowledging = -1
             return False
         self.session.command(
             self._ack_frame(KIND_INDIVIDUAL, message.message_id),
             None if self.acknowledged is None else self.acknowledged.sent(),
         )
+        self.acknowledging = -1
         return True
 
     def settle_taken(self, message: CoreMessage, *, cumulative: bool, told: bool = False) -> bool:
@@ -501,6 +572,9 @@ class Consumer:
                 self.reading.leave()
             return False
         origin = message.origin
+        if type(origin) is Settled:
+            self._forget_taken(message.message_id)
+            return False
         if origin is not self.origin:
             if not isinstance(origin, Origin) or origin.consumer is not self or origin.epoch != self.session.epoch:
                 if message is self.reading.message:
@@ -524,6 +598,12 @@ class Consumer:
         if message is self.reading.message:
             self.reading.leave()
         return True
+
+    def _forget_taken(self, message_id: int) -> None:
+        for position, entry in enumerate(self.taken):
+            if entry[0] == message_id:
+                del self.taken[position]
+                return
 
     def _settle(self, message_id: int, *, cumulative: bool, told: bool) -> bool:
         """Take it, or with `cumulative` all up to it, off what the application holds; False when it does not hold it:
@@ -651,7 +731,7 @@ class Consumer:
 
         But a body that the application reads may go on when its message comes again.
         """
-        self._drop_buffer()
+        self._drop_buffer(keep=self.session.config.auto_commit_acks)
         self.reading.session_lost()
         self.origin = Origin(self, self.session.epoch)
         if self.acknowledged is not None:
@@ -668,11 +748,25 @@ class Consumer:
         if self.closed:
             self.looked = self.forced_asked + 1  # `force_again` asks
 
-    def _drop_buffer(self) -> None:
+    def _drop_buffer(self, *, keep: bool) -> None:
+        settled = self._take_settled(keep=keep)
         self.buffer.clear()
         self.held = 0
         self.large = None
         self.credits = 0
+        self._return_settled(settled)
+
+    def _take_settled(self, *, keep: bool) -> list[CoreMessage]:
+        """What nobody was given and the server has no more; with `keep` it is not lost with the session."""
+        self.restore_kept()
+        settled = [message for message in self.buffer if type(message.origin) is Settled] if keep else []
+        for message in settled:
+            self.buffer.remove(message)
+        return settled
+
+    def _return_settled(self, settled: list[CoreMessage]) -> None:
+        self.buffer.extendleft(reversed(settled))
+        self.held = sum(message.frame_size for message in settled)
 
     def rolled_back(self) -> None:
         """The application undoes what it received: the server delivers it again, and what lies here too."""
@@ -685,6 +779,7 @@ class Consumer:
 
     def flush_credits_of_buffer(self) -> None:
         """Drop what was delivered and not taken, and grant its bytes again."""
+        settled = self._take_settled(keep=self.session.config.auto_commit_acks)
         dropped = sum(
             message.frame_size if message.stream is None else message.stream.header_size + message.stream.discard()
             for message in self.buffer
@@ -692,6 +787,7 @@ class Consumer:
         self.buffer.clear()
         self.held = 0
         self.large = None
+        self._return_settled(settled)
         if dropped:
             self.consumed(dropped)
 
@@ -706,7 +802,7 @@ class Consumer:
         close = session.request_of(ConsumerClose(self.id), on_done=self._renew)
         session.submit_behind_acknowledgements(close, self.id)
         self.ignoring = True
-        self._drop_buffer()
+        self._drop_buffer(keep=True)
         for message_id, fingerprint, streaming in self.taken:
             self.absorbing[message_id] = (fingerprint, streaming, False)
         self.taken.clear()

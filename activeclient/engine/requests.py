@@ -68,17 +68,20 @@ class SendToken(Pending):
         self.message = message
 
     def settled(self, session: Session) -> None:
+        # No call stands between `done` and the queue: an interrupt must not leave a handler that is never called.
         if not self.done:
             self.done = True
             if self.handler is not None:
-                session.add_work(self)
+                session.work.append(self)
+                session.work_ready()
 
     def failed(self, session: Session, error: ActiveClientError) -> None:
         if not self.done:
-            self.done = True
             self.error = error
+            self.done = True
             if self.handler is not None:
-                session.add_work(self)
+                session.work.append(self)
+                session.work_ready()
 
     def run(self) -> None:
         """Call the handler; on a worker, never under the lock."""
@@ -186,14 +189,18 @@ class Request(Pending):
     def complete(self, session: Session, result: Packet | None) -> None:
         """End well."""
         if not self.done:
-            self.done = True
+            ending, session.ending = session.ending, self
             self.result = result
+            self.done = True
             session.request_ended(self)
+            session.ending = ending
 
     def failed(self, session: Session, error: ActiveClientError) -> None:
         if self.recreated and error.code is not None and TOOK_EFFECT.get(type(self.packet)) == error.code:
             self.complete(session, None)
         elif not self.done:
-            self.done = True
+            ending, session.ending = session.ending, self
             self.error = error
+            self.done = True
             session.request_ended(self)
+            session.ending = ending

@@ -107,7 +107,15 @@ class Session:
         """The XA branch that this session works in now."""
         self.transaction = Transaction(config.window if config.window >= 1 else IN_FLIGHT_LIMIT)
         self.pending: deque[Request] = deque()
+        self.launching: Request | None = None
+        """On its way from `pending` to `current`."""
         self.current: Request | None = None
+        self.ending: Request | None = None
+        """Done, and those who follow it are being told."""
+        self.settling: list[Pending] = []
+        """Confirmed, and being told so."""
+        self.refusing: tuple[Pending, ActiveClientError] | None = None
+        """Refused by the server, and being told so."""
         self.recovery: Recovery | None = None
         self.work: deque[SendToken] = deque()
         self.work_announced = False
@@ -187,11 +195,6 @@ class Session:
     def emit(self, event: Event) -> None:
         """Tell the connection's listeners."""
         self.client.events.append(event)
-
-    def add_work(self, token: SendToken) -> None:
-        """A completion handler is to be called."""
-        self.work.append(token)
-        self.work_ready()
 
     def work_ready(self) -> None:
         """Have the session's callbacks run, once for a burst."""
@@ -300,6 +303,16 @@ class Session:
             consumer.buffer.clear()
             consumer.reading.fail(error)
 
+    def close_unattended(self) -> None:
+        """Nobody uses it any more: close it, here and on the server, with nobody waiting for that."""
+        if self.closing or self.state is State.CLOSED:
+            return
+        ended = ClosedError("the session is closed")
+        if self.state is State.NEW and not self.life.asked:
+            self.life.end(ended, self.client.now)
+        else:
+            self.begin_closing(lambda _: _discard(self.life.end(ended, self.client.now)))
+
     def close_consumer(self, consumer: Consumer) -> Request:
         """Its user closes a consumer: have the server close it, once what it acknowledged is settled.
 
@@ -363,7 +376,10 @@ class Session:
         while self.current is None and self.pending and self.state is State.ATTACHED:
             if self.windowed and self.buffer.full:
                 return
-            self.send_request(self.pending.popleft())
+            self.launching = request = self.pending[0]
+            self.pending.popleft()
+            self.send_request(request)
+            self.launching = None
 
     def send_request(self, request: Request) -> None:
         """Send a request now; it is the one that answers belong to. One that cannot be written fails, and no other."""
@@ -434,7 +450,11 @@ class Session:
             return False
         more = pool.wanted(need)
         if more:
-            self.command(self.encode(RequestProducerCredits(more, pool.address)))
+            try:
+                self.command(self.encode(RequestProducerCredits(more, pool.address)))
+            except BaseException:
+                pool.asked -= more  # interrupted: they may never come, and to ask twice does no harm
+                raise
         return more > 0
 
     def address_blocked(self, address: str) -> None:
@@ -522,7 +542,8 @@ class Session:
         """
         buffer = self.buffer
         work = self.work
-        for token in buffer.confirm(last):
+        self.settling = buffer.confirm(last)
+        for token in self.settling:
             if type(token) is SendToken:  # hot: what its `settled` does
                 if not token.done:
                     token.done = True
@@ -530,6 +551,7 @@ class Session:
                         work.append(token)
             else:
                 token.settled(self)
+        self.settling = []
         if work:
             self.work_ready()
         self.room_made()
@@ -624,3 +646,7 @@ class Session:
     def metadata_packets(self) -> list[AddCountedMetadata]:
         """What tells the server again what this session said of itself."""
         return [AddCountedMetadata(key, value, True) for key, value in self.metadata.items()]
+
+
+def _discard(_: object) -> None:
+    """Of no use here."""

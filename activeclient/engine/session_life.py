@@ -87,6 +87,7 @@ class SessionLife:
         "_remembered",
         "_replay",
         "_silent",
+        "asked",
         "check",
         "fence",
         "probe_due",
@@ -99,6 +100,8 @@ class SessionLife:
         self.session = session
         self.fence: Fence | None = None
         """What has to be answered before the server's count is final."""
+        self.asked = False
+        """Was the server asked on this link to create it, and has not answered?"""
         self.probing = False
         """Is the server being asked whether it lets sessions be reattached?"""
         self.probe_due: float | None = None
@@ -153,6 +156,10 @@ class SessionLife:
         """The connection is gone."""
         session = self.session
         self.probe_due = None
+        if self.asked:
+            self.asked = False
+            if session.state in (State.NEW, State.RECREATING):
+                session.client.leave_behind(session)
         if session.state in (State.NEW, State.CLOSED):
             return
         if session.state in (State.ATTACHED, State.REBUILDING):
@@ -194,6 +201,7 @@ class SessionLife:
             None,
             config.client_id,
         )
+        self.asked = True
         client.ask_control(packet, self._on_created)
         self.probing = session.reattachable and client.reattaches is None
         if self.probing:
@@ -248,9 +256,11 @@ class SessionLife:
         session = self.session
         if session.recovery is not None:
             self._enter(State.REBUILDING, now)
+            self.asked = False
             session.recovery.advance()
             return
         self._enter(State.ATTACHED, now)
+        self.asked = False
         if session.creation is not None:
             session.creation.settled(session)
         claim = claim_gate(session)
@@ -260,7 +270,7 @@ class SessionLife:
         session.client.session_ready(now)
 
     def _creation_refused(self, packet: ExceptionResponse, now: float) -> None:
-        self.probing = False
+        self.probing = self.asked = False
         self.probe_due = None
         client = self.session.client
         error = from_server(packet.code, packet.message)
@@ -456,12 +466,17 @@ class SessionLife:
         session = self.session
         if session.state is State.CLOSED:
             return ()
-        transmitted_now = session.state in (State.ATTACHED, State.REBUILDING)
-        self._enter(State.CLOSED, now)
-        session.error = error
-        if transmitted_now:
+        if session.state in (State.ATTACHED, State.REBUILDING):
             session.buffer.mark_transmitted()
-        entries, sent = session.buffer.restart()
+        session.error = error
+        self._enter(State.CLOSED, now)
+        return self.end_again(error, now)
+
+    def end_again(self, error: ActiveClientError, now: float) -> tuple[bytes | str | None, ...]:
+        """What the end means for everything that waits; done again where it was interrupted."""
+        session = self.session
+        entries = session.buffer.entries()
+        sent = max(0, session.buffer.transmitted - session.buffer.first)
         work: list[tuple[bytes, Pending | None, bool]] = [
             (frame, token, position < sent) for position, (frame, token) in enumerate(entries)
         ]
@@ -473,9 +488,7 @@ class SessionLife:
             session.recovery.abandon(error)
             session.recovery = None
         work += [(frame, token, True) for frame, token in session.awaiting.values()]
-        session.awaiting.clear()
-        session.awaiting_bytes = 0
-        session.unsettled = unsettled_of(session, work)
+        session.unsettled = session.unsettled or unsettled_of(session, work)
         unheard = UnheardFailures()
         for frame, token, maybe in work:
             if frame[4] in (SEND, SendContinuation.KIND) and not isinstance(token, Request):
@@ -508,6 +521,9 @@ class SessionLife:
             consumer.error = error
             consumer.reading.fail(error)
         session.consumers.clear()
+        session.buffer.restart()
+        session.awaiting.clear()
+        session.awaiting_bytes = 0
         session.client.forget(session)
         return tuple(in_doubt)
 

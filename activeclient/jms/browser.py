@@ -56,11 +56,16 @@ class QueueBrowser:
         core = session.core.create_consumer(
             self._queue.queue_name or self._queue.address, self._filter, browse_only=True
         )
-        self._open.add(core)
-        session.keep_browser(self)
-        look = self._look(core)
-        next(look)  # begun, it is closed when it is dropped
-        return cast("Iterator[Message]", look)
+        try:
+            self._open.add(core)
+            session.keep_browser(self)
+            look = self._look(core)
+            next(look)  # begun, it is closed when it is dropped
+            return cast("Iterator[Message]", look)
+        except BaseException:
+            self._open.discard(core)
+            core.abandon()
+            raise
 
     def _look(self, core: ClientConsumer) -> Iterator[Message | None]:
         seen: set[tuple[int, int]] = set()  # two numbers for each message, for as long as the look lasts

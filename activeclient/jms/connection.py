@@ -21,7 +21,7 @@ from activeclient.client.listeners import ConnectionFailure, EventListener, Fail
 from activeclient.client.management import Management
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.destination import Destination
-from activeclient.errors import ClosedError, IllegalStateError, InvalidClientIDError, JMSError
+from activeclient.errors import ActiveClientError, ClosedError, IllegalStateError, InvalidClientIDError, JMSError
 from activeclient.events import ConsumerLost, Event, Reconnected, SendFailed
 from activeclient.java_names import Sealed
 from activeclient.jms.addressing import Known
@@ -99,7 +99,7 @@ class Connection(Sealed):
         self._known = Known()
         self._started = False
         self._closed = False
-        self.dropped = False
+        self._dropped = False
         """Has its owner, which was dropped, warned of it?"""
         self._used = False
         self.tag = str(uuid.uuid4())
@@ -297,15 +297,22 @@ class Connection(Sealed):
             ack_batch_size=batch,
             client_id=self._client_id,
         )
-        with self._lock:
-            if self._closed:
-                core.close()
-                raise ClosedError("the connection is closed")
-            session = session_class(self, kind, core, self._known)
-            self._sessions.add(session)
-            if self._started:
-                core.start()
-        return session
+        session = None
+        try:
+            with self._lock:
+                if self._closed:
+                    core.close()
+                    raise ClosedError("the connection is closed")
+                session = session_class(self, kind, core, self._known)
+                self._sessions.add(session)
+                if self._started:
+                    core.start()
+            return session
+        except BaseException:
+            if session is not None:
+                self._sessions.discard(session)
+            core.abandon()
+            raise
 
     def management(self, *, timeout: Duration = 10.0) -> Management:
         """The broker's management, with this connection's user; a context manager. The connection need not be started.
@@ -318,7 +325,7 @@ class Connection(Sealed):
         """
         self.check_open()
         limit = timeout_seconds("timeout", timeout)
-        made = Management(self.factory, self._user, self._password, timeout=limit)
+        made = Management.of(self.factory, self._user, self._password, limit)
         made.owner = self
         return made
 
@@ -332,18 +339,32 @@ class Connection(Sealed):
     def new_temporary_queue(self) -> OwnTemporaryQueue:
         """Made for `Session.create_temporary_queue`."""
         made = OwnTemporaryQueue.of(self, str(uuid.uuid4()))
-        self._initial.create_temporary_queue(made.address)
-        self._temporaries.add(made)
-        return made
+        try:
+            self._initial.create_temporary_queue(made.address)
+            self._temporaries.add(made)
+            return made
+        except BaseException as error:
+            self._interrupted(made, error)
+            raise
+
+    def _interrupted(self, made: Destination, error: BaseException) -> None:
+        """Nobody got a temporary destination: the server deletes it when it can."""
+        self._temporaries.discard(made)
+        if not isinstance(error, ActiveClientError):
+            self._initial.delete_abandoned_queue(made.address)
 
     def new_temporary_topic(self) -> OwnTemporaryTopic:
         """Made for `Session.create_temporary_topic`."""
         made = OwnTemporaryTopic.of(self, str(uuid.uuid4()))
-        self._initial.create_queue(
-            made.address, routing_type="MULTICAST", filter=NOTHING_MATCHES, durable=False, temporary=True
-        )
-        self._temporaries.add(made)
-        return made
+        try:
+            self._initial.create_queue(
+                made.address, routing_type="MULTICAST", filter=NOTHING_MATCHES, durable=False, temporary=True
+            )
+            self._temporaries.add(made)
+            return made
+        except BaseException as error:
+            self._interrupted(made, error)
+            raise
 
     def owns(self, destination: Destination) -> bool:
         """Was this temporary destination made by this connection, and not deleted?"""
@@ -436,7 +457,7 @@ class Connection(Sealed):
         if factory is None or not factory.has_owner or self._closed:
             return
         if factory.dropped or not factory.pump.closed:
-            close_dropped(self, factory.close_dropped, warn=not self.dropped and factory.engine.gave_up is None)
+            close_dropped(self, factory.close_dropped, warn=not self._dropped and factory.engine.gave_up is None)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -156,7 +156,12 @@ class ActiveMQConnectionFactory(SettingAttributes):
         """
         password = Secret.of(password)
         kind = acknowledge_mode(mode)
-        return JMSContext.of(self._connect(self._kind(), user, password, client_id, wait), kind)
+        connection = self._connect(self._kind(), user, password, client_id, wait)
+        try:
+            return JMSContext.of(connection, kind)
+        except BaseException:
+            connection.factory.abandon()
+            raise
 
     def _connect(
         self,
@@ -174,7 +179,7 @@ class ActiveMQConnectionFactory(SettingAttributes):
             connection.serializers = self.serializers
             return connection
         except BaseException:
-            factory.close()
+            factory.abandon()
             raise
 
     @never_raises
@@ -220,5 +225,5 @@ def connect(
     try:
         return connection.start()
     except BaseException:
-        connection.close()
+        connection.factory.abandon()
         raise

@@ -144,7 +144,13 @@ class MessageConsumer(Generic[M], Sealed):
         if self._listener is None and self._settles and self._unsettled is None:
             ready = self._core.receive_settled(self._body_type)
             if ready is not None:
-                return received_message(ready, self._session, self._destination)
+                try:
+                    return received_message(ready, self._session, self._destination)
+                except ActiveClientError:
+                    raise
+                except BaseException:
+                    self._core.keep(ready)
+                    raise
         return self._receive(left, self._check_kind)
 
     def receive_body(
@@ -193,10 +199,18 @@ class MessageConsumer(Generic[M], Sealed):
         try:
             self.settle()
             while True:
-                core = self._core.receive(left)
+                core: CoreMessage | None = self._core.receive(left)
                 if core is None:
                     return None
-                message = None if self._expired(core) else self._received(core, check)
+                try:
+                    message = None if self._expired(core) else self._received(core, check)
+                except ActiveClientError:
+                    raise
+                except BaseException:
+                    if self._unsettled is core:
+                        self._unsettled = None
+                    self._core.keep(core)
+                    raise
                 if message is not None:
                     return message
                 if deadline is not None:
@@ -253,13 +267,18 @@ class MessageConsumer(Generic[M], Sealed):
 
     def settle(self) -> None:
         """Acknowledge the streamed message that is still open, if any (called when the application goes on)."""
-        core, self._unsettled = self._unsettled, None
+        core = self._unsettled
         if core is not None and (self._core.holds(core) or core.stream.read):
             self._acknowledge(core)
+        self._unsettled = None  # then: interrupted before it, the next call does it
 
     def unsettle(self) -> None:
         """The session rolled back: the streamed message comes again."""
         self._unsettled = None
+
+    def keep(self, message: Message) -> None:
+        """An interrupt came before the application got the message that was received last: the next call returns it."""
+        self._core.keep(message.delivered)
 
     def _check_kind(self, message: Message) -> None:
         if self._kind is not None and not isinstance(message, self._kind):
@@ -371,7 +390,7 @@ class MessageConsumer(Generic[M], Sealed):
             message = received_message(core, session, self._destination)
             self._check_kind(message)
             listener(message)
-        except Exception:
+        except BaseException:  # on a thread of ours there is nobody else whom SystemExit or CancelledError could reach
             logger.exception("the message listener of %r raised", self)
             if not explicit and not session.is_closed:
                 session.recover()

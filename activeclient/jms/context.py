@@ -390,8 +390,8 @@ class JMSContext(MessageFactory, Sealed):
         # The connection and the session are closed by their own finalizers, without a warning of their own: the
         # application has made neither.
         if self._session is not None:
-            self._session.dropped = True
-        shared.connection.dropped = shared.leave()
+            self._session._dropped = True
+        shared.connection._dropped = shared.leave()
         if not shared.connection.is_closed:
             warn_dropped(self)
 

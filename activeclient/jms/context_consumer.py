@@ -60,8 +60,15 @@ class JMSConsumer(Generic[M], Sealed):
         """As `MessageConsumer.receive`."""
         message = self._consumer.receive(timeout)
         if message is not None:
-            self._context.handed_out(message)
+            self._hand_out(message)
         return message
+
+    def _hand_out(self, message: Message) -> None:
+        try:
+            self._context.handed_out(message)
+        except BaseException:
+            self._consumer.keep(message)
+            raise
 
     def receive_no_wait(self) -> M | Any:
         """Return a message if the broker has one for us now."""
@@ -78,7 +85,7 @@ class JMSConsumer(Generic[M], Sealed):
     def messages(self, timeout: Duration | None = None) -> Iterator[M]:
         """As `MessageConsumer.messages`: until none came for `timeout` of a working connection."""
         for message in self._consumer.messages(timeout):
-            self._context.handed_out(message)
+            self._hand_out(message)
             yield message
 
     def __iter__(self) -> Iterator[M]:

@@ -74,7 +74,11 @@ class Requestor:
         deadline = None if limit is None else time.monotonic() + limit
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            reply = self._consumer.receive(left)
+            try:
+                reply = self._consumer.receive(left)
+            except BaseException:  # interrupted: the reply is none to the next request
+                self._unanswered.append(question)
+                raise
             if reply is None:
                 self._unanswered.append(question)
                 return None

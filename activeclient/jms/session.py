@@ -21,7 +21,6 @@ from activeclient.client.session import ClientSession
 from activeclient.destination import Destination, Queue, Topic
 from activeclient.drivers import dispatch
 from activeclient.errors import (
-    ActiveClientError,
     ClosedError,
     IllegalStateError,
     InvalidDestinationError,
@@ -80,7 +79,7 @@ class Session(MessageFactory, JavaNames):
         self._consumers: set[MessageConsumer] = set()
         self._browsers: set[QueueBrowser] = set()
         self._closed = False
-        self.dropped = False
+        self._dropped = False
         """Has its owner, which was dropped, warned of it?"""
         self._closing = threading.Lock()
 
@@ -206,8 +205,12 @@ class Session(MessageFactory, JavaNames):
             raise InvalidDestinationError(f"{to}: only the connection that made it may consume from it")
         if isinstance(to, Topic) and to.queue_name is None:
             queue = str(uuid.uuid4())
-            subscriptions.for_one_consumer(self.core, to, queue, wanted)
-            return self._consumer(queue, None, to, selector, kind, no_local=no_local, window=window_size, ends=True)
+            try:
+                subscriptions.for_one_consumer(self.core, to, queue, wanted)
+                return self._consumer(queue, None, to, selector, kind, no_local=no_local, window=window_size, ends=True)
+            except BaseException:
+                self.core.delete_abandoned_queue(queue)  # what went wrong first is told
+                raise
         queue = to.queue_name or to.address
         self.known.for_receiving(self.core, to, queue)
         return self._consumer(queue, wanted, to, selector, kind, no_local=no_local, window=window_size)
@@ -330,26 +333,27 @@ class Session(MessageFactory, JavaNames):
         made_by: CreateSharedQueue | None = None,
     ) -> MessageConsumer[K]:
         expected = consumer_kind(kind)
-        try:
-            core = self.core.create_consumer(
-                queue, filter_string, window_size=window, priority=to.consumer_priority, queue_packet=made_by
-            )
-        except BaseException:
-            if ends and self._connection.factory.is_connected and not self.core.is_closed:
-                with contextlib.suppress(ActiveClientError):  # what went wrong first is told
-                    self.core.delete_queue(queue)
-            raise
-        consumer = MessageConsumer(
-            self,
-            core,
-            to,
-            selector if selector and selector.strip() else None,
-            no_local=no_local,
-            subscription=queue if ends else None,
-            kind=expected,
+        core = self.core.create_consumer(
+            queue, filter_string, window_size=window, priority=to.consumer_priority, queue_packet=made_by
         )
-        self._consumers.add(consumer)
-        return consumer
+        consumer = None
+        try:
+            consumer = MessageConsumer(
+                self,
+                core,
+                to,
+                selector if selector and selector.strip() else None,
+                no_local=no_local,
+                subscription=queue if ends else None,
+                kind=expected,
+            )
+            self._consumers.add(consumer)
+            return consumer
+        except BaseException:
+            if consumer is not None:
+                self._consumers.discard(consumer)
+            core.abandon()
+            raise
 
     def unsubscribe(self, name: str) -> None:
         """End a durable subscription, shared or not, with what waits in it.
@@ -540,7 +544,7 @@ class Session(MessageFactory, JavaNames):
         if core is None or self._closed:
             return
         if core.factory.dropped or not (core.is_closed or core.pump.closed):
-            close_dropped(self, core.close_dropped, warn=not self.dropped)
+            close_dropped(self, core.close_dropped, warn=not self._dropped)
 
     def __enter__(self) -> Self:
         return self

@@ -19,11 +19,12 @@ class Log:
 
     def __init__(self):
         self.work = []
+        self.ending = None
         self.events = []
         self.ended = []
 
-    def add_work(self, token):
-        self.work.append(token)
+    def work_ready(self):
+        assert self.work
 
     def emit(self, event):
         self.events.append(event)
