@@ -151,6 +151,7 @@ class ClientSession(XAResource, JavaNames):
         """
         if self.pump.forked:
             return  # the parent goes on using it
+        self._forget_listeners()
         left = close_sessions(self.factory, [self], timeout, finally_=False)
         client = self.engine.client
         tell(report(f"session {self.engine.name}", left, client.last_error), client.gave_up)

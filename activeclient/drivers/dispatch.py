@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 
@@ -76,7 +77,8 @@ class Dispatcher:
         self._tasks: deque[Callable[[], None]] = deque()
         self._idle: list[_Worker] = []
         self._threads: set[threading.Thread] = set()
-        self._users: set[object] = set()
+        self._users: weakref.WeakSet[object] = weakref.WeakSet()
+        """What uses the pool: weakly, so that a connection which is dropped without closing can end."""
         self._serial = 0
 
     @property
@@ -84,12 +86,12 @@ class Dispatcher:
         """Threads that exist now."""
         return len(self._threads)
 
-    def enter(self, user: object = None) -> None:
+    def enter(self, user: object) -> None:
         """A connection, `user`, uses the pool: threads may wait for work."""
         with self._lock:
             self._users.add(user)
 
-    def leave(self, user: object = None) -> None:
+    def leave(self, user: object) -> None:
         """A connection is closed; after the last one idle threads end at once."""
         with self._lock:
             self._users.discard(user)

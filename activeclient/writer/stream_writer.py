@@ -188,7 +188,7 @@ class StreamWriter:
         """Counts connections: answers to the sends of an earlier one do not count."""
         self._worked = False
         """Did the present connection get to the destination?"""
-        dispatch.current().enter()
+        dispatch.current().enter(self)
         self._thread = threading.Thread(target=self._run, name="activeclient-writer", daemon=True)
         self._thread.start()
 
@@ -648,7 +648,7 @@ class StreamWriter:
             self._enter(WriterState.CLOSED, None)
         self._store.close()
         dispatch.current().wait_idle(self._notifier, CLOSE_SECONDS)
-        dispatch.current().leave()
+        dispatch.current().leave(self)
         if left_over and self._in_file:
             logger.info("writer to %s: %d messages stay in its file", self._destination, left_over)
         elif left_over:

@@ -138,7 +138,8 @@ def test_listeners_are_added_and_removed_at_connections_and_core_sessions() -> N
     with BrokerUnderTest() as broker, broker.connect() as connection:
         session = connection.create_session()
         session.create_producer(Queue("listeners")).send("x")
-        gone = connection.create_session().core
+        owner = connection.create_session()  # dropped, it would be closed
+        gone = owner.core
         told = {name: Told() for name in ("connection", "core", "removed", "closed")}
         events: list[object] = []
         connection.add_failure_listener(told["connection"])

@@ -32,9 +32,9 @@ class Counting(Serial):
 @pytest.fixture
 def pool() -> Iterator[Dispatcher]:
     dispatcher = Dispatcher()
-    dispatcher.enter()
+    dispatcher.enter(dispatcher)
     yield dispatcher
-    dispatcher.leave()
+    dispatcher.leave(dispatcher)
 
 
 def test_a_serial_never_runs_twice_at_a_time_and_sees_every_item(pool: Dispatcher) -> None:
@@ -82,7 +82,7 @@ def test_a_wish_during_the_run_runs_it_once_more(pool: Dispatcher) -> None:
 
 def test_a_serial_that_always_wants_more_neither_recurses_nor_starves_others() -> None:
     pool = Dispatcher(max_workers=1)
-    pool.enter()
+    pool.enter(pool)
     stop = threading.Event()
     greedy = Counting()
     greedy.work = lambda: None if stop.is_set() else pool.schedule(greedy)
@@ -94,7 +94,7 @@ def test_a_serial_that_always_wants_more_neither_recurses_nor_starves_others() -
     assert modest.runs == 1
     stop.set()
     assert pool.wait_idle(greedy, PATIENCE)
-    pool.leave()
+    pool.leave(pool)
 
 
 def test_blocked_callbacks_delay_nobody(pool: Dispatcher) -> None:
@@ -113,7 +113,7 @@ def test_blocked_callbacks_delay_nobody(pool: Dispatcher) -> None:
 
 def test_threads_are_bounded_and_what_exceeds_them_waits_its_turn() -> None:
     pool = Dispatcher(max_workers=2)
-    pool.enter()
+    pool.enter(pool)
     go = threading.Event()
     serials = [Counting(lambda: go.wait(PATIENCE)) for _ in range(6)]
     for serial in serials:
@@ -123,7 +123,7 @@ def test_threads_are_bounded_and_what_exceeds_them_waits_its_turn() -> None:
     go.set()
     assert all(pool.wait_idle(serial, PATIENCE) for serial in serials)
     assert [serial.runs for serial in serials] == [1] * 6
-    pool.leave()
+    pool.leave(pool)
 
 
 def test_an_exception_is_logged_counted_told_and_ends_nothing(
@@ -163,21 +163,21 @@ def test_waiting_for_itself_does_not_deadlock(pool: Dispatcher) -> None:
 
 def test_idle_threads_end_after_their_time_and_new_ones_come() -> None:
     pool = Dispatcher(idle_seconds=0.02)
-    pool.enter()
+    pool.enter(pool)
     for _ in range(3):
         serial = Counting()
         pool.schedule(serial)
         assert pool.wait_idle(serial, PATIENCE)
         until(lambda: pool.workers == 0)
-    pool.leave()
+    pool.leave(pool)
 
 
 def test_without_users_no_thread_stays() -> None:
     pool = Dispatcher(idle_seconds=60)
-    pool.enter()
+    pool.enter(pool)
     serial = Counting()
     pool.schedule(serial)
     assert pool.wait_idle(serial, PATIENCE)
     until(lambda: pool.workers == 1)
-    pool.leave()
+    pool.leave(pool)
     until(lambda: pool.workers == 0)
