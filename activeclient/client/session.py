@@ -510,7 +510,12 @@ class ClientSession(XAResource, JavaNames):
                     code=ServerCode.TRANSACTION_ROLLED_BACK,
                 )
             request = engine.submit(engine.request_of(Commit(0), _end_transaction(engine), correlated=True))
-            self.calls.outcome(request)
+            try:
+                self.calls.outcome(request)
+            except TransactionRolledBackError:
+                if engine.held.partly_acknowledged:
+                    self._roll_back(False)
+                raise
 
     def rollback(
         self, *, consider_last_message_as_delivered: bool = False, consider_all_as_delivered: bool = False

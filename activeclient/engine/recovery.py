@@ -123,6 +123,8 @@ class Recovery:
         for consumer in list(session.consumers.values()):
             if consumer.closed and not consumer.owes_acknowledgements:
                 del session.consumers[consumer.id]  # nobody needs it any more
+                if session.recognises_held:
+                    session.held.consumer_closed(consumer)
             consumer.forget_refresh()
         entries, sent = session.buffer.restart()
         work: list[Entry] = [(frame, token, position < sent) for position, (frame, token) in enumerate(entries)]
@@ -149,12 +151,12 @@ class Recovery:
                 request.bound
                 or isinstance(packet, BOUND_TO_EPOCH)
                 or session.holds_back(request)
-                or (isinstance(packet, Commit) and session.transaction.work)
+                or (isinstance(packet, Commit) and session.transaction.work and not session.recognises_held)
             ):
                 session.pending.remove(request)
                 self._sort_request(request, maybe=False)
         transaction = session.transaction
-        if self._unsettled is None and transaction.work:
+        if self._unsettled is None and transaction.work and not session.recognises_held:
             self.rolled_back = True
             transaction.rollback_only = True
         self._steps = self._rebuild()
@@ -225,6 +227,8 @@ class Recovery:
             request.sent = False
             request.recreated = request.recreated or maybe
             session.pending.appendleft(request)
+        elif isinstance(packet, (Acknowledge, IndividualAcknowledge)) and session.recognises_held:
+            request.complete(session, None)  # its messages are recognised, and acknowledged again
         elif isinstance(packet, (Acknowledge, IndividualAcknowledge)):
             request.failed(
                 session, OutcomeUnknown("the session was lost; what was not acknowledged before comes again")
@@ -235,7 +239,14 @@ class Recovery:
     def _sort_commit(self, request: Request, *, maybe: bool) -> None:
         session = self.session
         transaction = session.transaction
-        if not maybe or not transaction.work:
+        if session.recognises_held:
+            # Sent again when its messages are back; it took effect if none of them is redelivered.
+            if maybe:
+                session.held.commit_lost()
+            request.sent = False
+            request.recreated = request.recreated or maybe
+            session.pending.appendleft(request)
+        elif not maybe or not transaction.work:
             if transaction.work:
                 transaction.reset()
                 request.failed(session, TransactionRolledBackError("the session was lost before the commit was sent"))
@@ -305,7 +316,11 @@ class Recovery:
             session.command(session.encode(XAFailed(session.branch)))
         for producer_id, address in session.producers.items() if session.supports(CreateProducer) else ():
             session.command(session.encode(CreateProducer(producer_id, address)))
-        if session.started or any(consumer.closed for consumer in session.consumers.values()):
+        if (
+            session.started
+            or session.held.any_expected
+            or any(consumer.closed for consumer in session.consumers.values())
+        ):
             session.command(session.encode(SessionStart()))  # a closed one waits for what it has to acknowledge again
         for consumer in session.consumers.values():
             consumer.force_again()  # only now: the marker would come before what a stopped session holds back

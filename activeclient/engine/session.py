@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from activeclient.engine.command_buffer import CommandBuffer
 from activeclient.engine.consumer import Consumer
+from activeclient.engine.held import HeldMessages
 from activeclient.engine.producer import CreditPool
 from activeclient.engine.recovery import Recovery
 from activeclient.engine.requests import Pending, Request, SendToken
@@ -79,6 +80,9 @@ class Session:
         self.tracks_taken = not config.pre_acknowledge
         self.transacted_sends = not config.auto_commit_sends
         self.transacted_acks = not (config.auto_commit_acks or config.pre_acknowledge)
+        self.recognises_held = self.transacted_acks and not self.transacted_sends and not config.xa
+        """What the application holds outlives the session: only its acknowledgements are committed, and done again."""
+        self.held = HeldMessages(self)
         self.buffer: CommandBuffer[bytes, Pending] = CommandBuffer(
             config.window if config.window >= 1 else IN_FLIGHT_LIMIT, len
         )
@@ -323,6 +327,8 @@ class Session:
         def closed(_request: Request) -> None:
             if self.consumers.get(consumer.id) is consumer:
                 del self.consumers[consumer.id]
+                if self.recognises_held:
+                    self.held.consumer_closed(consumer)
             if self.farewell is not None:
                 self._say_farewell(self.farewell, held=self._awaits_redelivery)
 
@@ -376,6 +382,10 @@ class Session:
         while self.current is None and self.pending and self.state is State.ATTACHED:
             if self.windowed and self.buffer.full:
                 return
+            if self.recognises_held and isinstance(self.pending[0].packet, Commit):
+                if not self.held.may_commit(self.pending[0]):
+                    return
+                self.held.commit_sent()
             self.launching = request = self.pending[0]
             self.pending.popleft()
             self.send_request(request)
@@ -416,6 +426,8 @@ class Session:
             if not self.windowed and request.error is None:
                 for acknowledged, count in self._barrier:
                     acknowledged.confirmed(count)  # the server works in order
+        if request.sent and self.recognises_held and isinstance(request.packet, Commit):
+            self.held.commit_ended()
         if request.on_done is not None:
             request.on_done(request)
         if self.recovery is not None:
@@ -626,9 +638,13 @@ class Session:
             consumer.error = error
             consumer.reading.fail(error)
             self.consumers.pop(consumer.id, None)
+            if self.recognises_held:
+                self.held.consumer_closed(consumer)
             self.emit(ConsumerLost(self.channel_id, consumer.id, error))
             return
         self.consumers.pop(consumer.id, None)
+        if self.recognises_held:
+            self.held.consumer_closed(consumer)
         farewell = consumer.farewell
         if farewell is not None and not farewell.sent:
             if farewell in self.pending:

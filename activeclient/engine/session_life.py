@@ -448,6 +448,7 @@ class SessionLife:
         session.owed.clear()
         for consumer in session.consumers.values():
             consumer.new_generation()
+        session.held.session_lost()
         for pool in session.pools.values():
             pool.restart()
         self._create(now)

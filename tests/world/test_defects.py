@@ -15,6 +15,7 @@ from activeclient.engine import (
     client,
     command_buffer,
     consumer,
+    held,
     inbox,
     large_message,
     producer,
@@ -55,6 +56,10 @@ FOCUS: dict[str, tuple[tuple[str, ...] | None, bool | None]] = {
     "fences_of_transactions_have_names": (("mover",), True),
     "consumers_of_deleted_queues_are_not_told": (("deleted",), None),
     "confirmations_count_before_the_refusals_are_known": (("same",), None),
+    "what_the_application_holds_is_handed_out_again": (("held",), False),
+    "commits_do_not_wait_for_what_they_acknowledge": (("held",), False),
+    "acknowledgements_in_doubt_are_called_done": (("held",), False),
+    "a_commit_that_took_effect_in_part_is_believed": (("held",), False),
 }
 """Rare ones: the kind of lifetime that can meet them. All lifetimes would find them too, in more time."""
 
@@ -434,6 +439,41 @@ def the_old_link_is_still_heard(patch: Patch) -> None:
 @defect
 def a_session_that_moves_away_is_not_noticed(patch: Patch) -> None:
     patch.setattr(session_check.SessionCheck, "begin", lambda self, now: None)
+
+
+@defect
+def what_the_application_holds_is_handed_out_again(patch: Patch) -> None:
+    patch.setattr(consumer.Consumer, "_expect_held", lambda self, uncommitted: uncommitted.clear())
+
+
+@defect
+def commits_do_not_wait_for_what_they_acknowledge(patch: Patch) -> None:
+    patch.setattr(held.HeldMessages, "may_commit", lambda self, request: True)
+
+
+@defect
+def acknowledgements_in_doubt_are_called_done(patch: Patch) -> None:
+    real = held.HeldMessages.may_commit
+
+    def hopeful(self: held.HeldMessages, request: Request) -> bool:
+        if not self.commit_in_doubt:
+            return real(self, request)
+        self._session.pending.remove(request)
+        self.commit_ended()
+        request.complete(self._session, None)
+        return False
+
+    patch.setattr(held.HeldMessages, "may_commit", hopeful)
+
+
+@defect
+def a_commit_that_took_effect_in_part_is_believed(patch: Patch) -> None:
+    """Nothing is with others, whatever does not come again."""
+    patch.setattr(
+        held.HeldMessages,
+        "_with_others",
+        lambda self, request, count: request.complete(self._session, None),
+    )
 
 
 @pytest.mark.parametrize("name", DEFECTS)

@@ -27,6 +27,7 @@ from activeclient.events import (
     GaveUp,
     Reconnected,
 )
+from tests.world.acknowledging import Acknowledger
 from tests.world.actors import (
     DONE,
     NOT_SENT,
@@ -201,16 +202,17 @@ class World:
         engine = ClientEngine(config, link, endpoints, lambda: f"{rng.getrandbits(64):016x}-{next(serial):019d}")
         return Driver(self, engine)
 
-    def _session(self, *, transacted: bool = False) -> Session:
+    def _session(self, *, transacted: bool = False, acknowledging: bool = False) -> Session:
         config = SessionConfig(
             user="user",
             window=self.plan.window,
             auto_commit_sends=not transacted,
-            auto_commit_acks=not transacted,
+            auto_commit_acks=not (transacted or acknowledging),
             min_large_message_size=300,
             producer_window=self.rng.choice((600, 4000, 65536)),
             # Always for temporary queues, as every connection that recreates has it: else their end may go unnoticed.
-            gate=self.plan.gate or "temporary" in self.plan.setups,
+            # And where the application acknowledges: who else has a message cannot be seen from a queue that lacks it.
+            gate=self.plan.gate or acknowledging or "temporary" in self.plan.setups,
         )
         session = self.driver.engine.create_session(config, self.clock.now)
         session.creation = Creation()
@@ -225,6 +227,9 @@ class World:
         drawn = rng.sample(
             ("same", "pair", "mover", "requests", "large", "transactions", "stream"), rng.choice((1, 1, 2))
         )
+        self._acknowledging = random.Random(f"acknowledging of {self.seed}")
+        if self._acknowledging.random() < 0.2:
+            drawn[0] = "held"
         if self._more.random() < 0.15:
             drawn[self._more.randrange(len(drawn))] = self._more.choice(("temporary", "temporary", "deleted"))
         self.plan.setups = list(self._setups) if self._setups is not None else drawn
@@ -351,6 +356,21 @@ class World:
         queue = self._queue("deleted")
         self._preload("d", queue, self.rng.randint(20, 60))
         self._receiver(session, queue)
+
+    def _make_held(self) -> None:
+        """One or two consumers in CLIENT or INDIVIDUAL mode, and perhaps a producer beside them in their session."""
+        rng = self._acknowledging
+        queue = self._queue("held")
+        session = self._session(acknowledging=True)
+        total = rng.randint(20, 80)
+        if rng.random() < 0.5:
+            self._preload("h", queue, total)
+        else:
+            sending = session if rng.random() < 0.5 else self._session()
+            self._producer(sending, "h", queue, total)
+        individual = rng.random() < 0.5
+        window = rng.choice((0, 700, 4000, 1 << 20, -1))
+        self._add(Acknowledger(self, session, self._rng(), queue, individual=individual, window=window))
 
     def _make_transactions(self) -> None:
         queue = self._queue("committed")
