@@ -562,6 +562,10 @@ class Consumer:
         self._sought = self.force_delivery()
         return False
 
+    def seek_again(self) -> None:
+        """The answer to `seek` is too old."""
+        self._moved = True
+
     # --- acknowledging --------------------------------------------------------------------------------------------
 
     def acknowledge(self, message: CoreMessage) -> bool:

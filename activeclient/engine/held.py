@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from activeclient.wire.message import CoreMessage
 
 
+AGAIN = 0.02
+"""Seconds between two questions whether messages come again."""
+PATIENCE = 0.5
+"""Seconds for which messages that were certainly not committed are waited for, while the broker says it has none."""
+
+
 class Held:
     """A message that the application holds and that the server will deliver again."""
 
@@ -59,13 +65,17 @@ class Held:
 class HeldMessages:
     """The held messages of one session, by queue: any of its consumers of the queue may get them again."""
 
-    __slots__ = ("_left", "_queues", "_session", "commit_in_doubt", "partly_acknowledged")
+    __slots__ = ("_left", "_queues", "_session", "commit_in_doubt", "due", "partly_acknowledged", "rolled_back_by")
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._queues: dict[str, dict[int, Held]] = {}
         self._left: list[tuple[Consumer, dict[int, int]]] = []
         """Consumers that were closed, with what they acknowledged in the open transaction."""
+        self.rolled_back_by = 0.0
+        """When the transaction of the session before is rolled back, and its messages are in their queues again."""
+        self.due: float | None = None
+        """When a commit that waits looks again."""
         self.partly_acknowledged = False
         """The last commit failed because messages of it are with other consumers, and those that are not were
         acknowledged: a rollback is due."""
@@ -106,6 +116,7 @@ class HeldMessages:
             for message_id in [each for each, held in expected.items() if not held.settled]:
                 del expected[message_id]
         self._left.clear()
+        self.due = None
         self.commit_in_doubt = self.partly_acknowledged = False
 
     # --- commits --------------------------------------------------------------------------------------------------
@@ -129,6 +140,14 @@ class HeldMessages:
         self._left.clear()
         self.commit_in_doubt = False
 
+    def handle_timeout(self, now: float) -> None:
+        """A commit that waits may look again."""
+        if self.due is not None and now >= self.due:
+            self.due = None
+            for consumer in self._session.consumers.values():
+                consumer.seek_again()
+            self._session.launch()
+
     def may_commit(self, request: Request) -> bool:
         """Return True if the commit at the head of the queue may be sent now.
 
@@ -147,6 +166,11 @@ class HeldMessages:
         queues = {id(expected) for _, expected in awaited}
         seekers = [consumer for consumer in session.consumers.values() if id(consumer.absorbing) in queues]
         if [consumer for consumer in seekers if not consumer.seek()]:  # a list: each of them asks
+            return False
+        # One that is not in doubt was not committed: its messages come, or others have them, and there is no haste.
+        earliest = self.rolled_back_by + (0.0 if self.commit_in_doubt else PATIENCE)
+        if session.client.now < earliest:
+            self.due = min(earliest, session.client.now + AGAIN)
             return False
         session.pending.remove(request)
         sought = {id(consumer.absorbing) for consumer in seekers}

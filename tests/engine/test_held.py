@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from activeclient.engine.gate import STORAGE_REST
+from activeclient.engine.held import PATIENCE
 from activeclient.engine.session import State
 from activeclient.errors import OutcomeUnknown, TransactionRolledBackError
 from activeclient.events import SessionRecreated, StaleAcknowledgement
@@ -11,7 +13,7 @@ from activeclient.wire import packets as p
 from activeclient.wire.message import FORCED_DELIVERY, CoreMessage, encode_receive
 from tests.engine.peer import Peer
 
-DEFINED = p.QueueQueryResponseV3(True, durable=True, name="q", address="q")
+DEFINED = p.QueueQueryResponse(True, durable=True, name="q", address="q")
 
 
 def holding(messages=3, *, consumers=1, **options):
@@ -351,3 +353,55 @@ def test_one_that_is_too_old_when_it_is_looked_at_is_not_acknowledged():
     again = consumer.take()
     assert consumer.settle_taken(again, cumulative=False, told=True, acknowledges=False)
     assert not consumer.uncommitted
+
+
+# --- while the transaction of the session before is rolled back -------------------------------------------------------
+
+
+def gated(*, in_doubt):
+    """A peer with one message acknowledged whose commit was, or was not, on its way when the session was lost."""
+    peer = Peer().begin(window=-1, auto_commit_acks=False, gate=True)
+    peer.say(p.NullResponse(-1))
+    consumer = peer.consume()
+    peer.session.started = True
+    peer.bytes(peer.delivery(1))
+    message = consumer.take()
+    peer.sent()
+    request = acknowledge(peer, message) if in_doubt else None
+    out = peer.recreate()
+    assert kinds(out) == [p.UniqueAddMetadata]
+    peer.say(p.NullResponse(-1))
+    peer.say(DEFINED)
+    return peer, request or acknowledge(peer, message)
+
+
+def markers(peer, seconds):
+    """The server says for so long, as often as it is asked, that it has nothing."""
+    until = peer.now + seconds
+    while peer.now < until:
+        marker(peer)
+        peer.pass_time(0.01)
+
+
+def test_a_commit_in_doubt_is_not_done_before_its_messages_could_be_back():
+    peer, request = gated(in_doubt=True)
+    markers(peer, STORAGE_REST - 0.02)
+    assert not request.done
+    markers(peer, 0.1)
+    assert (request.done, request.error) == (True, None)
+
+
+def test_messages_that_are_back_a_little_later_are_not_taken_for_those_of_others():
+    peer, request = gated(in_doubt=False)
+    markers(peer, 0.3)
+    assert not request.done
+    out = deliver(peer, 1)
+    assert alone(out) == [1]
+    peer.say(p.NullResponse(out[-1].correlation_id))
+    assert (request.done, request.error) == (True, None)
+
+
+def test_messages_that_do_not_come_are_not_waited_for_long():
+    peer, request = gated(in_doubt=False)
+    markers(peer, PATIENCE + STORAGE_REST + 0.1)
+    assert isinstance(request.error, TransactionRolledBackError)

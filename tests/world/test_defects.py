@@ -19,6 +19,7 @@ from activeclient.engine import (
     inbox,
     large_message,
     producer,
+    proof,
     reading,
     recovery,
     session,
@@ -56,6 +57,8 @@ FOCUS: dict[str, tuple[tuple[str, ...] | None, bool | None]] = {
     "fences_of_transactions_have_names": (("mover",), True),
     "consumers_of_deleted_queues_are_not_told": (("deleted",), None),
     "confirmations_count_before_the_refusals_are_known": (("same",), None),
+    "repeats_do_not_rest": (("starving",), False),
+    "repeats_are_done_when_they_are_answered": (("starving",), False),
     "what_the_application_holds_is_handed_out_again": (("held",), False),
     "commits_do_not_wait_for_what_they_acknowledge": (("held",), False),
     "acknowledgements_in_doubt_are_called_done": (("held",), False),
@@ -67,6 +70,8 @@ FIRST_SEED = {
     "a_session_that_moves_away_is_not_noticed": 1000,
     "a_stale_acknowledgement_leaves_the_transaction_whole": 6800,
     "confirmations_count_before_the_refusals_are_known": 480,
+    "repeats_do_not_rest": 60,
+    "repeats_are_done_when_they_are_answered": 320,
 }
 """Very rare ones: where to begin, to save time."""
 
@@ -439,6 +444,18 @@ def the_old_link_is_still_heard(patch: Patch) -> None:
 @defect
 def a_session_that_moves_away_is_not_noticed(patch: Patch) -> None:
     patch.setattr(session_check.SessionCheck, "begin", lambda self, now: None)
+
+
+@defect
+def repeats_do_not_rest(patch: Patch) -> None:
+    """What the session before still does is overtaken, or meets its repetition between the check and the store."""
+    patch.setattr(recovery, "rest", lambda slowest: 0.0)
+    patch.setattr(recovery, "SAMPLES", 0)
+
+
+@defect
+def repeats_are_done_when_they_are_answered(patch: Patch) -> None:
+    patch.setattr(proof.Proof, "_ask", lambda self: self.written())
 
 
 @defect

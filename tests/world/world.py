@@ -166,6 +166,12 @@ class World:
                 reattaches=not self.plan.never_reattaches,
             ),
         )
+        starving = random.Random(f"starving of {seed}")
+        if not lossless and (starving.random() < 0.3 or "starving" in (setups or ())):
+            self.broker.habits.late = starving.choice((0.01, 0.05, 0.2))
+            self.broker.habits.flush = starving.choice((0.0, 0.1, 1.0))
+            self.broker.starving = starving
+            self.plan.gate = True
         self.outage_until = -1.0
         self.began = -1.0
         """When the first connection stood, and the faults began."""
@@ -372,6 +378,24 @@ class World:
         window = rng.choice((0, 700, 4000, 1 << 20, -1))
         self._add(Acknowledger(self, session, self._rng(), queue, individual=individual, window=window))
 
+    def _make_starving(self) -> None:
+        """A producer that does not wait, with duplicate ids, before a broker that gets no processor."""
+        queue = self._queue("starving")
+        self._add(
+            Producer(
+                self,
+                self._session(),
+                self._rng(),
+                "v",
+                queue,
+                self.rng.randint(40, 100),
+                duplicate_ids=True,
+                mode="handler",
+                durable=1.0,
+            )
+        )
+        self._receiver(self._session(), queue)
+
     def _make_transactions(self) -> None:
         queue = self._queue("committed")
         session = self._session(transacted=True)
@@ -394,6 +418,8 @@ class World:
             end = self.broker.crash if rng.random() < 0.7 else self.broker.stop
             down = rng.choice((0.01, 0.5))
             self.clock.at(begin + rng.random() * plan.fault_seconds, lambda end=end, down=down: end(down))  # type: ignore[misc]
+        if self.broker.habits.flush:
+            self.broker.killed_until = begin + plan.fault_seconds
         for _ in range(plan.outages):
             self.clock.at(begin + rng.random() * plan.fault_seconds, self._long_outage)
         if rng.random() < 0.2:
