@@ -502,9 +502,9 @@ class ClientConsumer(JavaNames):
             self.engine.put_back(message)
 
     def holds(self, message: CoreMessage) -> bool:
-        """Did this consumer deliver the message in the session's present life? Else it is delivered again."""
-        origin = message.origin
-        return origin is not None and origin.consumer is self.engine and origin.epoch == self.engine.session.epoch
+        """True if the application holds a message of this consumer: acknowledging it is no news of a lost session."""
+        with self._pump.lock:
+            return self.engine.holds(message)
 
     def expire(self, message: CoreMessage) -> None:
         """Tell the broker that a message was too old when it came: it goes where expired messages go."""
@@ -514,7 +514,7 @@ class ClientConsumer(JavaNames):
             session.check_open()
             if session.windowed and session.buffer.full:
                 self._calls.room()
-            if engine.settle_taken(message, cumulative=False, told=True):
+            if engine.settle_taken(message, cumulative=False, told=True, acknowledges=False):
                 session.command(session.encode(Expired(engine.id, message.message_id)))
                 self._pump.after_submit()
 

@@ -174,7 +174,7 @@ class ClientProducer(JavaNames):
             elif self._windowed:
                 token, asks = None, True
                 correlation_id = engine.next_correlation()
-            elif durable:
+            elif durable or engine.transacted_sends:
                 # Without a command buffer only its own answer tells what became of a send, a refusal included.
                 correlation_id = engine.next_correlation()
                 token, asks = UnattendedToken(correlation_id), True
@@ -192,6 +192,8 @@ class ClientProducer(JavaNames):
                 )
             except NOT_ENCODED as error:
                 raise _refusal(message, error) from error
+            if engine.transacted_sends and to not in engine.accepted:
+                engine.transaction.unverified.add(to)
             size = len(frame)
             if self._credits:
                 pool = engine.pools.get(to)

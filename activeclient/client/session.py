@@ -503,14 +503,25 @@ class ClientSession(XAResource, JavaNames):
             engine.check_open()
             self._flush_acknowledgements()
             if engine.transaction.rollback_only:
+                refused = engine.transaction.refused
                 # All of it: what was delivered since the recreation goes back to the server, so it must not stay here.
                 self._roll_back(False)
+                if refused is not None:
+                    error = TransactionRolledBackError(
+                        f"the broker refused a message of the transaction: {refused}", code=111
+                    )
+                    raise error from refused
                 raise TransactionRolledBackError(
                     "the session was lost and recreated during the transaction, which was rolled back",
                     code=ServerCode.TRANSACTION_ROLLED_BACK,
                 )
             request = engine.submit(engine.request_of(Commit(0), _end_transaction(engine), correlated=True))
-            self.calls.outcome(request)
+            try:
+                self.calls.outcome(request)
+            except TransactionRolledBackError:
+                if engine.held.partly_acknowledged or _to_be_rolled_back(engine):
+                    self._roll_back(False)
+                raise
 
     def rollback(
         self, *, consider_last_message_as_delivered: bool = False, consider_all_as_delivered: bool = False
@@ -635,6 +646,10 @@ def _created(consumer: Consumer) -> Callable[[Request], None]:
         consumer.grant_window()
 
     return created
+
+
+def _to_be_rolled_back(engine: Session) -> bool:
+    return engine.transaction.rollback_only
 
 
 def _end_transaction(engine: Session) -> Callable[[Request], None]:

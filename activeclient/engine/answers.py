@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from activeclient.engine.large_message import InboundBody
-from activeclient.engine.requests import Pending
+from activeclient.engine.requests import Pending, Request
 from activeclient.engine.session_life import State
 from activeclient.engine.settling import FENCE_KEY
 from activeclient.errors import ActiveClientError, OutcomeUnknown, RemoteProtocolError, from_server
@@ -125,10 +125,12 @@ def _send_refused(session: Session, correlation_id: int, error: ActiveClientErro
 
 def _tell_refused(session: Session, token: Pending | None, error: ActiveClientError, frame: bytes | None) -> None:
     """The server refused a send: tell whoever waits for it, else the listeners."""
+    if session.transacted_sends and not isinstance(token, Request):
+        session.send_refused(error)
     if token is None:
         session.emit(SendFailed(session.channel_id, error))
-    elif token.correlation_id in session.repeated:
-        # This copy was refused; the one that an earlier session sent may be stored.
+    elif token.correlation_id in session.repeated and error.code != ServerCode.ADDRESS_DOES_NOT_EXIST:
+        # This copy was refused; the one that an earlier session sent may be stored, unless it had no address either.
         duplicate_id = duplicate_id_of(frame) if frame is not None else None
         unknown = OutcomeUnknown(
             f"{error}; an earlier copy may have been stored", duplicate_id=duplicate_id, code=error.code

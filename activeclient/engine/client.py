@@ -420,10 +420,21 @@ class ClientEngine:
 
     @property
     def gates_open(self) -> bool:
-        """Does any session still wait for the end of the one before it?"""
-        return any(
-            session.recovery is not None and not session.recovery.gate_passed for session in self.sessions.values()
+        """True while a session still waits for the end of the one before it, where any made a temporary queue.
+
+        The server deletes the queue when it ends the connection of before, and ends all its sessions in one go.
+        """
+        sessions = self.sessions.values()
+        return any(session.temporary_queues for session in sessions) and any(
+            session.recovery is not None and not session.recovery.gate_passed for session in sessions
         )
+
+    def gate_passed(self) -> None:
+        """The session before one of ours has ended; those that wait for all of them go on when it was the last."""
+        if not self.gates_open:
+            for session in self.sessions.values():
+                if session.recovery is not None and session.recovery.awaits_others and session.resume_at is not None:
+                    session.resume_at = min(session.resume_at, self.now)
 
     def session_diverged(self, session: Session, error: ReattachDiverged, now: float) -> None:
         """The counts of a session cannot both be true: it is made anew.

@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from activeclient.engine.acknowledged import Acknowledged
+from activeclient.engine.held import Held
 from activeclient.engine.large_message import InboundBody
 from activeclient.engine.reading import Reading
 from activeclient.errors import ActiveClientError, RemoteProtocolError
@@ -72,6 +73,9 @@ class Consumer:
 
     __slots__ = (
         "_granting",
+        "_moved",
+        "_sought",
+        "_sought_early",
         "_tracks",
         "absorbing",
         "ack_batch",
@@ -85,6 +89,7 @@ class Consumer:
         "browse_only",
         "buffer",
         "closed",
+        "committing",
         "credits",
         "error",
         "farewell",
@@ -109,6 +114,7 @@ class Consumer:
         "refreshing",
         "session",
         "taken",
+        "uncommitted",
         "window",
         "withdrawn_before",
     )
@@ -182,9 +188,21 @@ class Consumer:
         self.kept: list[CoreMessage] = []
         """What calls that were interrupted had taken and not handed out; `restore_kept` gives it back."""
         self.reading = Reading(self)
-        self.absorbing: dict[int, tuple[int, CoreMessage | None, bool]] = {}
-        """Held messages that a renewed consumer will get again: id -> (fingerprint, streaming message, acknowledged
-        meanwhile)."""
+        recognises = session.recognises_held and not browse_only
+        self.uncommitted: dict[int, int] | None = {} if recognises else None
+        """Fingerprints of messages that are acknowledged in the open transaction, by id; None where its loss undoes
+        them."""
+        self.committing: dict[int, int] = {}
+        """The same, of a commit that is on its way."""
+        self.absorbing: dict[int, Held] = session.held.expected(queue) if recognises else {}
+        """Held messages whose redelivery is swallowed, by message id: to this consumer, which is renewed, or to one of
+        its queue in a recreated session."""
+        self._sought = 0
+        """The forced delivery whose marker says whether more of them come."""
+        self._sought_early = False
+        """It may come before what is there."""
+        self._moved = False
+        """Something was redelivered, or more was granted, since it was asked for."""
         self.refreshing = False
         self.ignoring = False
         self.owner: object = None
@@ -204,6 +222,8 @@ class Consumer:
                 self.reading.marked(sequence)
                 if self.closed:
                     self._looked_through()
+                if self._sought:
+                    self.session.launch()
                 return
         held = self.held
         if held > self.limit:
@@ -274,6 +294,8 @@ class Consumer:
         back = stream.add(packet.body, frame_size, not packet.continues)
         if not packet.continues:
             self.large = None
+            if self._sought:
+                self.session.launch()
         if back:
             self.consumed(back)
 
@@ -310,26 +332,43 @@ class Consumer:
 
     def _absorb(self, message: ReceivedMessage, body: InboundBody | None) -> bool:
         """A renewed consumer delivers what the application holds already: keep it from being seen twice."""
-        held = self.absorbing.pop(message.message_id, None)
+        held = self.absorbing.get(message.message_id)
         if held is None:
             return False
-        fingerprint, streaming, acknowledged = held
+        if body is not None:
+            message.body_follows(body)
+        if not held.is_same(message):
+            return False
+        del self.absorbing[message.message_id]
+        self._moved = True
+        streaming = held.streaming
         if body is not None:
             if streaming is not None and streaming.stream is not None and not streaming.stream.discarded:
                 streaming.stream.resume()
                 self.large = streaming
             else:
                 body.discard()
-                message.body_follows(body)
                 self.large = message
             self.consumed(body.header_size)
-        if acknowledged:
-            self.session.command(self._ack_frame(KIND_INDIVIDUAL, message.message_id))
+        session = self.session
+        if held.acknowledged:
+            self._acknowledge_alone(message.message_id, held.fingerprint)
+            if held.in_doubt:
+                session.held.commit_in_doubt = False  # a commit takes effect for all of its messages or for none
+            if session.pending:
+                session.launch()
             if self.closed:
-                self.session.redelivered(self)
+                session.redelivered(self)
         else:
-            self.taken.append((message.message_id, fingerprint, streaming))
+            self.taken.append((message.message_id, held.fingerprint, streaming))
         return True
+
+    def _acknowledge_alone(self, message_id: int, fingerprint: int) -> None:
+        """Acknowledge one message that this consumer has delivered (again) and that was acknowledged before."""
+        if self.uncommitted is not None:
+            self.uncommitted[message_id] = fingerprint
+            self.session.transaction.acked()
+        self.session.command(self._ack_frame(KIND_INDIVIDUAL, message_id))
 
     # --- taking ---------------------------------------------------------------------------------------------------
 
@@ -355,7 +394,8 @@ class Consumer:
             self.held -= stream.header_size
             self.consumed(stream.header_size)
         if self._tracks:
-            fingerprint = 0 if self.acknowledged is None else message.fingerprint  # nobody asks for it else
+            # Nobody asks for it in transactions.
+            fingerprint = 0 if self.acknowledged is None and self.uncommitted is None else message.fingerprint
             self.taken.append((message.message_id, fingerprint, None if stream is None else message))
         try:
             buffer.popleft()  # last: interrupted before it, nothing has happened (`mend`)
@@ -449,6 +489,7 @@ class Consumer:
                 session.owed.add(self)
                 return
             credits, self.credits = self.credits, 0
+            self._moved = True
             session.command(session.encode(FlowToken(self.id, credits)))
 
     def ask_for_one(self) -> None:
@@ -493,6 +534,7 @@ class Consumer:
         need = SLOW_CONSUMER_CREDIT - self.balance
         if need > 0:
             self.balance += need
+            self._moved = True
             self.session.command(self.session.encode(FlowToken(self.id, need)))
 
     def force_delivery(self) -> int:
@@ -502,6 +544,27 @@ class Consumer:
         if self.session.may_command:
             self.session.command(self.session.encode(ForceDelivery(self.id, self.forced_asked)))
         return self.forced_asked
+
+    def seek(self) -> bool:
+        """Ask the server whether more of the held messages come; True when it has answered that none does.
+
+        Called again whenever the answer, or something else, may have come.
+        """
+        if self._sought > self.forced_seen or self.large is not None:
+            return False
+        if self._sought and not self._moved and not self._sought_early:
+            return True
+        session = self.session
+        if not session.started:
+            session.command(session.encode(SessionStart()))  # stopped for the application, which has them already
+        self._moved = False
+        self._sought_early = self.body_came
+        self._sought = self.force_delivery()
+        return False
+
+    def seek_again(self) -> None:
+        """The answer to `seek` is too old."""
+        self._moved = True
 
     # --- acknowledging --------------------------------------------------------------------------------------------
 
@@ -515,6 +578,8 @@ class Consumer:
             # message that is not acknowledged yet, or one that the next acknowledgement includes.
             if self.acknowledged is not None:
                 self.acknowledged.add(message_id, taken[0][1])
+            elif self.uncommitted is not None:
+                self.uncommitted[message_id] = taken[0][1]
             self.ack_message_id = message_id
             taken.popleft()
         elif type(message.origin) is Settled:
@@ -561,10 +626,13 @@ class Consumer:
         self.acknowledging = -1
         return True
 
-    def settle_taken(self, message: CoreMessage, *, cumulative: bool, told: bool = False) -> bool:
+    def settle_taken(
+        self, message: CoreMessage, *, cumulative: bool, told: bool = False, acknowledges: bool = True
+    ) -> bool:
         """Note what the application gives back; False when the caller must not tell the server.
 
-        `told`: the application will hear whether the acknowledgement took effect, and counts on it.
+        `told`: the application will hear whether the acknowledgement took effect, and counts on it. `acknowledges`:
+        False when it is given back in another way than by an acknowledgement.
         """
         if not self.session.tracks_taken:
             # The server has acknowledged it already, and would take this for an error.
@@ -576,6 +644,12 @@ class Consumer:
             self._forget_taken(message.message_id)
             return False
         if origin is not self.origin:
+            if self.uncommitted is not None and self.holds(message):
+                if acknowledges:
+                    self._acknowledge_absorbed(message, cumulative=cumulative)
+                else:
+                    self.absorbing.pop(message.message_id, None)  # the redelivery is given back instead
+                return False
             if not isinstance(origin, Origin) or origin.consumer is not self or origin.epoch != self.session.epoch:
                 if message is self.reading.message:
                     self.reading.leave()  # nobody reads on
@@ -593,7 +667,9 @@ class Consumer:
                 return False
             self._acknowledge_absorbed(message, cumulative=cumulative)
             return False
-        if not self.browse_only and not self._settle(message.message_id, cumulative=cumulative, told=told):
+        if not self.browse_only and not self._settle(
+            message.message_id, cumulative=cumulative, told=told, acknowledges=acknowledges
+        ):
             return False
         if message is self.reading.message:
             self.reading.leave()
@@ -605,7 +681,34 @@ class Consumer:
                 del self.taken[position]
                 return
 
-    def _settle(self, message_id: int, *, cumulative: bool, told: bool) -> bool:
+    def holds(self, message: CoreMessage) -> bool:
+        """True if the application holds this message, which this consumer handed out, in the session's present life.
+
+        Also when its session was recreated since, and the message is back or expected back.
+        """
+        origin = message.origin
+        if not isinstance(origin, Origin) or origin.consumer is not self:
+            return False
+        if origin.epoch == self.session.epoch:
+            return True
+        held = self.absorbing.get(message.message_id)
+        if held is not None:
+            return held.is_same(message)
+        return self.uncommitted is not None and self._now_with(message.message_id, message.fingerprint) is not None
+
+    def _now_with(self, message_id: int, fingerprint: int) -> Consumer | None:
+        """The consumer to which a message that this one handed out was redelivered."""
+        entry = (message_id, fingerprint)
+        for consumer in self.session.consumers.values():
+            if consumer.absorbing is self.absorbing and (
+                any(taken[:2] == entry for taken in consumer.taken)
+                or (consumer.uncommitted or {}).get(message_id) == fingerprint
+                or consumer.committing.get(message_id) == fingerprint
+            ):
+                return consumer
+        return None
+
+    def _settle(self, message_id: int, *, cumulative: bool, told: bool, acknowledges: bool = True) -> bool:
         """Take it, or with `cumulative` all up to it, off what the application holds; False when it does not hold it:
         it was acknowledged before, and what was taken since must not go with it."""
         taken = self.taken
@@ -617,39 +720,47 @@ class Consumer:
         else:
             return False
         remembered = None if told else self.acknowledged
-        if not cumulative:
-            if remembered is not None:
-                remembered.add(message_id, taken[position][1])
+        uncommitted = self.uncommitted if acknowledges else None
+        if cumulative:
+            settled = [taken.popleft() for _ in range(position + 1)]
+        else:
+            settled = [taken[position]]
             del taken[position]
-            return True
-        for _ in range(position + 1):
-            held, fingerprint, _ = taken.popleft()
+        for held, fingerprint, _ in settled:
             if remembered is not None:
                 remembered.add(held, fingerprint)
+            elif uncommitted is not None:
+                uncommitted[held] = fingerprint
         return True
 
     def _acknowledge_absorbed(self, message: CoreMessage, *, cumulative: bool) -> None:
         """The consumer was renewed since: acknowledge one by one, now or when the server delivers it again."""
         wanted = message.message_id
-        now: list[int] = []
         if wanted in self.absorbing:
             # Delivered again in order: what is back already is older than what is still to come.
-            for held, (fingerprint, streaming, _) in list(self.absorbing.items()):
-                if cumulative or held == wanted:
-                    self.absorbing[held] = (fingerprint, streaming, True)
-                if held == wanted:
+            for message_id, held in self.absorbing.items():
+                if held.by is self and (cumulative or message_id == wanted):
+                    held.acknowledged = True
+                if message_id == wanted:
                     break
             if cumulative:
-                now = [entry[0] for entry in self.taken]
-        else:
-            ids = [entry[0] for entry in self.taken]
-            if wanted in ids:
-                now = ids[: ids.index(wanted) + 1] if cumulative else [wanted]
-        if now:
-            gone = set(now)
-            self.taken = deque(entry for entry in self.taken if entry[0] not in gone)
-            for held in now:
-                self.session.command(self._ack_frame(KIND_INDIVIDUAL, held))
+                self._acknowledge_back(len(self.taken))
+            return
+        holder: Consumer | None = self
+        if self.uncommitted is not None:
+            holder = self._now_with(wanted, message.fingerprint)  # a sibling's: only this one
+        if holder is not None:
+            position = next((place for place, entry in enumerate(holder.taken) if entry[0] == wanted), -1)
+            if position >= 0:
+                holder._acknowledge_back(position + 1, alone=not cumulative or holder is not self)
+
+    def _acknowledge_back(self, end: int, *, alone: bool = False) -> None:
+        """Acknowledge one by one what was redelivered and is held: up to place `end`, or the last of them `alone`."""
+        entries = list(self.taken)
+        first = end - 1 if alone else 0
+        self.taken = deque(entries[:first] + entries[end:])
+        for message_id, fingerprint, _ in entries[first:end]:
+            self._acknowledge_alone(message_id, fingerprint)
 
     def _ack_frame(self, kind: int, message_id: int) -> bytes:
         return ACKNOWLEDGE.pack(ACKNOWLEDGE.size - 4, kind, self.session.channel_id, self.id, message_id, False)
@@ -680,7 +791,7 @@ class Consumer:
     def _expects_redelivery(self) -> bool:
         acknowledged = self.acknowledged
         return acknowledged is not None and (
-            acknowledged.lost.expecting or any(done for _, _, done in self.absorbing.values())
+            acknowledged.lost.expecting or any(held.acknowledged for held in self.absorbing.values())
         )
 
     def look_for_redeliveries(self) -> None:
@@ -735,18 +846,44 @@ class Consumer:
         self.reading.session_lost()
         self.origin = Origin(self, self.session.epoch)
         if self.acknowledged is not None:
-            for message_id, (fingerprint, _, done) in self.absorbing.items():
-                if done:
-                    self.acknowledged.late(message_id, fingerprint)
+            for message_id, held in self.absorbing.items():
+                if held.acknowledged:
+                    self.acknowledged.late(message_id, held.fingerprint)
             self.acknowledged.session_lost()
+        if self.uncommitted is not None:
+            self._expect_held(self.uncommitted)
+        else:
+            self.absorbing.clear()
         self.taken.clear()
-        self.absorbing.clear()
+        self._sought = 0
         self.refreshing = False
         self.ignoring = False
         self.ack_message_id = -1
         self.ack_bytes = 0
         if self.closed:
             self.looked = self.forced_asked + 1  # `force_again` asks
+
+    def _expect_held(self, uncommitted: dict[int, int]) -> None:
+        """What the application holds will be redelivered; a body that broke off is handed out again, from its start."""
+        in_doubt = self.session.held.commit_in_doubt
+        now: dict[int, Held] = {}
+        for message_id, fingerprint in self.committing.items():
+            now[message_id] = Held(self, fingerprint, acknowledged=True, in_doubt=in_doubt)
+        for message_id, fingerprint in uncommitted.items():
+            now[message_id] = Held(self, fingerprint, acknowledged=True)
+        for message_id, fingerprint, streaming in self.taken:
+            if streaming is None or streaming.stream.complete:
+                now[message_id] = Held(self, fingerprint)
+        for message_id, held in self.absorbing.items():  # of a loss before this one: younger than what is back
+            if held.streaming is None:
+                now[message_id] = held
+            elif held.streaming.stream.complete:
+                held.streaming = None
+                now[message_id] = held
+        self.absorbing.clear()
+        self.absorbing.update(now)
+        self.committing.clear()
+        uncommitted.clear()
 
     def _drop_buffer(self, *, keep: bool) -> None:
         settled = self._take_settled(keep=keep)
@@ -775,7 +912,12 @@ class Consumer:
         self.ack_message_id = -1
         self.ack_bytes = 0
         self.taken.clear()
-        self.absorbing.clear()
+        self.committing.clear()
+        if self.uncommitted is None:
+            self.absorbing.clear()
+        else:
+            self.uncommitted.clear()
+            self.session.held.rolled_back()
 
     def flush_credits_of_buffer(self) -> None:
         """Drop what was delivered and not taken, and grant its bytes again."""
@@ -804,7 +946,7 @@ class Consumer:
         self.ignoring = True
         self._drop_buffer(keep=True)
         for message_id, fingerprint, streaming in self.taken:
-            self.absorbing[message_id] = (fingerprint, streaming, False)
+            self.absorbing[message_id] = Held(self, fingerprint, streaming)
         self.taken.clear()
         self.origin = Origin(self, session.epoch)
 

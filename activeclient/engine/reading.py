@@ -96,7 +96,7 @@ class Reading:
         if message is None or message.stream.ended or consumer.acknowledged is None:
             return False
         held = {entry[0] for entry in consumer.taken} | consumer.absorbing.keys()
-        return held <= {message.message_id} and not any(done for _, _, done in consumer.absorbing.values())
+        return held <= {message.message_id} and not any(each.acknowledged for each in consumer.absorbing.values())
 
     def expect(self) -> None:
         """The consumer exists anew, and is about to ask for a marker behind all that the broker can deliver."""

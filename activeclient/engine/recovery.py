@@ -11,6 +11,17 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
+from activeclient.engine.gate import (
+    GATE_KEY,
+    LONGEST_PAUSE,
+    SAMPLES,
+    STORAGE_REST,
+    claim_gate,
+    patience,
+    pause,
+    rest,
+)
+from activeclient.engine.proof import Repeated, correlation_of
 from activeclient.engine.requests import Pending, Request, SendToken, UnheardFailures
 from activeclient.errors import (
     ActiveClientError,
@@ -86,18 +97,8 @@ BOUND_TO_EPOCH = (Rollback, ConsumerClose, Acknowledge, IndividualAcknowledge)
 ENDED_BY_LOSS = (Rollback, ConsumerClose)
 """Requests whose purpose the loss of the session has fulfilled."""
 
-GATE_KEY = "activeclient-session"
-GATE_PAUSE = 0.005
-"""Seconds before a server is asked again whether the old session is gone; it takes a few milliseconds after a reset."""
-GATE_REST = 0.05
-"""Seconds between the end of the old session and the first work of the new one, where there is any. The server ends a
-session while the last command that it took from it may still be carried out and what it has to store is on its way to
-the disk (ProcessorBase.flush returns when nothing waits, not when nothing runs; OperationContextImpl counts what was
-stored before the end began). Nothing that a client can ask tells when that is over, so here it has to be a pause: a
-few storage syncs long. Without it one recreation in 400 under load overtook what the old session still did."""
-GATE_SECONDS = 2.0
-"""How long the old session is waited for. A server that has not noticed the loss keeps it until the connection's TTL,
-too long to stand still: then order may be lost, as it is with every client that makes a new session."""
+BARRIER_QUEUE = "activeclient.barrier"
+"""A queue name that nobody has: the query for it is a harmless command whose answer is unmistakable."""
 Steps = Generator["Request | float", "Request", None]
 """Requests, one after the other, each given back when it ended; or seconds to rest."""
 
@@ -115,6 +116,13 @@ class Recovery:
         self.rolled_back = False
         self.gate_passed = session.gate is None
         """Has the server done with the session before?"""
+        self.awaits_others = False
+        """It only waits for the sessions of before of others on its connection."""
+        self._gate_at = now
+        """When it was found to have."""
+        self.slowest = 0.0
+        """Seconds of the server's slowest answer so far."""
+        self._asked_at = now
         self.in_doubt: list[bytes | str | None] = []
         self._resend: list[Entry] = []
         self._unheard = UnheardFailures()
@@ -123,9 +131,12 @@ class Recovery:
         for consumer in list(session.consumers.values()):
             if consumer.closed and not consumer.owes_acknowledgements:
                 del session.consumers[consumer.id]  # nobody needs it any more
+                if session.recognises_held:
+                    session.held.consumer_closed(consumer)
             consumer.forget_refresh()
         entries, sent = session.buffer.restart()
-        work: list[Entry] = [(frame, token, position < sent) for position, (frame, token) in enumerate(entries)]
+        work: list[Entry] = [(frame, token, True) for frame, token in session.proof.take_back()]
+        work += [(frame, token, position < sent) for position, (frame, token) in enumerate(entries)]
         if earlier is not None:
             # The one before did not get to its end: what it rebuilt is gone, what it was to repeat is not.
             work = earlier.left()
@@ -138,7 +149,7 @@ class Recovery:
         session.awaiting.clear()
         session.awaiting_bytes = 0
         current, session.current = session.current, None
-        for frame, token, maybe in work:
+        for frame, token, maybe in map(unwrapped, work):
             self._sort(frame, token, maybe=maybe)
         self._unheard.tell(session)
         if current is not None and not current.done and not any(token is current for _, token, _ in work):
@@ -149,12 +160,12 @@ class Recovery:
                 request.bound
                 or isinstance(packet, BOUND_TO_EPOCH)
                 or session.holds_back(request)
-                or (isinstance(packet, Commit) and session.transaction.work)
+                or (isinstance(packet, Commit) and session.transaction.work and not session.recognises_held)
             ):
                 session.pending.remove(request)
                 self._sort_request(request, maybe=False)
         transaction = session.transaction
-        if self._unsettled is None and transaction.work:
+        if self._unsettled is None and transaction.work and not session.recognises_held:
             self.rolled_back = True
             transaction.rollback_only = True
         self._steps = self._rebuild()
@@ -225,6 +236,8 @@ class Recovery:
             request.sent = False
             request.recreated = request.recreated or maybe
             session.pending.appendleft(request)
+        elif isinstance(packet, (Acknowledge, IndividualAcknowledge)) and session.recognises_held:
+            request.complete(session, None)  # its messages are recognised, and acknowledged again
         elif isinstance(packet, (Acknowledge, IndividualAcknowledge)):
             request.failed(
                 session, OutcomeUnknown("the session was lost; what was not acknowledged before comes again")
@@ -235,7 +248,14 @@ class Recovery:
     def _sort_commit(self, request: Request, *, maybe: bool) -> None:
         session = self.session
         transaction = session.transaction
-        if not maybe or not transaction.work:
+        if session.recognises_held:
+            # Sent again when its messages are back; it took effect if none of them is redelivered.
+            if maybe:
+                session.held.commit_lost()
+            request.sent = False
+            request.recreated = request.recreated or maybe
+            session.pending.appendleft(request)
+        elif not maybe or not transaction.work:
             if transaction.work:
                 transaction.reset()
                 request.failed(session, TransactionRolledBackError("the session was lost before the commit was sent"))
@@ -269,6 +289,8 @@ class Recovery:
         session = self.session
         session.resume_at = None
         last, self._last = self._last, None
+        if last is not None:
+            self.slowest = max(self.slowest, session.client.now - self._asked_at)
         try:
             step = self._steps.send(last) if last is not None else next(self._steps)
         except StopIteration:
@@ -278,10 +300,12 @@ class Recovery:
             session.resume_at = session.client.now + step
             return
         self._last = step
+        self._asked_at = session.client.now
         session.send_request(step)
 
     def _rebuild(self) -> Steps:
         session = self.session
+        gated = session.gate is not None
         if session.gate is not None:
             yield from self._gate(session.gate)
         elif (claim := claim_gate(session)) is not None:
@@ -305,35 +329,63 @@ class Recovery:
             session.command(session.encode(XAFailed(session.branch)))
         for producer_id, address in session.producers.items() if session.supports(CreateProducer) else ():
             session.command(session.encode(CreateProducer(producer_id, address)))
-        if session.started or any(consumer.closed for consumer in session.consumers.values()):
+        if (
+            session.started
+            or session.held.any_expected
+            or any(consumer.closed for consumer in session.consumers.values())
+        ):
             session.command(session.encode(SessionStart()))  # a closed one waits for what it has to acknowledge again
         for consumer in session.consumers.values():
             consumer.force_again()  # only now: the marker would come before what a stopped session holds back
+        if gated:
+            session.held.rolled_back_by = self._gate_at + max(STORAGE_REST, rest(self.slowest))
+            yield from self._rest()
         if self._unsettled is not None:
             yield from self._settle_commit(self._unsettled)
 
     def _gate(self, name: str) -> Steps:
-        """Wait until the server has done with the session before: what that one still does comes before ours.
+        """Wait until the server has ended the session before: what that one still does comes before ours.
 
         A server that cannot reattach ends the session when it notices that the connection is gone. Until then messages
         that were delivered to it are not back in their queues, its temporary queues exist, and its last commands may
-        still be carried out; a new session would overtake all of that. Both claim the same unique metadata, which
-        the server gives to one session at a time.
+        still be carried out; a new session would overtake all of that.
         """
         session = self.session
-        deadline = session.client.now + GATE_SECONDS
+        began = session.client.now
+        attempt = 0
         while True:
             answer = yield session.request_of(UniqueAddMetadata(GATE_KEY, name, True))
             taken = answer.error is not None and answer.error.code == ServerCode.DUPLICATE_METADATA
+            deadline = began + patience(self.slowest)
             if not taken or session.client.now >= deadline:
                 break
-            yield GATE_PAUSE
-        if session.consumers or self._resend or self._unsettled is not None:
-            yield GATE_REST
+            attempt += 1
+            yield pause(attempt)
+        self._gate_at = session.client.now
         self.gate_passed = True
+        session.client.gate_passed()
         # What one session made others use: a temporary queue goes with the session before, whoever consumes from it.
+        self.awaits_others = True
         while session.client.gates_open and session.client.now < deadline:
-            yield GATE_PAUSE
+            yield LONGEST_PAUSE  # ended early when the last of them has passed
+        self.awaits_others = False
+        if session.consumers or session.temporary_queues:
+            others = session.client.sessions.values()
+            stored = (self.rolled_back and session.transacted_acks) or any(each.temporary_queues for each in others)
+            left = self._gate_at + STORAGE_REST - session.client.now
+            if stored and left > 0:
+                yield left
+
+    def _rest(self) -> Steps:
+        """Let the last sends of the session before be carried out, before any of them is repeated."""
+        if self._unsettled is None and not any(maybe for _, _, maybe in self._resend):
+            return
+        session = self.session
+        for _ in range(SAMPLES):
+            yield session.request_of(QueueQuery(BARRIER_QUEUE))
+        left = self._gate_at + rest(self.slowest) - session.client.now
+        if left > 0:
+            yield left
 
     def _settle_commit(self, commit: Request) -> Steps:
         """Do the transaction again: the broker refuses it by its duplicate ids if, and only if, it was committed."""
@@ -357,11 +409,18 @@ class Recovery:
         session = self.session
         resend, self._resend = self._resend, []
         session.recovery = None
-        session.repeated = {
-            token.correlation_id for _, token, maybe in resend if maybe and isinstance(token, SendToken)
-        } | (session.repeated & {token.correlation_id for _, token, _ in resend if token is not None})
-        for frame, token, _ in resend:
+        session.repeated = set()
+        for frame, token, maybe in resend:
             again = session.on_this_channel(frame)
+            if maybe:
+                if token is not None:
+                    correlation_id = token.correlation_id
+                elif session.sends_identified:
+                    correlation_id = correlation_of(frame, session.client.version)
+                else:
+                    correlation_id = session.next_correlation()
+                session.repeated.add(correlation_id)
+                token = session.proof.repeat(again, token, correlation_id)
             if not session.windowed and isinstance(token, SendToken):
                 session.awaiting[token.correlation_id] = (again, token)
                 session.awaiting_bytes += len(again)
@@ -379,12 +438,10 @@ class Recovery:
         session.life.rebuilt(tuple(self.in_doubt))
 
 
-def claim_gate(session: Session) -> Request | None:
-    """Claim what tells the session's successor that it is gone; None for one that is reattached and needs none."""
-    if not session.config.gate or (session.reattachable and session.client.reattaches):
-        return None
-    session.gate = session.name
-    return session.request_of(UniqueAddMetadata(GATE_KEY, session.gate, True))
+def unwrapped(entry: Entry) -> Entry:
+    """Return an entry with the token of who waits for it; what was repeated once may be with the server for ever."""
+    frame, token, maybe = entry
+    return (frame, token.token, True) if isinstance(token, Repeated) else (frame, token, maybe)
 
 
 def _needs_queue(consumer: Consumer, info: QueueQueryResponse, session: Session) -> bool:

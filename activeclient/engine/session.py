@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from activeclient.engine.command_buffer import CommandBuffer
 from activeclient.engine.consumer import Consumer
+from activeclient.engine.held import HeldMessages
 from activeclient.engine.producer import CreditPool
+from activeclient.engine.proof import Proof, Repeated
 from activeclient.engine.recovery import Recovery
 from activeclient.engine.requests import Pending, Request, SendToken
 from activeclient.engine.session_config import SessionConfig
@@ -26,15 +28,17 @@ from activeclient.errors import (
     ActiveClientError,
     CallTimeout,
     ClosedError,
+    JMSError,
     LocalProtocolError,
     Outcome,
     OutcomeUnknown,
+    TransactionRolledBackError,
     UnsupportedOperationError,
 )
 from activeclient.events import AddressBlocked, AddressUnblocked, ConsumerLost, Event, Work
 from activeclient.server_code import ServerCode
 from activeclient.wire.fields import Xid
-from activeclient.wire.message import SEND_LARGE, duplicate_id_of
+from activeclient.wire.message import SEND, SEND_LARGE, duplicate_id_of
 from activeclient.wire.packet import Packet, carries, encode, is_supported
 from activeclient.wire.packets import (
     Acknowledge,
@@ -48,6 +52,7 @@ from activeclient.wire.packets import (
     PacketsConfirmed,
     RequestProducerCredits,
     Send,
+    SendContinuation,
     SessionClose,
 )
 
@@ -61,6 +66,8 @@ ATTACHED = State.ATTACHED
 CONFIRMED = struct.Struct(">ibqi")
 IN_FLIGHT_LIMIT = 1 << 20
 """Bytes of sends that may wait for their answer when there is no command buffer (window -1): one default window."""
+SENDS = (SEND, SEND_LARGE, SendContinuation.KIND)
+MAX_ACCEPTED = 4096
 
 
 class Session:
@@ -79,6 +86,9 @@ class Session:
         self.tracks_taken = not config.pre_acknowledge
         self.transacted_sends = not config.auto_commit_sends
         self.transacted_acks = not (config.auto_commit_acks or config.pre_acknowledge)
+        self.recognises_held = self.transacted_acks and not self.transacted_sends and not config.xa
+        """What the application holds outlives the session: only its acknowledgements are committed, and done again."""
+        self.held = HeldMessages(self)
         self.buffer: CommandBuffer[bytes, Pending] = CommandBuffer(
             config.window if config.window >= 1 else IN_FLIGHT_LIMIT, len
         )
@@ -106,6 +116,8 @@ class Session:
         self.branch: Xid | None = None
         """The XA branch that this session works in now."""
         self.transaction = Transaction(config.window if config.window >= 1 else IN_FLIGHT_LIMIT)
+        self.accepted: set[str] = set()
+        """Addresses for which the broker has accepted sends in transactions of this session."""
         self.pending: deque[Request] = deque()
         self.launching: Request | None = None
         """On its way from `pending` to `current`."""
@@ -127,6 +139,8 @@ class Session:
         """When a pause of its recovery is over."""
         self.closing = False
         """Its user has closed it; the server may not know yet."""
+        self.proof = Proof(self)
+        """What was repeated and may not be stored yet."""
         self.repeated: set[int] = set()
         """Correlation ids of sends that an earlier session of this one sent too."""
         self.lost_at: float | None = now
@@ -323,6 +337,8 @@ class Session:
         def closed(_request: Request) -> None:
             if self.consumers.get(consumer.id) is consumer:
                 del self.consumers[consumer.id]
+                if self.recognises_held:
+                    self.held.consumer_closed(consumer)
             if self.farewell is not None:
                 self._say_farewell(self.farewell, held=self._awaits_redelivery)
 
@@ -376,10 +392,46 @@ class Session:
         while self.current is None and self.pending and self.state is State.ATTACHED:
             if self.windowed and self.buffer.full:
                 return
+            if self.transacted_sends and isinstance(self.pending[0].packet, Commit) and not self._may_commit():
+                return
+            if self.proof.open and isinstance(self.pending[0].packet, SessionClose):
+                return
+            if self.recognises_held and isinstance(self.pending[0].packet, Commit):
+                if not self.held.may_commit(self.pending[0]):
+                    return
+                self.held.commit_sent()
             self.launching = request = self.pending[0]
             self.pending.popleft()
             self.send_request(request)
             self.launching = None
+
+    def _may_commit(self) -> bool:
+        """Return True if the commit at the head of the queue may be sent; else it has failed, or waits.
+
+        The broker commits the rest of a transaction of which it refuses a send for want of a permission. So the first
+        commit with an address waits until its sends are answered; that costs the time of an answer, once.
+        """
+        transaction = self.transaction
+        if transaction.refused is not None:
+            refused = transaction.refused
+            request = self.pending.popleft()
+            error = TransactionRolledBackError(f"the broker refused a message of the transaction: {refused}", code=111)
+            error.__cause__ = refused
+            request.failed(self, error)
+            transaction.refused = refused
+            transaction.rollback_only = True
+            return False
+        if not transaction.unverified:
+            return True
+        if self.windowed:
+            return not any(frame[4] in SENDS for frame in self.buffer.frames())
+        return not self.awaiting
+
+    def send_refused(self, error: ActiveClientError) -> None:
+        """The broker refused a send of a transaction."""
+        transaction = self.transaction
+        transaction.refused = transaction.refused or error
+        self.launch()
 
     def send_request(self, request: Request) -> None:
         """Send a request now; it is the one that answers belong to. One that cannot be written fails, and no other."""
@@ -416,6 +468,10 @@ class Session:
             if not self.windowed and request.error is None:
                 for acknowledged, count in self._barrier:
                     acknowledged.confirmed(count)  # the server works in order
+        if self.transacted_sends and request.sent and isinstance(request.packet, Commit) and request.error is None:
+            self._committed(request)
+        if request.sent and self.recognises_held and isinstance(request.packet, Commit):
+            self.held.commit_ended()
         if request.on_done is not None:
             request.on_done(request)
         if self.recovery is not None:
@@ -423,15 +479,29 @@ class Session:
         else:
             self.launch()
 
+    def _committed(self, request: Request) -> None:
+        transaction = self.transaction
+        if transaction.refused is not None:  # after others to its address were accepted: permissions have changed
+            request.error = JMSError(
+                f"the transaction was committed without a message that the broker refused: {transaction.refused}",
+                code=transaction.refused.code,
+            )
+            request.error.__cause__ = transaction.refused
+        elif transaction.unverified:
+            if len(self.accepted) > MAX_ACCEPTED:
+                self.accepted.clear()
+            self.accepted |= transaction.unverified
+
     def next_timeout(self) -> float | None:
         """When `handle_timeout` has something to do; None: never."""
         life = self.life
-        times = (self.resume_at, life.check.due, life.probe_due)
+        times = (self.resume_at, life.check.due, life.probe_due, self.held.due)
         return min((time for time in times if time is not None), default=None)
 
     def handle_timeout(self, now: float) -> None:
         """A pause of the recovery may be over, or a question to the server due, or its answer."""
         self.life.handle_timeout(now)
+        self.held.handle_timeout(now)
         if self.resume_at is not None and now >= self.resume_at and self.recovery is not None:
             self.recovery.advance()
 
@@ -513,11 +583,11 @@ class Session:
     def _frame_of(self, token: Pending) -> bytes | None:
         if not self.windowed:
             entry = self.awaiting.get(token.correlation_id)
-            return entry[0] if entry else None
+            return entry[0] if entry else self.proof.frame_of(token)
         for frame, settle in self.buffer.entries():
-            if settle is token:
+            if settle is token or (isinstance(settle, Repeated) and settle.token is token):
                 return frame
-        return None
+        return self.proof.frame_of(token)
 
     # --- answers --------------------------------------------------------------------------------------------------
 
@@ -543,6 +613,8 @@ class Session:
         buffer = self.buffer
         work = self.work
         self.settling = buffer.confirm(last)
+        if self.proof.open:
+            self.settling = self._behind_proof(self.settling)
         for token in self.settling:
             if type(token) is SendToken:  # hot: what its `settled` does
                 if not token.done:
@@ -555,6 +627,16 @@ class Session:
         if work:
             self.work_ready()
         self.room_made()
+
+    def _behind_proof(self, freed: list[Pending]) -> list[Pending]:
+        """Hold back the sends among what is confirmed, while repeated ones are not proven; return the rest."""
+        rest: list[Pending] = []
+        for token in freed:
+            if self.proof.open and isinstance(token, SendToken) and not isinstance(token, Repeated):
+                self.proof.hold(token)
+            else:
+                rest.append(token)
+        return rest
 
     def room_made(self) -> None:
         """Commands left the buffer, confirmed or refused: what waited for their place goes on."""
@@ -574,7 +656,7 @@ class Session:
                 entry = self.awaiting.pop(correlation_id, None)
                 if entry is not None:
                     self.awaiting_bytes -= len(entry[0])
-                    entry[1].settled(self)
+                    self._send_answered(entry[1])
                 elif self.current is not None and self.current.correlation_id == correlation_id:
                     self.current.complete(self, None)
             return
@@ -585,9 +667,18 @@ class Session:
             current = self.current
             token = self.take_oldest_send()
             if token is not None:
-                token.settled(self)
+                self._send_answered(token)
             elif current is not None and current.answered_by_null:
                 current.complete(self, None)
+
+    def _send_answered(self, token: SendToken) -> None:
+        """A send of a session that counts nothing took effect."""
+        if self.proof.open and not isinstance(token, Repeated):
+            self.proof.hold(token)
+        else:
+            token.settled(self)
+        if self.transaction.unverified and self.pending:
+            self.launch()
 
     def take_oldest_send(self) -> SendToken | None:
         """Take out the send that the next answer without a correlation id is for, on a session that counts nothing.
@@ -626,9 +717,13 @@ class Session:
             consumer.error = error
             consumer.reading.fail(error)
             self.consumers.pop(consumer.id, None)
+            if self.recognises_held:
+                self.held.consumer_closed(consumer)
             self.emit(ConsumerLost(self.channel_id, consumer.id, error))
             return
         self.consumers.pop(consumer.id, None)
+        if self.recognises_held:
+            self.held.consumer_closed(consumer)
         farewell = consumer.farewell
         if farewell is not None and not farewell.sent:
             if farewell in self.pending:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
-from activeclient.engine.recovery import Recovery, claim_gate
+from activeclient.engine.gate import claim_gate
+from activeclient.engine.recovery import BARRIER_QUEUE, Recovery, unwrapped
 from activeclient.engine.requests import REPEATABLE, Pending, Request, UnheardFailures
 from activeclient.engine.session_check import SessionCheck
 from activeclient.engine.settling import FENCE_KEY, MAX_FENCES, Fence, NullCounter
@@ -49,8 +50,6 @@ from activeclient.wire.versions import V2_29
 if TYPE_CHECKING:
     from activeclient.engine.session import Session
 
-BARRIER_QUEUE = "activeclient.barrier"
-"""A queue name that nobody has: the query for it is a harmless command whose answer is unmistakable."""
 TRY_LATER = (ServerCode.SESSION_CREATION_REJECTED, ServerCode.ROUTING_EXCEPTION)
 """The server is starting, or sends us elsewhere: another attempt may be taken."""
 PROBE_SECONDS = 3.0
@@ -81,6 +80,7 @@ class SessionLife:
 
     __slots__ = (
         "_answered_at",
+        "_asked_at",
         "_fences",
         "_floor",
         "_made_at",
@@ -114,6 +114,8 @@ class SessionLife:
         """The last command that was confirmed before the link was lost."""
         self._remembered = -1
         """The last confirmation on a link whose fence has not passed."""
+        self._asked_at = 0.0
+        """When its creation was asked for."""
         self._silent = self._made_at = self._answered_at = 0.0
         """How long nothing had come when the link was lost; when the next one stood; when the server had found us."""
         self.replaying = False
@@ -166,6 +168,7 @@ class SessionLife:
             session.buffer.mark_transmitted()
         if session.state is State.REATTACHING:
             self.check.unanswered += 1
+        session.proof.link_lost()
         self.check.stop()
         if session.lost_at is None:
             self._silent = max(0.0, now - session.client.heartbeat.last_received)
@@ -182,6 +185,7 @@ class SessionLife:
         client = session.client
         config = session.config
         session.name = client.new_id()
+        self._asked_at = now
         if client.reattaches is None and (client.server_version or client.version) < V2_29:
             # These brokers reattach a session, and one (2.28.0) hangs for good when it is asked to on the session's
             # own connection, with a thread that other connections need.
@@ -257,6 +261,7 @@ class SessionLife:
         if session.recovery is not None:
             self._enter(State.REBUILDING, now)
             self.asked = False
+            session.recovery.slowest = now - self._asked_at
             session.recovery.advance()
             return
         self._enter(State.ATTACHED, now)
@@ -399,6 +404,7 @@ class SessionLife:
             if pool.asked == 0:
                 session.want_credits(pool.address, 0)
         session.launch()
+        session.proof.go_on()
         self.check.begin(now)
         client.session_reattached(now)
 
@@ -448,6 +454,7 @@ class SessionLife:
         session.owed.clear()
         for consumer in session.consumers.values():
             consumer.new_generation()
+        session.held.session_lost()
         for pool in session.pools.values():
             pool.restart()
         self._create(now)
@@ -478,8 +485,9 @@ class SessionLife:
         entries = session.buffer.entries()
         sent = max(0, session.buffer.transmitted - session.buffer.first)
         work: list[tuple[bytes, Pending | None, bool]] = [
-            (frame, token, position < sent) for position, (frame, token) in enumerate(entries)
+            (frame, token, True) for frame, token in session.proof.take_back()
         ]
+        work += [(frame, token, position < sent) for position, (frame, token) in enumerate(entries)]
         in_doubt: list[bytes | str | None] = []
         if session.recovery is not None:
             # Those that it has failed already: nobody else will tell of them.
@@ -490,7 +498,7 @@ class SessionLife:
         work += [(frame, token, True) for frame, token in session.awaiting.values()]
         session.unsettled = session.unsettled or unsettled_of(session, work)
         unheard = UnheardFailures()
-        for frame, token, maybe in work:
+        for frame, token, maybe in map(unwrapped, work):
             if frame[4] in (SEND, SendContinuation.KIND) and not isinstance(token, Request):
                 duplicate_id = duplicate_id_of(frame) if frame[4] == SEND else None
                 if maybe:

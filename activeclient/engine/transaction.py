@@ -1,11 +1,13 @@
 """What a local transaction has done since it began: enough to say how it ended.
 
 Law of this file: a transaction that did work in a session that was lost never commits silently: it is marked
-rollback-only, or its commit is settled by the duplicate ids of all its sends, or it is reported as unknown.
+rollback-only, or its commit is settled by the duplicate ids of all its sends, or it is reported as unknown. One whose
+send the broker refused never commits without it.
 """
 
 from __future__ import annotations
 
+from activeclient.errors import ActiveClientError
 from activeclient.wire.message import duplicate_id_of, may_have_duplicate_id
 
 
@@ -16,11 +18,15 @@ class Transaction:
         limit: Bytes of sent frames that are kept to settle a commit in doubt; beyond it the outcome stays unknown.
     """
 
-    __slots__ = ("_frames", "_limit", "_size", "acknowledged", "rollback_only", "sends")
+    __slots__ = ("_frames", "_limit", "_size", "acknowledged", "refused", "rollback_only", "sends", "unverified")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._frames: list[bytes] | None = []
+        self.refused: ActiveClientError | None = None
+        """Why the broker refused a send in it; it would commit the rest."""
+        self.unverified: set[str] = set()
+        """Addresses sent to in it that the broker has not accepted anything for yet."""
         self.reset()
 
     @property
@@ -53,6 +59,9 @@ class Transaction:
     def reset(self) -> None:
         """A new transaction begins."""
         self.rollback_only = False
+        self.refused = None
+        if self.unverified:
+            self.unverified = set()
         self.acknowledged = False
         self.sends = 0
         self._size = 0

@@ -24,6 +24,7 @@ from activeclient.errors import (
     TransactionRolledBackError,
 )
 from activeclient.testing.cutter import Cutter
+from integration.artemis import Broker
 from integration.cases.support import in_thread
 from integration.jms_cases.support import (
     AUTO,
@@ -35,6 +36,8 @@ from integration.jms_cases.support import (
     TRANSACTED,
     eventually,
     fill,
+    left,
+    text_of,
     texts,
 )
 
@@ -49,30 +52,91 @@ def recreating(cutter: Cutter) -> Iterator[tuple[Connection, list[ConnectionFail
 
 
 @pytest.mark.parametrize("mode", [CLIENT, INDIVIDUAL])
-def test_acknowledging_what_a_lost_session_delivered_fails_and_it_comes_again(
+def test_what_a_lost_session_delivered_is_acknowledged_in_the_next_one_and_not_received_again(
     cutter: Cutter, mode: AcknowledgeMode
 ) -> None:
-    name = f"jms-{uuid.uuid4()}?auto-delete=true"
     with recreating(cutter) as (connection, told):
         session = connection.create_session(mode)
-        queue = session.create_queue(name)
-        consumer, producer = session.create_consumer(queue), session.create_producer(queue)
-        for text in ("a", "b"):
-            producer.send(text)
-        first = consumer.receive(SOON)
-        assert first is not None
+        queue = session.create_queue(f"jms-{uuid.uuid4()}?auto-delete=true")
+        consumer = session.create_consumer(queue)
+        fill(connection, queue, "a", "b", "c", "d")
+        held = [consumer.receive(SOON) for _ in range(2)]
         cutter.cut_now()
         eventually(lambda: len(told) == 1)
         assert told[0].recovery is Recovery.RECREATED
+        if mode is INDIVIDUAL:
+            cutter.cut_now()
+            for message in reversed(held):
+                assert message is not None
+                message.acknowledge()
+        else:
+            assert held[0] is not None
+            held[0].acknowledge()  # all that the session has received
+        third = consumer.receive(SOON)
+        assert third is not None
+        assert (text_of(third), third.jms_redelivered) == ("c", True)  # it was fetched ahead
+        third.acknowledge()
+        assert texts(consumer, 1) == ["d"]
+        session.recover()
+        assert texts(consumer, 1) == ["d"]
+        assert consumer.receive_no_wait() is None
+        session.close()
+        left(connection, queue.address, 1)
+
+
+@pytest.mark.parametrize("mode", [CLIENT, INDIVIDUAL])
+def test_acknowledging_a_message_that_another_consumer_has_got_since_fails(
+    cutter: Cutter, artemis: Broker, mode: AcknowledgeMode
+) -> None:
+    with (
+        recreating(cutter) as (connection, told),
+        ActiveMQConnectionFactory(artemis.url()).create_connection() as steady,
+    ):
+        session = connection.create_session(mode)
+        queue = session.create_queue(f"jms-{uuid.uuid4()}?auto-delete=true")
+        consumer = session.create_consumer(queue)
+        fill(connection, queue, "a", "b")
+        first = consumer.receive(SOON)
+        assert first is not None
+        other = steady.create_session().create_consumer(queue)
+        steady.start()
+        cutter.down()
+        cutter.cut_now()
+        assert texts(other, 2) == ["a", "b"]
+        cutter.up()
+        eventually(lambda: len(told) == 1)
         with pytest.raises(TransactionRolledBackError):
             first.acknowledge()
-        again, second = consumer.receive(SOON), consumer.receive(SOON)
-        assert again is not None
-        assert second is not None
-        assert (again.body, again.jms_redelivered, second.body) == ("a", True, "b")
-        again.acknowledge()
-        second.acknowledge()
-        assert consumer.receive(0) is None
+        fill(connection, queue, "c")
+        other.close()
+        assert texts(consumer, 1) == ["c"]
+
+
+@pytest.mark.parametrize("mode", [CLIENT, INDIVIDUAL])
+def test_a_consumer_that_acknowledges_across_many_cuts_gets_each_message_once_and_in_order(
+    cutter: Cutter, mode: AcknowledgeMode
+) -> None:
+    numbers = [str(n) for n in range(60)]
+    with recreating(cutter) as (connection, _):
+        session = connection.create_session(mode)
+        queue = session.create_queue(f"jms-{uuid.uuid4()}?auto-delete=true")
+        consumer, producer = session.create_consumer(queue), session.create_producer(queue)
+        got = []
+        for start in range(0, 60, 6):
+            for number in numbers[start : start + 6]:
+                producer.send(number)
+            held = [consumer.receive(SOON) for _ in range(3)]
+            cutter.cut_now()
+            held += [consumer.receive(SOON) for _ in range(3)]
+            cutting = in_thread(cutter.cut_now)  # amid the acknowledgements
+            for message in held if mode is INDIVIDUAL else held[-1:]:
+                assert message is not None
+                message.acknowledge()
+            cutting.join()
+            got += [text_of(message) for message in held]
+        assert got == numbers
+        session.close()
+        left(connection, queue.address, 0)
 
 
 def test_a_send_in_client_mode_outlives_the_session(cutter: Cutter) -> None:
@@ -84,13 +148,10 @@ def test_a_send_in_client_mode_outlives_the_session(cutter: Cutter) -> None:
             cutter.cut_now()
             producer.send(str(n))
         got: list[object] = []
-        while len(got) < 10:
+        for _ in range(10):
             message = consumer.receive(SOON)
             assert message is not None
-            try:
-                message.acknowledge()
-            except TransactionRolledBackError:
-                continue
+            message.acknowledge()
             got.append(message.body)
         assert got == [str(n) for n in range(10)]
 

@@ -265,6 +265,28 @@ class Peer:
         assert [type(packet) for packet in out] == [p.AddMetadata] * (strays + 1)
         return self.say(*[p.NullResponse()] * (strays + 1))
 
+    def prove(self, *, out=None, exists=True):
+        """What was repeated is answered: its addresses exist, and something that was written later is on the disk.
+
+        `out`: what the client wrote when it was answered. Returns what it wrote in its own session in the end.
+        """
+        out = self.sent() if out is None else out
+        while any(isinstance(packet, p.BindingQuery) for packet in out):
+            out = self.say(*self._if_windowed(), p.BindingQueryResponse(exists, ["q"]))
+        assert any(isinstance(packet, p.CreateSession) for packet in out), out
+        writer = max(self.engine.sessions)
+        out = self.say(p.CreateSessionResponse(NEWEST))
+        assert [type(packet) for packet in out] == [p.Send, p.Rollback]
+        assert out[0].message.body == b""
+        assert "_AMQ_DUPL_ID" not in out[0].message.properties
+        out = self.say(p.NullResponse(-1), channel=writer)
+        assert isinstance(out[-1], p.SessionClose)
+        assert writer not in self.engine.sessions
+        return out[:-1]
+
+    def _if_windowed(self):
+        return [self.confirm()] if self.session.windowed else []
+
     def recreate(self):
         """The server does not have the session any more and makes a new one; the first thing that is written in it."""
         reattachable = self.session.reattachable and self.engine.reattaches is not False

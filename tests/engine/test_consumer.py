@@ -855,7 +855,7 @@ def test_a_message_whose_acknowledgement_was_confirmed_is_seen_when_it_comes_aga
 
 
 def test_in_a_transaction_everything_comes_again():
-    peer, consumer = consuming(1, window=-1, session={"auto_commit_acks": False})
+    peer, consumer = consuming(1, window=-1, session={"auto_commit_acks": False, "auto_commit_sends": False})
     consumer.acknowledge(consumer.take())
     peer.recreate()
     peer.say(peer.confirm(), DEFINED)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from activeclient.engine.recovery import AGAIN, GATE_PAUSE, GATE_REST, GATE_SECONDS
+from activeclient.engine.gate import (
+    LONGEST_GATE,
+    LONGEST_PAUSE,
+    LONGEST_REST,
+    SAMPLES,
+    SHORTEST_PAUSE,
+    SHORTEST_REST,
+    STORAGE_REST,
+    patience,
+    rest,
+)
+from activeclient.engine.recovery import AGAIN
 from activeclient.engine.requests import SendToken
 from activeclient.engine.session import SessionConfig, State
 from activeclient.errors import (
@@ -66,7 +77,9 @@ def test_with_a_duplicate_id_a_send_is_repeated_and_without_it_is_unknown(window
     assert (told.resent, told.in_doubt) == (1, (None,))
     assert peer.told(Reconnected)[0].in_doubt == (None,)
     answer = p.NullResponse(with_id.correlation_id) if window < 0 else peer.confirm()
-    peer.say(answer)
+    out = peer.say(answer)
+    assert not with_id.done  # it may have been dropped, and the first copy may not be on the disk
+    assert peer.prove(out=out) == []
     assert (with_id.done, with_id.error) == (True, None)
     assert not peer.session.awaiting
 
@@ -134,7 +147,7 @@ def test_a_session_lost_twice_repeats_once_more_and_counts_from_zero():
     token = peer.send(b"1", duplicate_id=b"d")
     assert bodies(peer.recreate()) == [b"1"]
     assert bodies(peer.recreate()) == [b"1"]
-    peer.say(p.PacketsConfirmed(0))
+    peer.prove(out=peer.say(p.PacketsConfirmed(0)))
     assert token.done
     assert peer.session.epoch == 2
 
@@ -174,7 +187,7 @@ def test_everything_is_made_anew_in_its_order_and_what_was_in_flight_comes_last(
     assert [packet.queue_name for packet in out if isinstance(packet, p.CreateQueue)] == ["tmp", "forgotten"]
     assert session.usable
     assert not token.done
-    peer.say(peer.confirm(), p.QueueQueryResponse(True, name="x"))
+    peer.prove(out=peer.say(peer.confirm(), p.QueueQueryResponse(True, name="x")))
     assert token.done
     assert waiting.result.name == "x"
     assert len(peer.told(SessionRecreated)) == 1
@@ -270,7 +283,7 @@ def test_a_loss_of_the_new_session_while_rebuilding_begins_again_and_forgets_not
     (told,) = peer.told(SessionRecreated)
     assert told.in_doubt == (None,)
     assert isinstance(doubtful.error, OutcomeUnknown)
-    peer.say(peer.confirm())
+    peer.prove(out=peer.say(peer.confirm()))
     assert (first.error, late.error) == (None, None)
     assert first.done
     assert late.done
@@ -616,30 +629,101 @@ def test_a_new_session_waits_until_the_one_before_has_let_go_of_its_name():
     consumer = peer.consume()
     (claim,) = claims(peer.recreate())
     assert peer.say(p.ExceptionResponse(ServerCode.DUPLICATE_METADATA, "taken")) == []  # the old one is still there
-    peer.pass_time(GATE_PAUSE)
+    peer.pass_time(SHORTEST_PAUSE)
     assert claims(peer.sent()) == [claim]
-    assert peer.say(p.NullResponse(-1)) == []  # its last work may still be on its way to the disk
-    peer.pass_time(GATE_REST - 0.001)
-    assert peer.sent() == []
-    peer.pass_time(GATE_PAUSE)
-    assert kinds(peer.sent()) == [p.CreateConsumer]
+    assert kinds(peer.say(p.NullResponse(-1))) == [p.CreateConsumer]  # its deliveries are back in their queue
     assert not consumer.closed
 
 
-def test_a_session_with_nothing_to_deliver_or_repeat_does_not_rest():
+def test_consumers_of_a_transaction_that_is_rolled_back_rest_until_that_is_stored():
+    peer = Peer().begin(gate=True, window=-1, auto_commit_sends=False, auto_commit_acks=False)
+    peer.say(p.NullResponse(-1))
+    peer.consume()
+    peer.session.transaction.acked()
+    peer.recreate()
+    peer.say(p.NullResponse(-1))
+    peer.pass_time(STORAGE_REST - 0.001)
+    assert peer.sent() == []
+    peer.pass_time(0.002)
+    assert kinds(peer.sent()) == [p.CreateConsumer]
+
+
+def test_the_pauses_before_it_is_asked_again_grow():
+    peer = gated()
+    peer.recreate()
+    asked = []
+    for _ in range(6):
+        peer.say(p.ExceptionResponse(ServerCode.DUPLICATE_METADATA, "taken"))
+        began = peer.now
+        while not claims(peer.sent()):
+            peer.pass_time(peer.engine.next_timeout() - peer.now)
+        asked.append(round(peer.now - began, 6))
+    assert asked == [0.001, 0.002, 0.004, 0.008, 0.008, 0.008]
+
+
+def test_a_session_with_nothing_to_repeat_does_not_rest():
     peer = gated()
     peer.recreate()
     peer.say(p.NullResponse(-1))
     assert peer.session.state is State.ATTACHED
 
 
-def test_what_is_sent_again_rests_too():
+def questions(peer, out, seconds):
+    """Answer the questions that are asked for the time that their answers take."""
+    for _ in range(SAMPLES):
+        assert kinds(out) == [p.QueueQuery]
+        peer.pass_time(seconds)
+        out = peer.say(p.QueueQueryResponse(False))
+    return out
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.004, 0.05])
+def test_what_is_sent_again_rests_as_long_as_the_server_is_slow(seconds):
     peer = gated()
     peer.send(duplicate_id=b"d")
     peer.recreate()
-    assert peer.say(p.NullResponse(-1)) == []
-    peer.pass_time(GATE_REST + GATE_PAUSE)
+    out = peer.say(p.NullResponse(-1))
+    free_at = peer.now
+    assert questions(peer, out, seconds) == []
+    peer.pass_time(free_at + rest(seconds) - peer.now - 0.0001)
+    assert peer.sent() == []
+    peer.pass_time(0.0002)
     assert kinds(peer.sent()) == [p.Send]
+
+
+def test_the_slowest_answer_decides_and_there_is_a_bound():
+    assert rest(0) == SHORTEST_REST
+    assert rest(0.01) == pytest.approx(0.085)
+    assert rest(60) == LONGEST_REST
+    peer = gated()
+    peer.send(duplicate_id=b"d")
+    peer.recreate()
+    peer.pass_time(0.5)  # the server takes its time for the metadata
+    questions(peer, peer.say(p.NullResponse(-1)), 0)
+    peer.pass_time(LONGEST_REST - 0.001)
+    assert peer.sent() == []
+    peer.pass_time(0.002)
+    assert kinds(peer.sent()) == [p.Send]
+
+
+def test_what_no_link_has_taken_does_not_rest():
+    peer = Peer().begin(gate=True, window=100_000)
+    peer.engine.learned_reattach(False)
+    peer.recreate()
+    peer.say(peer.confirm(), p.NullResponse(-1))  # it claims its name there
+    peer.lose()
+    peer.send(duplicate_id=b"d")
+    peer.recreate()
+    assert kinds(peer.say(peer.confirm(), p.NullResponse(-1))) == [p.Send]
+
+
+def test_consumers_are_made_while_what_is_sent_again_rests():
+    peer = gated()
+    peer.consume()
+    peer.send(duplicate_id=b"d")
+    peer.recreate()
+    assert kinds(peer.say(p.NullResponse(-1))) == [p.CreateConsumer]
+    assert kinds(peer.say(DEFINED)) == [p.FlowToken, p.QueueQuery]
 
 
 def test_it_does_not_wait_for_ever():
@@ -648,13 +732,14 @@ def test_it_does_not_wait_for_ever():
     peer.recreate()
     for _ in range(1000):
         out = peer.say(p.ExceptionResponse(ServerCode.DUPLICATE_METADATA, "taken"))
-        assert out == []
-        peer.pass_time(GATE_PAUSE)
-        if not claims(out := peer.sent()):
+        if out:
             break
-    peer.pass_time(GATE_REST)
-    assert kinds(peer.sent()) == [p.CreateConsumer]
-    assert peer.now <= 100 + GATE_SECONDS + 2 + GATE_REST  # the pause before the attempt, too
+        peer.pass_time(LONGEST_PAUSE + 0.001)
+        peer.sent()
+    assert kinds(out) == [p.CreateConsumer]
+    assert peer.now <= 100 + patience(0.01) + 2  # the pause before the attempt, too
+    assert patience(0) == 2.0
+    assert patience(60) == LONGEST_GATE
 
 
 def test_the_loss_of_the_link_ends_the_pause():
@@ -662,6 +747,6 @@ def test_the_loss_of_the_link_ends_the_pause():
     peer.recreate()
     peer.say(p.ExceptionResponse(ServerCode.DUPLICATE_METADATA, "taken"))
     peer.lose()
-    peer.pass_time(GATE_PAUSE)
+    peer.pass_time(LONGEST_PAUSE)
     assert peer.sent() == []
     assert len(claims(peer.recreate())) == 1

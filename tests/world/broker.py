@@ -31,6 +31,8 @@ DUPLICATE_ID = "_AMQ_DUPL_ID".encode("utf-16-le")
 TTL_ROUND = 2.0
 DEFAULT_TTL = 60.0
 
+NOTHING = ("", -1)
+"""The key of a message without a body, which is never to be delivered."""
 Key = tuple[str, int]
 """Producer and number of a message: what its body begins with."""
 
@@ -54,6 +56,11 @@ class Habits:
     """How often a replayed piece of a large message has the content of a later one."""
     starting: float = 0.0
     """Seconds after a start in which sessions are refused."""
+    late: float = 0.0
+    """Longest time by which commands of a session that was ended are carried out afterwards: its thread has not got a
+    processor. Answers take as long, once in a while."""
+    flush: float = 0.0
+    """Longest time until what such a session stored is on disk."""
     reattaches: bool = True
     """False: every reattachment is answered as if the session were unknown, as 2.57 does."""
 
@@ -84,6 +91,8 @@ class Ref:
 
 def key_of(body: bytes) -> Key:
     """Who numbered a message how."""
+    if not body:
+        return NOTHING
     producer, number, _ = body.split(b":", 2)
     return producer.decode(), int(number)
 
@@ -218,6 +227,8 @@ class ServerSession:
         broker = self.broker
         now = broker.clock.now
         done_at = max(self.last_done, now + broker.rng.random() * broker.habits.storage) if durable else self.last_done
+        if broker.habits.late:
+            done_at = max(done_at, now + broker.starving.random() * broker.habits.late)
         if done_at <= now and not self.operations:
             self.complete(Operation(frame, packet, now))
             return
@@ -295,7 +306,10 @@ class ServerSession:
             self.broker.ledger.refused.add(message.key)
             raise Refusal(210)
         if self.auto_sends:
-            self.broker.store(message)
+            if self.broker.store(message):
+                self.broker.flushed()
+            else:
+                self.broker.dropped()
         elif self.broker.is_duplicate(message, self.tx_sends):
             self.poisoned = 113
         else:
@@ -435,6 +449,8 @@ class ServerSession:
             broker.acknowledged(ref.message)
 
     def _undo(self) -> None:
+        if self.tx_sends:
+            self.broker.flushed()
         self.tx_sends.clear()
         self.poisoned = 0
         acks, self.tx_acks = self.tx_acks, []
@@ -770,6 +786,12 @@ class Broker:
         self.started_at = -1e9
         self.crashes = 0
         self.sessions_lost = 0
+        self.starving = random.Random(str(rng.random()) if habits.late else "")
+        """Decides on what a starving broker does late."""
+        self.killed_until = -1.0
+        """Until when it may be killed, once, behind the answer to a repeated send."""
+        self.in_memory: list[Stored] = []
+        """Stored, and not on disk."""
         self.gone: set[str] = set()
         """Queues that were deleted under their consumers: what is sent to them is lost, and nobody is told."""
         self._ids = 0
@@ -804,11 +826,25 @@ class Broker:
             other.duplicate_id == message.duplicate_id for other in also
         )
 
-    def store(self, message: Stored) -> None:
-        """Route a message to its queue."""
+    def dropped(self) -> None:
+        """A repeated send is about to be answered; what it repeats may not be on disk, and will not be."""
+        if self.in_memory and self.clock.now < self.killed_until and self.starving.random() < 0.5:
+            self.killed_until = -1.0
+            self.clock.later(self.starving.random() * 0.01, lambda: self.crash(0.01))
+
+    def flushed(self) -> None:
+        """Something was written to the journal, and so was all before it."""
+        self.in_memory.clear()
+
+    def store(self, message: Stored) -> bool:
+        """Route a message to its queue; False when it is a duplicate."""
         address = parse_header(message.header)[0]
         if self.is_duplicate(message, []):
-            return
+            return False
+        self._store(message, address)
+        return True
+
+    def _store(self, message: Stored, address: str) -> None:
         if message.duplicate_id is not None:
             self.duplicate_ids.add((address, message.duplicate_id))
         self._ids += 1
@@ -952,11 +988,50 @@ class Broker:
     def _settle(self, session: ServerSession) -> None:
         count = len(session.operations)
         through = self.rng.choice((0, count, self.rng.randint(0, count)))
+        if self.habits.late and session.window < 1 and session.auto_sends and self.starving.random() < 0.7:
+            self._run_late(session.operations)
+            session.operations.clear()
+            return
         for _ in range(through):
             session.complete(session.operations.popleft())
             if session.closed:
                 return
         session.operations.clear()
+
+    def _run_late(self, operations: deque[Operation]) -> None:
+        """Carry out the sends of a session that has ended, one after the other: its thread gets a turn now and then."""
+        sends = deque(each for each in operations if each.packet is None and each.frame[4] == 71)
+        until = self.clock.now + 2 * self.habits.late
+        crashes = self.crashes
+
+        def turn() -> float:
+            return self.starving.random() * max(0.0, until - self.clock.now)
+
+        def check() -> None:
+            if not sends or self.crashes != crashes:
+                return
+            frame = sends.popleft().frame
+            end = I32.unpack_from(frame, 13)[0] + 4
+            message = Stored(frame[end:-13], frame[17:end], large=False)
+            if parse_header(message.header)[0] in self.failing or self.is_duplicate(message, []):
+                self.clock.later(turn() / 2, check)
+            else:
+                self.clock.later(turn() / 2, lambda: store(message))
+
+        def store(message: Stored) -> None:
+            if self.crashes != crashes:
+                return
+            self._store(message, parse_header(message.header)[0])
+            if message.durable:
+                self.in_memory.append(message)
+                self.clock.later(self.starving.random() * self.habits.flush, lambda: self._flush_one(message))
+            check()
+
+        self.clock.later(turn(), check)
+
+    def _flush_one(self, message: Stored) -> None:
+        if message in self.in_memory:
+            self.in_memory.remove(message)
 
     def crash(self, down: float) -> None:
         """SIGKILL, and a start `down` seconds later: what was not on disk is gone, sessions are too."""
@@ -968,6 +1043,9 @@ class Broker:
         self.connections.clear()
         for session in list(self.sessions.values()):
             self.destroy(session, failed=True)
+        for message in self.in_memory:
+            self._lose(message)
+        self.in_memory.clear()
         for queue in list(self.queues.values()):
             if queue.temporary or not queue.durable:
                 self.delete_queue(queue)
@@ -978,10 +1056,21 @@ class Broker:
             queue.refs = [ref for ref in queue.refs if ref.message.durable]
         self.clock.later(down, self._start)
 
+    def _lose(self, message: Stored) -> None:
+        """A message that was not on disk is gone with the crash, as if it had never come."""
+        for queue in self.queues.values():
+            queue.refs = [ref for ref in queue.refs if ref.message is not message]
+        if message.duplicate_id is not None:
+            self.duplicate_ids.discard((parse_header(message.header)[0], message.duplicate_id))
+        if not self.ledger.acknowledged[message.key]:
+            self.ledger.stored[message.key] -= 1
+            self.ledger.order[message.key[0]].remove(message.key[1])
+
     def stop(self, down: float) -> None:
         """A clean stop: everybody is told, everything is stored; a start `down` seconds later."""
+        self.flushed()
         for connection in self.connections:
-            for session in connection.sessions.values():
+            for session in list(connection.sessions.values()):
                 while session.operations and not session.closed:
                     session.complete(session.operations.popleft())
             connection.write(encode(p.Disconnect(self.node_id, 4, None, None), 0, connection.version or NEWEST))

@@ -15,9 +15,11 @@ from activeclient.engine import (
     client,
     command_buffer,
     consumer,
+    held,
     inbox,
     large_message,
     producer,
+    proof,
     reading,
     recovery,
     session,
@@ -55,6 +57,12 @@ FOCUS: dict[str, tuple[tuple[str, ...] | None, bool | None]] = {
     "fences_of_transactions_have_names": (("mover",), True),
     "consumers_of_deleted_queues_are_not_told": (("deleted",), None),
     "confirmations_count_before_the_refusals_are_known": (("same",), None),
+    "repeats_do_not_rest": (("starving",), False),
+    "repeats_are_done_when_they_are_answered": (("starving",), False),
+    "what_the_application_holds_is_handed_out_again": (("held",), False),
+    "commits_do_not_wait_for_what_they_acknowledge": (("held",), False),
+    "acknowledgements_in_doubt_are_called_done": (("held",), False),
+    "a_commit_that_took_effect_in_part_is_believed": (("held",), False),
 }
 """Rare ones: the kind of lifetime that can meet them. All lifetimes would find them too, in more time."""
 
@@ -62,6 +70,8 @@ FIRST_SEED = {
     "a_session_that_moves_away_is_not_noticed": 1000,
     "a_stale_acknowledgement_leaves_the_transaction_whole": 6800,
     "confirmations_count_before_the_refusals_are_known": 480,
+    "repeats_do_not_rest": 60,
+    "repeats_are_done_when_they_are_answered": 320,
 }
 """Very rare ones: where to begin, to save time."""
 
@@ -434,6 +444,53 @@ def the_old_link_is_still_heard(patch: Patch) -> None:
 @defect
 def a_session_that_moves_away_is_not_noticed(patch: Patch) -> None:
     patch.setattr(session_check.SessionCheck, "begin", lambda self, now: None)
+
+
+@defect
+def repeats_do_not_rest(patch: Patch) -> None:
+    """What the session before still does is overtaken, or meets its repetition between the check and the store."""
+    patch.setattr(recovery, "rest", lambda slowest: 0.0)
+    patch.setattr(recovery, "SAMPLES", 0)
+
+
+@defect
+def repeats_are_done_when_they_are_answered(patch: Patch) -> None:
+    patch.setattr(proof.Proof, "_ask", lambda self: self.written())
+
+
+@defect
+def what_the_application_holds_is_handed_out_again(patch: Patch) -> None:
+    patch.setattr(consumer.Consumer, "_expect_held", lambda self, uncommitted: uncommitted.clear())
+
+
+@defect
+def commits_do_not_wait_for_what_they_acknowledge(patch: Patch) -> None:
+    patch.setattr(held.HeldMessages, "may_commit", lambda self, request: True)
+
+
+@defect
+def acknowledgements_in_doubt_are_called_done(patch: Patch) -> None:
+    real = held.HeldMessages.may_commit
+
+    def hopeful(self: held.HeldMessages, request: Request) -> bool:
+        if not self.commit_in_doubt:
+            return real(self, request)
+        self._session.pending.remove(request)
+        self.commit_ended()
+        request.complete(self._session, None)
+        return False
+
+    patch.setattr(held.HeldMessages, "may_commit", hopeful)
+
+
+@defect
+def a_commit_that_took_effect_in_part_is_believed(patch: Patch) -> None:
+    """Nothing is with others, whatever does not come again."""
+    patch.setattr(
+        held.HeldMessages,
+        "_with_others",
+        lambda self, request, count: request.complete(self._session, None),
+    )
 
 
 @pytest.mark.parametrize("name", DEFECTS)

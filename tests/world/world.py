@@ -27,6 +27,7 @@ from activeclient.events import (
     GaveUp,
     Reconnected,
 )
+from tests.world.acknowledging import Acknowledger
 from tests.world.actors import (
     DONE,
     NOT_SENT,
@@ -165,6 +166,12 @@ class World:
                 reattaches=not self.plan.never_reattaches,
             ),
         )
+        starving = random.Random(f"starving of {seed}")
+        if not lossless and (starving.random() < 0.3 or "starving" in (setups or ())):
+            self.broker.habits.late = starving.choice((0.01, 0.05, 0.2))
+            self.broker.habits.flush = starving.choice((0.0, 0.1, 1.0))
+            self.broker.starving = starving
+            self.plan.gate = True
         self.outage_until = -1.0
         self.began = -1.0
         """When the first connection stood, and the faults began."""
@@ -201,16 +208,17 @@ class World:
         engine = ClientEngine(config, link, endpoints, lambda: f"{rng.getrandbits(64):016x}-{next(serial):019d}")
         return Driver(self, engine)
 
-    def _session(self, *, transacted: bool = False) -> Session:
+    def _session(self, *, transacted: bool = False, acknowledging: bool = False) -> Session:
         config = SessionConfig(
             user="user",
             window=self.plan.window,
             auto_commit_sends=not transacted,
-            auto_commit_acks=not transacted,
+            auto_commit_acks=not (transacted or acknowledging),
             min_large_message_size=300,
             producer_window=self.rng.choice((600, 4000, 65536)),
             # Always for temporary queues, as every connection that recreates has it: else their end may go unnoticed.
-            gate=self.plan.gate or "temporary" in self.plan.setups,
+            # And where the application acknowledges: who else has a message cannot be seen from a queue that lacks it.
+            gate=self.plan.gate or acknowledging or "temporary" in self.plan.setups,
         )
         session = self.driver.engine.create_session(config, self.clock.now)
         session.creation = Creation()
@@ -225,6 +233,9 @@ class World:
         drawn = rng.sample(
             ("same", "pair", "mover", "requests", "large", "transactions", "stream"), rng.choice((1, 1, 2))
         )
+        self._acknowledging = random.Random(f"acknowledging of {self.seed}")
+        if self._acknowledging.random() < 0.2:
+            drawn[0] = "held"
         if self._more.random() < 0.15:
             drawn[self._more.randrange(len(drawn))] = self._more.choice(("temporary", "temporary", "deleted"))
         self.plan.setups = list(self._setups) if self._setups is not None else drawn
@@ -352,6 +363,39 @@ class World:
         self._preload("d", queue, self.rng.randint(20, 60))
         self._receiver(session, queue)
 
+    def _make_held(self) -> None:
+        """One or two consumers in CLIENT or INDIVIDUAL mode, and perhaps a producer beside them in their session."""
+        rng = self._acknowledging
+        queue = self._queue("held")
+        session = self._session(acknowledging=True)
+        total = rng.randint(20, 80)
+        if rng.random() < 0.5:
+            self._preload("h", queue, total)
+        else:
+            sending = session if rng.random() < 0.5 else self._session()
+            self._producer(sending, "h", queue, total)
+        individual = rng.random() < 0.5
+        window = rng.choice((0, 700, 4000, 1 << 20, -1))
+        self._add(Acknowledger(self, session, self._rng(), queue, individual=individual, window=window))
+
+    def _make_starving(self) -> None:
+        """A producer that does not wait, with duplicate ids, before a broker that gets no processor."""
+        queue = self._queue("starving")
+        self._add(
+            Producer(
+                self,
+                self._session(),
+                self._rng(),
+                "v",
+                queue,
+                self.rng.randint(40, 100),
+                duplicate_ids=True,
+                mode="handler",
+                durable=1.0,
+            )
+        )
+        self._receiver(self._session(), queue)
+
     def _make_transactions(self) -> None:
         queue = self._queue("committed")
         session = self._session(transacted=True)
@@ -374,6 +418,8 @@ class World:
             end = self.broker.crash if rng.random() < 0.7 else self.broker.stop
             down = rng.choice((0.01, 0.5))
             self.clock.at(begin + rng.random() * plan.fault_seconds, lambda end=end, down=down: end(down))  # type: ignore[misc]
+        if self.broker.habits.flush:
+            self.broker.killed_until = begin + plan.fault_seconds
         for _ in range(plan.outages):
             self.clock.at(begin + rng.random() * plan.fault_seconds, self._long_outage)
         if rng.random() < 0.2:

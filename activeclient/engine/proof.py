@@ -1,0 +1,279 @@
+"""Repeated sends that the broker has answered, until a later write of its journal proves that they are stored.
+
+Law of this file: a repeated send is done only when something that was written to the journal after it has been
+answered, and its address exists. The broker answers a send that it drops as a duplicate at once, even when the first
+copy is not on disk yet, or when it refused that one: its duplicate id stays known, and the refusal may have been lost
+with the session. Until then the frames are kept, and repeated again when the session is lost.
+
+The later write is a transaction that is rolled back: a copy of the last repeated send, without its body and its
+duplicate id, in a session of its own on the same connection. It goes to the same queues, needs the same permission,
+nobody ever gets it, and the answer to the rollback waits for the journal, which is written in order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from activeclient.engine.requests import Pending, Request, SendToken
+from activeclient.engine.session_config import SessionConfig
+from activeclient.errors import ActiveClientError, ClosedError, InvalidDestinationError, OutcomeUnknown
+from activeclient.events import SendFailed
+from activeclient.server_code import ServerCode
+from activeclient.wire import versions
+from activeclient.wire.message import CoreMessage, duplicate_id_of
+from activeclient.wire.names import DUPLICATE_ID
+from activeclient.wire.packet import decode, encode
+from activeclient.wire.packets import BindingQuery, Rollback, Send, SessionClose
+
+if TYPE_CHECKING:
+    from activeclient.engine.session import Session
+
+
+class Repeated(SendToken):
+    """A send that an earlier session may have made; in place of the token of who waits for it, if anybody does."""
+
+    __slots__ = ("_proof", "address", "frame", "token")
+
+    def __init__(self, proof: Proof, frame: bytes, token: Pending | None, correlation_id: int) -> None:
+        super().__init__(correlation_id)
+        self._proof = proof
+        self.frame = frame
+        self.token = token
+        self.address = ""
+        """Of the message, without a queue's name; known when it is asked for."""
+
+    def settled(self, session: Session) -> None:
+        if not self.done:
+            self.done = True
+            self._proof.answered(self)
+
+    def failed(self, session: Session, error: ActiveClientError) -> None:
+        if not self.done:
+            self.done = True
+            self.error = error
+            self._proof.refused(self, error)
+
+
+class Proof:
+    """The repeated sends of one session. See the module."""
+
+    __slots__ = ("_answered", "_asking", "_behind", "_missing", "_outstanding", "_session", "_writer", "open")
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._outstanding = 0
+        """Repeated sends without an answer."""
+        self._answered: list[Repeated] = []
+        self._behind: list[SendToken] = []
+        """Sends that were made later and are done: they are told of in their order."""
+        self.open = False
+        """True while a repeated send is not proven."""
+        self._asking = 0
+        """Addresses whose existence is being asked for."""
+        self._missing: dict[str, bool] = {}
+        """Addresses that do not exist, and whether the broker creates them for who may."""
+        self._writer: _Writer | None = None
+
+    # --- what happens to the session ------------------------------------------------------------------------------
+
+    def repeat(self, frame: bytes, token: Pending | None, correlation_id: int) -> Repeated:
+        """Return what stands for a repeated send among the commands."""
+        self._outstanding += 1
+        self.open = True
+        return Repeated(self, frame, token, correlation_id)
+
+    def take_back(self) -> list[tuple[bytes, Pending | None]]:
+        """The session is lost: return what is answered and not proven, in order of sending, and forget all."""
+        answered, self._answered = self._answered, []
+        self._outstanding = self._asking = 0
+        self.link_lost()
+        self._close()
+        return [(repeated.frame, repeated.token) for repeated in answered]
+
+    def link_lost(self) -> None:
+        """The connection is lost: what writes is lost with it."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.end()
+
+    def go_on(self) -> None:
+        """The session is back on another connection, where it was reattached."""
+        if self._answered and not self._outstanding and not self._asking and self._writer is None:
+            self._ask()
+
+    def frame_of(self, token: Pending) -> bytes | None:
+        """Return the frame of a send that is answered and not proven."""
+        return next((repeated.frame for repeated in self._answered if repeated.token is token), None)
+
+    # --- answers --------------------------------------------------------------------------------------------------
+
+    def answered(self, repeated: Repeated) -> None:
+        """The broker has, or had, a repeated send."""
+        self._answered.append(repeated)
+        self._one_less()
+
+    def hold(self, token: SendToken) -> None:
+        """Settle a later send behind those that are not proven."""
+        self._behind.append(token)
+
+    def refused(self, repeated: Repeated, error: ActiveClientError) -> None:
+        """The broker refused a repeated send."""
+        session = self._session
+        if repeated.token is not None:
+            repeated.token.failed(session, error)
+        else:
+            session.emit(SendFailed(session.channel_id, error))
+        self._one_less()
+
+    def _one_less(self) -> None:
+        self._outstanding -= 1
+        if self._outstanding:
+            return
+        if self._answered:
+            self._ask()
+        else:
+            self._close()
+
+    def _ask(self) -> None:
+        session = self._session
+        self._missing = {}
+        for repeated in self._answered:
+            repeated.address = str(_message_of(repeated.frame, session).address).partition("::")[0]
+        addresses = {repeated.address for repeated in self._answered}
+        self._asking = len(addresses)
+        for address in sorted(addresses):
+            query = session.request_of(BindingQuery(address), self._address_known)
+            query.bound = True
+            session.submit_first(query)
+
+    def _address_known(self, request: Request) -> None:
+        packet, answer = request.packet, request.result
+        if not self._asking:
+            return  # of a session before
+        if answer is not None and not getattr(answer, "exists", True) and isinstance(packet, BindingQuery):
+            self._missing[packet.address] = bool(getattr(answer, "auto_create_addresses", False))
+        self._asking -= 1
+        if not self._asking:
+            self._judge_addresses()
+
+    def _judge_addresses(self) -> None:
+        session = self._session
+        answered, self._answered = self._answered, []
+        for repeated in answered:
+            address = repeated.address
+            if address not in self._missing:
+                self._answered.append(repeated)
+                continue
+            duplicate_id = duplicate_id_of(repeated.frame)
+            error: ActiveClientError
+            if self._missing[address]:
+                error = OutcomeUnknown(
+                    f"the address {address!r} does not exist: it could not be created, or is deleted since",
+                    duplicate_id=duplicate_id,
+                    code=ServerCode.ADDRESS_DOES_NOT_EXIST,
+                )
+            else:
+                error = InvalidDestinationError(
+                    f"the address {address!r} does not exist", code=ServerCode.ADDRESS_DOES_NOT_EXIST
+                )
+            if repeated.token is not None:
+                repeated.token.failed(session, error)
+            else:
+                session.emit(SendFailed(session.channel_id, error))
+        if self._answered:
+            self._writer = _Writer(self, session, _message_of(self._answered[-1].frame, session))
+        else:
+            self._close()
+
+    def written(self) -> None:
+        """A later write is on the disk, or cannot be made: no more can be known."""
+        self._writer = None
+        answered, self._answered = self._answered, []
+        for repeated in answered:
+            if repeated.token is not None:
+                repeated.token.settled(self._session)
+        self._close()
+
+    def _close(self) -> None:
+        self.open = False
+        behind, self._behind = self._behind, []
+        for token in behind:
+            token.settled(self._session)
+        self._session.launch()  # its closing may wait for this
+
+
+class _Writer:
+    """A session in which a transaction is written and rolled back."""
+
+    def __init__(self, proof: Proof, of: Session, message: CoreMessage) -> None:
+        self._proof = proof
+        self._message = message
+        config = SessionConfig(
+            user=of.config.user,
+            password=of.config.password,
+            auto_commit_sends=False,
+            auto_commit_acks=False,
+        )
+        client = of.client
+        self.session = client.create_session(config, client.now)
+        self.session.creation = _Creation(self)
+
+    def created(self) -> None:
+        """The session stands."""
+        session = self.session
+        message = self._message
+        message.body = b""
+        message.properties = {key: value for key, value in message.properties.items() if key != DUPLICATE_ID}
+        session.command(encode(Send(message), session.channel_id, session.client.version))
+        session.submit(session.request_of(Rollback(False), self._rolled_back))
+
+    def _rolled_back(self, request: Request) -> None:
+        session = self.session
+        if session.usable:
+            session.client.write(session.encode(SessionClose()))
+            self.end()
+            self._proof.written()
+
+    def refused(self) -> None:
+        """The server does not create the session."""
+        client = self.session.client
+        if not client.closed and client.gave_up is None:
+            self._proof.written()
+
+    def end(self) -> None:
+        """Forget the session."""
+        session = self.session
+        session.creation = None
+        session.life.end(ClosedError("it is not needed any more"), session.client.now)
+
+
+class _Creation(Pending):
+    """The writer waits for its session."""
+
+    __slots__ = ("_writer",)
+
+    def __init__(self, writer: _Writer) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def settled(self, session: Session) -> None:
+        if not self.done:
+            self.done = True
+            self._writer.created()
+
+    def failed(self, session: Session, error: ActiveClientError) -> None:
+        if not self.done:
+            self.done = True
+            self._writer.refused()
+
+
+def correlation_of(frame: bytes, version: int) -> int:
+    """Return the correlation id of a SEND."""
+    trailer = 12 if version >= versions.V2_28 else 8
+    return int.from_bytes(frame[-trailer : len(frame) - trailer + 8], "big", signed=True)
+
+
+def _message_of(frame: bytes, session: Session) -> CoreMessage:
+    packet = decode(frame, session.client.version)
+    assert isinstance(packet, Send)
+    return packet.message
