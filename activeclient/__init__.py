@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         TransactionRolledBackError,
         UnknownSettingError,
         UnreadableMessageError,
+        UnsettledError,
         UnsupportedOperationError,
         XAError,
     )
@@ -172,6 +173,7 @@ __all__ = [
     "TransactionRolledBackError",
     "UnknownSettingError",
     "UnreadableMessageError",
+    "UnsettledError",
     "UnsupportedOperationError",
     "XAConnection",
     "XAError",

@@ -10,7 +10,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated
 from urllib.parse import urlencode
@@ -76,7 +76,8 @@ def demo(
         raise ConfigError("--tcp", None, "is for the demo's own broker, not for that of --url")
     chosen = random.SystemRandom().randrange(1_000_000) if seed is None else seed
     view: View = Screen(output) if output.on_terminal and not plain else Lines(output)
-    with contextlib.ExitStack() as stack:
+    run: Run | None = None
+    with _interrupted_run_has_told(lambda: run), contextlib.ExitStack() as stack:
         if url is None:
             stage = stack.enter_context(_own_on_socket() if tcp else _own_in_memory())
             connection = stack.enter_context(connect(stage.url))
@@ -93,6 +94,17 @@ def demo(
     if run.interrupted and not run.wrong:
         return Exit.INTERRUPTED
     return Exit.OK if run.passed else Exit.NO
+
+
+@contextlib.contextmanager
+def _interrupted_run_has_told(run: Callable[[], Run | None]) -> Iterator[None]:
+    """Of a run that was interrupted the verdict says what was under way: its closing need not say it again."""
+    try:
+        yield
+    except UnsettledError:
+        found = run()
+        if found is None or not found.interrupted:
+            raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,11 +100,13 @@ class Management:
         *,
         timeout: float = 10.0,
     ) -> None:
+        password = Secret.of(password)
         self._begin(factory, user, password, timeout)
 
     @classmethod
     def of(cls, factory: ClientSessionFactory, user: str | None, password: str | None, timeout: float) -> Self:
         """As the class itself, but an interrupt leaves nothing behind, up to the moment when the caller has it."""
+        password = Secret.of(password)
         made = cls.__new__(cls)
         try:
             made._begin(factory, user, password, timeout)
