@@ -16,6 +16,7 @@ from activeclient.jms.modes import AcknowledgeMode
 from activeclient.jms.serializers import JSON_ONLY, Serializer, Serializers
 from activeclient.jms.times import Duration, timeout_seconds
 from activeclient.masking import Secret, SecretURL, concealed, is_sensitive, never_raises
+from activeclient.reconnection import ReconnectionStrategy
 from activeclient.setting_keywords import SettingAttributes, SettingKeywords
 from activeclient.settings import Settings, attributes
 from activeclient.urls import default_parameters, default_url
@@ -82,10 +83,19 @@ class ActiveMQConnectionFactory(SettingAttributes):
         """All settings."""
         return self._locator.settings
 
+    @property
+    def reconnection_strategy(self) -> ReconnectionStrategy | None:
+        """What decides on attempts to reconnect, if not the settings; settable, for later connections."""
+        return self._locator.reconnection_strategy
+
+    @reconnection_strategy.setter
+    def reconnection_strategy(self, given: object) -> None:
+        self._locator.reconnection_strategy = given
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name):
-            if name not in SettingKeywords.__annotations__ and name != "reconnection_strategy":
+            if name not in SettingKeywords.__annotations__:
                 no_attribute(type(self), name, SettingKeywords.__annotations__)
             return getattr(self._locator, name)
 
