@@ -127,9 +127,11 @@ def test_the_missing_answer_of_a_commit_is_not_taken_from_a_send(line: Cutter, o
     factory = opened.factory(line.url(), NO_WINDOW, callTimeout=3000, producerWindowSize=-1)
     session = factory.create_session(auto_commit_sends=False)
     producer = session.create_producer(queue)
+    producer.send(numbered(session, 0))
+    session.commit()  # from now on a commit does not wait until its sends are answered
     outcomes = Outcomes()
     line.cut_now(How.HALF_OPEN, TO_CLIENT)
-    for index in range(5):
+    for index in range(1, 6):
         producer.send(numbered(session, index), outcomes)
     with pytest.raises((CallTimeout, OutcomeUnknown, TransactionOutcomeUnknownError)) as caught:
         session.commit()
