@@ -123,9 +123,14 @@ class Faults:
         direction: Direction | None = None,
         *,
         after: bool = False,
+        larger_than: int = 0,
     ) -> None:
-        """Cut the connection on which a packet goes: before it arrives, or right after it did."""
-        self._add(CUT, packet, nth, times, direction, 1.0 if after else 0.0)
+        """Cut the connection on which a packet goes: before it arrives, or right after it did.
+
+        Args:
+            larger_than: Only at packets of more bytes, as a broker with a limit does.
+        """
+        self._add(CUT, packet, nth, times, direction, 1.0 if after else 0.0, larger_than)
 
     def random(
         self,
@@ -193,8 +198,9 @@ class Faults:
         times: int | None,
         direction: Direction | None,
         seconds: float = 0.0,
+        larger_than: int = 0,
     ) -> None:
-        rule = Rule(action, packet, nth, times, direction, seconds)
+        rule = Rule(action, packet, nth, times, direction, seconds, larger_than)
 
         def begin() -> None:
             self._rules.append(rule)
@@ -401,7 +407,7 @@ class Faults:
     def _fate(self, connection: ServerConnection, line: Line, frame: bytes) -> tuple[str, float]:
         kind = _kind(frame)
         for rule in self._rules:
-            if rule.meets(kind, line.direction):
+            if rule.meets(kind, line.direction, len(frame)):
                 if rule.over:
                     self._rules.remove(rule)
                 return rule.action, rule.seconds

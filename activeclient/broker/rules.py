@@ -53,15 +53,23 @@ class Rule:
         nth: The first packet that it meets, from 1.
         times: How many it meets in a row; None for ever.
         seconds: For how long, or whatever else the action needs to know.
+        larger_than: Only packets of more bytes are counted and met, their length field included.
 
     Raises:
         ConfigError: A number out of its range; and as `kinds_of`.
     """
 
-    __slots__ = ("_kinds", "_left", "_to_pass", "action", "seconds")
+    __slots__ = ("_kinds", "_larger_than", "_left", "_to_pass", "action", "seconds")
 
     def __init__(
-        self, action: str, packet: PacketLike, nth: int, times: int | None, direction: str | None, seconds: float = 0.0
+        self,
+        action: str,
+        packet: PacketLike,
+        nth: int,
+        times: int | None,
+        direction: str | None,
+        seconds: float = 0.0,
+        larger_than: int = 0,
     ) -> None:
         if nth < 1:
             raise ConfigError("nth", nth, "counts from 1")
@@ -69,7 +77,10 @@ class Rule:
             raise ConfigError("times", times, "must be at least 1, or None")
         if seconds < 0:
             raise ConfigError("seconds", seconds, "must not be negative")
+        if larger_than < 0:
+            raise ConfigError("larger_than", larger_than, "must not be negative")
         self.action = action
+        self._larger_than = larger_than
         self.seconds = seconds
         self._kinds = kinds_of(packet, direction)
         self._to_pass = nth - 1
@@ -80,9 +91,9 @@ class Rule:
         """Has it met all that it was for?"""
         return self._left == 0
 
-    def meets(self, kind: int, direction: str) -> bool:
+    def meets(self, kind: int, direction: str, size: int) -> bool:
         """Is this packet met? Counts it."""
-        if (kind, direction) not in self._kinds:
+        if (kind, direction) not in self._kinds or size <= self._larger_than:
             return False
         if self._to_pass:
             self._to_pass -= 1

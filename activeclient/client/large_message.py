@@ -132,18 +132,20 @@ def _send_once(
     pump = session.pump
     engine = session.engine
     calls = session.calls
-    chunk_size = session.settings.min_large_message_size
     counted = _Counted(source)
-    pieces = _pieces(
-        _deflated(counted, session.settings.compression_level) if compress else counted.pieces(chunk_size), chunk_size
-    )
     with pump.lock, pump.motion:
         calls.room(timeout)
+        limits = engine.client.limits
+        chunk_size = limits.piece(session.settings.min_large_message_size)
         epoch = engine.epoch
         header = encode_send_large_header(
             _opening(message, address, blob, compress=compress), engine.channel_id, engine.client.version
         )
+        limits.check("the message without its body", len(header))
         engine.send(header, None, len(header))
+    pieces = _pieces(
+        _deflated(counted, session.settings.compression_level) if compress else counted.pieces(chunk_size), chunk_size
+    )
     token: SendToken | None = None
     for piece, last in pieces:
         with pump.lock, pump.motion:

@@ -57,6 +57,10 @@ MAX_TEMPLATES = 64
 """Of one producer: an anonymous one may send to any number of addresses."""
 
 
+class _LargerThanAFrame(Exception):
+    """The broker takes no frame that large: nothing was sent."""
+
+
 class ClientProducer(JavaNames):
     """A producer of one session (ClientProducer). Made by `ClientSession.create_producer`."""
 
@@ -114,6 +118,7 @@ class ClientProducer(JavaNames):
         Raises:
             OutcomeUnknown: The broker may have it: send again only with its `duplicate_id`.
             JMSError: The broker refused it.
+            NotSent: Its properties are larger than what the broker takes; see `FrameLimits`.
             CallTimeout, OutageTimeout: It was not sent and will not be (`outcome` is NOT_SENT).
         """
         to = self.address
@@ -140,9 +145,17 @@ class ClientProducer(JavaNames):
             large = len(body) >= self._large_from or message.body_input is not None
         except (AttributeError, TypeError) as error:
             raise _refusal(message, error) from error
+        if not large:
+            try:
+                self._send_whole(message, body, to, handler, timeout)
+            except _LargerThanAFrame:  # with its properties
+                large = True
         if large:
             send_large(self, message, to, handler, timeout)
-            return
+
+    def _send_whole(
+        self, message: CoreMessage, body: bytes, to: str, handler: SendHandler | None, timeout: float | None
+    ) -> None:
         engine = self._engine
         client = engine.client
         durable = message.durable
@@ -195,6 +208,8 @@ class ClientProducer(JavaNames):
             if engine.transacted_sends and to not in engine.accepted:
                 engine.transaction.unverified.add(to)
             size = len(frame)
+            if size > client.limits.frame:
+                raise _LargerThanAFrame
             if self._credits:
                 pool = engine.pools.get(to)
                 if pool is None or pool.balance < size:

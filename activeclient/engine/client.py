@@ -14,12 +14,14 @@ from cachetools import LRUCache
 
 from activeclient.engine.acknowledged import MAX_QUEUES, Lost
 from activeclient.engine.failover import EndpointList
+from activeclient.engine.frame_limits import FrameLimits
 from activeclient.engine.heartbeat import Heartbeat
 from activeclient.engine.inbox import Inbox
 from activeclient.engine.link import Link
 from activeclient.engine.link import State as LinkState
 from activeclient.engine.mending import mend
 from activeclient.engine.session import Session, SessionConfig, State
+from activeclient.engine.suspects import Suspects
 from activeclient.engine.topology import Topology, endpoint_of
 from activeclient.errors import (
     ActiveClientError,
@@ -31,6 +33,7 @@ from activeclient.errors import (
     HeartbeatMissed,
     IncompatibleVersion,
     JMSSecurityError,
+    NotSent,
     ReattachDiverged,
     RemoteProtocolError,
     SessionUnanswered,
@@ -85,6 +88,8 @@ MAX_LEFT_BEHIND = 1000
 
 SETTLED = frozenset({State.ATTACHED, State.NEW})
 """States of sessions that a new connection owes nothing."""
+REATTACHED = frozenset({State.REATTACHING, State.SETTLING})
+"""States in which the server replays what a session has missed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +160,11 @@ class ClientEngine:
         self._progress_before = 0
         self._replayed = 0
         """What all sessions had received when that was last looked at, on a connection that is not established."""
+        self._missed = 0
+        """The same of those that are reattached."""
         self.topology = Topology(endpoints, self.events)
+        self.limits = FrameLimits()
+        self.suspects = Suspects(self)
         self.lives = 0
         """Links lost so far: what a handler did to the link shows in it."""
         self._divergences = 0
@@ -182,6 +191,7 @@ class ClientEngine:
         self._ponged = False
         if self.reattaches is False and self._learned_of[0] != self.link.endpoint:
             self.reattaches = None  # another broker may be able to
+        self.limits.connected(self.link.endpoint)
         self.heartbeat.started(now)
         ttl = self.config.connection_ttl
         ping = encode(Ping(TTL_NEVER if ttl is None else int(ttl * 1000)), 0, self.version)
@@ -189,7 +199,7 @@ class ClientEngine:
         self.hello_waits = self._unheard
         if not self.hello_waits:
             self._say_hello(now)
-        self._replayed = self._received()
+        self._replayed, self._missed = self._received(), self._received_again()
 
     def _say_hello(self, now: float) -> None:
         if not self.sessions and self._ever_connected:
@@ -257,6 +267,7 @@ class ClientEngine:
         ended = self.link.handle_timeout(now)
         if ended is not None:
             self._unheard = True
+            self.suspects.link_lost(ended)
             self._transport_gone(ended, now)
             self.events.append(Abort(ended))
             self._attempt_failed(ended, endpoint, attempt, now)
@@ -334,13 +345,20 @@ class ClientEngine:
         Some brokers let only a connection of the same user reattach a session. Servers before 2.57 pass over it.
         """
         if not self._login_shown and self.version >= versions.V2_0:
+            packet = CheckForFailover(None, Login.plain(self.version, user, password))
+            try:
+                self.limits.check_login(len(encode(packet, 1, self.version)))
+            except NotSent:
+                return  # the creation of a session shows it too, and tells
             self._login_shown = True
-            self.ask_control(CheckForFailover(None, Login.plain(self.version, user, password)), self._on_login)
+            self.ask_control(packet, self._on_login)
 
     def _on_login(self, packet: Packet, now: float) -> None:
         if isinstance(packet, ExceptionResponse):
             self.abort(from_server(packet.code, packet.message), now)
-        elif not isinstance(packet, CheckForFailoverReply) and self._control:
+        elif isinstance(packet, CheckForFailoverReply):
+            self.limits.logged_in()
+        elif self._control:
             self._control.popleft()(packet, now)  # of a server that does not answer it: this is the next answer
 
     def abort(self, reason: ActiveClientError, now: float) -> None:
@@ -372,7 +390,8 @@ class ClientEngine:
         if not lower:
             return False
         self.version = max(lower)
-        self.write(encode(SubscribeTopology(False, self.version), 0, self.version))
+        if not self.limits.known:  # a broker with limits closes the connection at a second one
+            self.write(encode(SubscribeTopology(False, self.version), 0, self.version))
         return True
 
     def move_channel(self, session: Session) -> None:
@@ -486,6 +505,7 @@ class ClientEngine:
             if packet.server_version:
                 self.server_version = packet.server_version
                 self._tell_connected()
+            self.limits.told(packet, self.link.endpoint)
             self.topology.told(packet)
         elif isinstance(packet, Disconnect):
             self._on_disconnect(packet, now)
@@ -538,9 +558,12 @@ class ClientEngine:
         self._tell_connected()
         endpoint, attempt = self.link.endpoint, self.link.attempts
         nonsense = isinstance(reason, RemoteProtocolError)
+        stuck = self.suspects.link_lost(reason)
+        if self.suspects.goes_on:
+            self.link.retry_at_once()
         if was_up:
             self._unheard = isinstance(reason, (HeartbeatMissed, CallTimeout, SessionUnanswered))
-            if not nonsense and self._progress() != self._progress_before:
+            if not nonsense and not stuck and self._progress() != self._progress_before:
                 self.link.lived()
         else:
             if self._control:
@@ -549,7 +572,8 @@ class ClientEngine:
                 self._tell_progress(now)
         if not was_up and (nonsense or type(reason) is ConnectionLost):
             # Whoever listens there is not what we look for, or not yet: another host, or another try, may be.
-            failed = ConnectFailed(f"{endpoint}: {reason}", code=reason.code)
+            hint = self.limits.login_hint()
+            failed = ConnectFailed(f"{endpoint}: {reason}{hint and f'; {hint}'}", code=reason.code)
             failed.__cause__ = reason
             reason = failed
         if (
@@ -580,13 +604,17 @@ class ClientEngine:
         """Packets of the sessions that the handshake waits for: what the others do says nothing of these."""
         return sum(session.received for session in self.sessions.values() if session.state not in SETTLED)
 
+    def _received_again(self) -> int:
+        """The same of sessions that are reattached: what they got once does not come on the next connection."""
+        return sum(session.received for session in self.sessions.values() if session.state in REATTACHED)
+
     def _tell_progress(self, now: float) -> None:
         """Has the server replayed anything on a connection whose sessions are not settled?"""
         if self.link.state is LinkState.HANDSHAKING:
-            replayed = self._received()
+            replayed, missed = self._received(), self._received_again()
             if replayed > self._replayed:
-                self.link.progressed(now)
-            self._replayed = replayed
+                self.link.progressed(now, further=missed > self._missed or self.suspects.passed)
+            self._replayed, self._missed = replayed, missed
 
     def _attempt_failed(self, reason: ActiveClientError, endpoint: Endpoint | None, attempt: int, now: float) -> None:
         if self.link.gave_up is None:

@@ -132,6 +132,7 @@ class Link:
         self._failover_rounds: int | None = None
         self._established_at = 0.0
         self._short_lives = 0
+        self._retry_at_once = False
         self._deadline: float | None = None
         self._give_up_at: float | None = None
         self._connect: Connect | None = None
@@ -174,12 +175,24 @@ class Link:
         self.lost_at = None
         self._endpoints.succeeded(self.endpoint)
 
-    def progressed(self, now: float) -> None:
-        """The new connection, although no session is settled yet, carries what sessions miss: that may take its time,
-        and should it be cut, the pauses between attempts do not grow. Ignored where no connection stands."""
+    def progressed(self, now: float, *, further: bool = True) -> None:
+        """Give the new connection, whose sessions are being brought back, its time anew. Ignored where none stands.
+
+        Args:
+            further: It carries what sessions miss and need not get again: should it be cut, the pauses between attempts
+                do not grow. False while sessions are made anew, which the next connection begins from the start.
+        """
         if self.state is State.HANDSHAKING:
             self._deadline = now + self._handshake_timeout
-            self._rounds = 0
+            if further:
+                self._rounds = 0
+
+    def retry_at_once(self) -> None:
+        """Make the next attempt at the same broker, as if it were the first of the outage, and do not count it.
+
+        To be called before `lost`, for a link that was used to find out which command ends it.
+        """
+        self._retry_at_once = True
 
     def lived(self) -> None:
         """The link that is about to be lost did its work: its short life says nothing against the next."""
@@ -298,7 +311,12 @@ class Link:
     def _wait(self, was_up: bool, now: float) -> None:
         """In WAITING: go on at once, arm the pause, or give up."""
         try:
-            pause = self._first_pause() if was_up else self._pause(now - self._began)
+            at_once, self._retry_at_once = self._retry_at_once, False
+            pause = self._strategy(0, 0.0) if at_once else None
+            if pause is not None:
+                self._chosen = self.endpoint
+            else:
+                pause = self._first_pause() if was_up else self._pause(now - self._began)
             pause = None if pause is None else safe_pause(pause)
         except Exception as error:  # a user's strategy: its failure must not leave a link that nobody tends
             self._end(ReconnectGaveUp(f"the retry strategy failed: {error!r}"), error)

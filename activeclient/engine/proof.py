@@ -97,9 +97,13 @@ class Proof:
             writer.end()
 
     def go_on(self) -> None:
-        """The session is back on another connection, where it was reattached."""
-        if self._answered and not self._outstanding and not self._asking and self._writer is None:
+        """The session is back: it was reattached, or is rebuilt."""
+        if self._outstanding or self._asking or self._writer is not None or self._session.recovery is not None:
+            return
+        if self._answered:
             self._ask()
+        elif self.open:
+            self._close()
 
     def frame_of(self, token: Pending) -> bytes | None:
         """Return the frame of a send that is answered and not proven."""
@@ -127,7 +131,7 @@ class Proof:
 
     def _one_less(self) -> None:
         self._outstanding -= 1
-        if self._outstanding:
+        if self._outstanding or self._session.recovery is not None:
             return
         if self._answered:
             self._ask()

@@ -125,9 +125,20 @@ class Recovery:
         self._asked_at = now
         self.in_doubt: list[bytes | str | None] = []
         self._resend: list[Entry] = []
+        self._group: list[Entry] = []
+        """What was sent of them last, and is not known to have passed."""
+        self._repeats = 0
+        """Sends that were repeated before the end of the rebuilding."""
+        self.settling: Request | None = None
+        """The commit whose transaction is being done again."""
+        self._tried: Request | None = None
+        """The request of the application that is repeated by itself."""
         self._unheard = UnheardFailures()
         self._unsettled: Request | None = None
         self._last: Request | None = None
+        if earlier is not None:
+            earlier.drop_passed()
+            self._repeats = earlier._repeats
         for consumer in list(session.consumers.values()):
             if consumer.closed and not consumer.owes_acknowledgements:
                 del session.consumers[consumer.id]  # nobody needs it any more
@@ -135,20 +146,24 @@ class Recovery:
                     session.held.consumer_closed(consumer)
             consumer.forget_refresh()
         entries, sent = session.buffer.restart()
-        work: list[Entry] = [(frame, token, True) for frame, token in session.proof.take_back()]
-        work += [(frame, token, position < sent) for position, (frame, token) in enumerate(entries)]
+        unproven: list[Entry] = [(frame, token, True) for frame, token in session.proof.take_back()]
+        work = unproven + [(frame, token, position < sent) for position, (frame, token) in enumerate(entries)]
         if earlier is not None:
             # The one before did not get to its end: what it rebuilt is gone, what it was to repeat is not.
-            work = earlier.left()
+            work = unproven + earlier.left()
             self.in_doubt = earlier.in_doubt
             self.rolled_back = earlier.rolled_back
             self._unsettled = earlier._unsettled
             self.reason = earlier.reason
             session.current = None
-        work += [(frame, token, True) for frame, token in session.awaiting.values()]
+            if earlier._tried is not None and not earlier._tried.done:
+                self._sort_request(earlier._tried, maybe=True)
+        else:
+            work += [(frame, token, True) for frame, token in session.awaiting.values()]
         session.awaiting.clear()
         session.awaiting_bytes = 0
         current, session.current = session.current, None
+        session.repeated = set()
         for frame, token, maybe in map(unwrapped, work):
             self._sort(frame, token, maybe=maybe)
         self._unheard.tell(session)
@@ -340,8 +355,9 @@ class Recovery:
         if gated:
             session.held.rolled_back_by = self._gate_at + max(STORAGE_REST, rest(self.slowest))
             yield from self._rest()
+        yield from session.client.suspects.trials(self)
         if self._unsettled is not None:
-            yield from self._settle_commit(self._unsettled)
+            yield from self.settle_commit(self._unsettled)
 
     def _gate(self, name: str) -> Steps:
         """Wait until the server has ended the session before: what that one still does comes before ours.
@@ -387,14 +403,15 @@ class Recovery:
         if left > 0:
             yield left
 
-    def _settle_commit(self, commit: Request) -> Steps:
+    def settle_commit(self, commit: Request) -> Steps:
         """Do the transaction again: the broker refuses it by its duplicate ids if, and only if, it was committed."""
         session = self.session
         transaction = session.transaction
+        self.settling = commit
         for frame in transaction.repeatable or ():
             session.command(session.on_this_channel(frame))
         answer = yield session.request_of(Commit(0), correlated=True)
-        self._unsettled = None
+        self.settling = self._unsettled = None
         transaction.reset()
         if answer.error is None or isinstance(answer.error, DuplicateIDError):
             commit.complete(session, None)
@@ -409,33 +426,158 @@ class Recovery:
         session = self.session
         resend, self._resend = self._resend, []
         session.recovery = None
-        session.repeated = set()
-        for frame, token, maybe in resend:
-            again = session.on_this_channel(frame)
-            if maybe:
-                if token is not None:
-                    correlation_id = token.correlation_id
-                elif session.sends_identified:
-                    correlation_id = correlation_of(frame, session.client.version)
-                else:
-                    correlation_id = session.next_correlation()
-                session.repeated.add(correlation_id)
-                token = session.proof.repeat(again, token, correlation_id)
-            if not session.windowed and isinstance(token, SendToken):
-                session.awaiting[token.correlation_id] = (again, token)
-                session.awaiting_bytes += len(again)
-            session.command(again, token)
+        for entry in resend:
+            self.repeat(entry)
         session.emit(
             SessionRecreated(
                 session.name,
                 session.channel_id,
                 self.reason,
-                len(resend),
+                self._repeats + len(resend),
                 tuple(self.in_doubt),
                 self.rolled_back,
             )
         )
         session.life.rebuilt(tuple(self.in_doubt))
+
+    # --- repeating ------------------------------------------------------------------------------------------------
+
+    @property
+    def repeated_request(self) -> Request | None:
+        """The request of the application that the session before may have carried out, and that is made again."""
+        request = self.session.pending[0] if self.session.pending else None
+        if request is None or not request.recreated or isinstance(request.packet, (Commit, SessionClose)):
+            return None
+        return request
+
+    @property
+    def unsettled(self) -> Request | None:
+        """The commit whose outcome is not known."""
+        return self._unsettled
+
+    @property
+    def has_repeats(self) -> bool:
+        """True if something of the application is to be repeated."""
+        return bool(self._resend) or self._unsettled is not None or self.repeated_request is not None
+
+    def repeat(self, entry: Entry) -> bytes | None:
+        """Send it again; return the frame, or None if the broker takes none of its size, with which it has failed."""
+        session = self.session
+        frame, token, maybe = entry
+        again = session.on_this_channel(frame)
+        if len(again) > session.client.limits.frame:
+            self._failed(frame, token, session.client.suspects.too_large(again, maybe=maybe))
+            return None
+        if maybe:
+            if token is not None:
+                correlation_id = token.correlation_id
+            elif session.sends_identified:
+                correlation_id = correlation_of(frame, session.client.version)
+            else:
+                correlation_id = session.next_correlation()
+            session.repeated.add(correlation_id)
+            token = session.proof.repeat(again, token, correlation_id)
+        if not session.windowed and isinstance(token, SendToken):
+            session.awaiting[token.correlation_id] = (again, token)
+            session.awaiting_bytes += len(again)
+        session.command(again, token)
+        return again
+
+    def repeat_first(self, size: int) -> list[Entry]:
+        """Send the next `size` again, of those that are to be repeated, or what is left of them; return them as sent.
+
+        They stay with the others until `repeated` is called: the link may be lost before they are confirmed.
+        """
+        first = [(frame, token, True) for frame, token, _ in self._resend[:size]]
+        sent = [(self.repeat(entry) or b"", entry[1], True) for entry in self._resend[:size]]
+        self._resend[:size] = first
+        self._group = sent
+        return sent
+
+    @property
+    def next_repeat(self) -> object:
+        """The first send that is to be repeated, as `command_of` returns it; None if there is none."""
+        return command_of(self._resend[0]) if self._resend else None
+
+    def position_of(self, command: object) -> int:
+        """Return how many sends are to be repeated before this one; 0 if it is none of them."""
+        commands = [] if command is None else [command_of(entry) for entry in self._resend]
+        return commands.index(command) if command in commands else 0
+
+    def outstanding(self, entries: list[Entry]) -> bool:
+        """True while one of these, which `repeat_first` returned, is neither confirmed nor refused."""
+        session = self.session
+        kept = session.buffer.frames() if session.windowed else [frame for frame, _ in session.awaiting.values()]
+        ids = {id(frame) for frame in kept}
+        return any(id(frame) in ids for frame, _, _ in entries)
+
+    def repeated(self, entries: list[Entry]) -> None:
+        """These, the first of those to be repeated, are confirmed or refused."""
+        self._group = []
+        del self._resend[: len(entries)]
+        self._repeats += len(entries)
+
+    def drop_passed(self) -> None:
+        """The session is lost: what was confirmed or refused of the last group is not repeated once more."""
+        group, self._group = self._group, []
+        if group:
+            rest = [entry for entry, sent in zip(self._resend, group, strict=False) if self.outstanding([sent])]
+            self._repeats += len(group) - len(rest)
+            self._resend[: len(group)] = rest
+
+    def is_repeating(self, command: object) -> bool:
+        """True if a command that was sent again, the first of those, is neither confirmed nor refused."""
+        request = self._tried
+        if request is not None and command is request:
+            return not request.done
+        if command is self._unsettled:
+            return True
+        return bool(self._group) and command_of(self._group[0]) == command and self.outstanding(self._group[:1])
+
+    def take_request(self, request: Request) -> Request:
+        """Take out `repeated_request`, to be made as a step of the rebuilding."""
+        self.session.pending.remove(request)
+        self._tried = request
+        return request
+
+    def condemn(self, command: object) -> bool:
+        """Fail a command behind which the broker closes the connection; False if it is not repeated here.
+
+        To be called when the link is lost, before the session knows of it.
+        """
+        session = self.session
+        suspects = session.client.suspects
+        commit = self._unsettled
+        request = self._tried
+        if commit is not None and command is commit:
+            self._last = None
+            self.abandon(suspects.verdict(None))
+            session.transaction.reset()
+            return True
+        if request is not None and command is request and not request.done:
+            self._last = None  # its end is no step
+            request.failed(session, suspects.verdict(None))
+            return True
+        if not self._resend or command != command_of(self._resend[0]):
+            return False
+        frame, token, _ = self._resend.pop(0)
+        self._group = []
+        self._failed(frame, token, suspects.verdict(frame))
+        return True
+
+    def _failed(self, frame: bytes, token: Pending | None, error: ActiveClientError) -> None:
+        if isinstance(error, OutcomeUnknown):
+            self.in_doubt.append(error.duplicate_id)
+        unheard = UnheardFailures()
+        if not unheard.take(token, error) and token is not None:
+            token.failed(self.session, error)
+        unheard.tell(self.session)
+
+
+def command_of(entry: Entry) -> object:
+    """Return what a command is recognised by in a later session: who waits for it, or its bytes behind the channel."""
+    frame, token, _ = unwrapped(entry)
+    return frame[13:] if token is None else token
 
 
 def unwrapped(entry: Entry) -> Entry:

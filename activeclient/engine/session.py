@@ -30,6 +30,7 @@ from activeclient.errors import (
     ClosedError,
     JMSError,
     LocalProtocolError,
+    NotSent,
     Outcome,
     OutcomeUnknown,
     TransactionRolledBackError,
@@ -136,7 +137,7 @@ class Session:
         self.gate: str | None = None
         """Unique metadata by which its successor sees that it is gone, where it may have to be recreated."""
         self.resume_at: float | None = None
-        """When a pause of its recovery is over."""
+        """When a pause of its recovery is over, or it may ask again whether it is its turn."""
         self.closing = False
         """Its user has closed it; the server may not know yet."""
         self.proof = Proof(self)
@@ -440,7 +441,8 @@ class Session:
             packet.correlation_id = request.correlation_id
         try:
             frame = self.encode(packet)
-        except (LocalProtocolError, UnsupportedOperationError) as error:
+            self.client.limits.check(type(packet).__name__, len(frame))
+        except (LocalProtocolError, NotSent, UnsupportedOperationError) as error:
             request.failed(self, error)
             return
         self.current = request
@@ -502,7 +504,11 @@ class Session:
         """A pause of the recovery may be over, or a question to the server due, or its answer."""
         self.life.handle_timeout(now)
         self.held.handle_timeout(now)
-        if self.resume_at is not None and now >= self.resume_at and self.recovery is not None:
+        if self.resume_at is None or now < self.resume_at:
+            return
+        if self.state is State.SETTLING:
+            self.life.settled()
+        elif self.recovery is not None:
             self.recovery.advance()
 
     def want_credits(self, address: str, need: int) -> CreditPool:

@@ -19,6 +19,7 @@ from activeclient.engine.unsettled import unsettled_of
 from activeclient.errors import (
     ActiveClientError,
     ClosedError,
+    ConnectFailed,
     ConnectionLost,
     NotSent,
     Outcome,
@@ -31,7 +32,7 @@ from activeclient.errors import (
 from activeclient.events import ReplayConfirmed, SessionReattached
 from activeclient.server_code import ServerCode
 from activeclient.wire.message import SEND, duplicate_id_of
-from activeclient.wire.packet import Packet
+from activeclient.wire.packet import Packet, encode
 from activeclient.wire.packets import (
     AddMetadata,
     Commit,
@@ -205,6 +206,11 @@ class SessionLife:
             None,
             config.client_id,
         )
+        try:
+            client.limits.check_login(len(encode(packet, 1, client.version)))
+        except NotSent as error:
+            self._login_too_large(error, now)
+            return
         self.asked = True
         client.ask_control(packet, self._on_created)
         self.probing = session.reattachable and client.reattaches is None
@@ -223,6 +229,7 @@ class SessionLife:
         if not isinstance(packet, CreateSessionResponse):
             session.client.fail_protocol(f"{type(packet).__name__} answers the creation of a session", now)
             return
+        session.client.limits.logged_in()
         session.client.server_said_version(packet.server_version)
         if not self.probing:
             self._created(now)
@@ -273,6 +280,16 @@ class SessionLife:
             session.submit_first(claim)
         session.launch()
         session.client.session_ready(now)
+
+    def _login_too_large(self, error: NotSent, now: float) -> None:
+        client = self.session.client
+        if self.session.state is State.NEW:
+            self.end(error, now)
+            client.session_ready(now)
+        else:  # it comes from another broker, and may find one that takes it
+            failed = ConnectFailed(str(error))
+            failed.__cause__ = error
+            client.abort(failed, now)
 
     def _creation_refused(self, packet: ExceptionResponse, now: float) -> None:
         self.probing = self.asked = False
@@ -368,6 +385,8 @@ class SessionLife:
         except ReattachDiverged as error:
             self.diverged(error, now)
             return
+        if not client.suspects.may_replay(session):
+            return
         replayed = session.buffer.frames()
         started = session.lost_at if session.lost_at is not None else now
         confirmed = session.buffer.first - 1 - self._floor
@@ -414,6 +433,7 @@ class SessionLife:
         end, commands, began = self._replay
         if session.buffer.first >= min(end, session.buffer.next_id):  # a refusal moves the ids down
             self.replaying = False
+            session.client.suspects.replayed(session)
             session.emit(ReplayConfirmed(session.name, session.channel_id, commands, session.client.now - began))
 
     def _answer_lost(self, request: Request) -> None:
@@ -464,6 +484,7 @@ class SessionLife:
         client = self.session.client
         self._enter(State.ATTACHED, client.now)
         self.session.launch()
+        self.session.proof.go_on()
         client.session_recreated(client.now, in_doubt)
 
     # --- the end --------------------------------------------------------------------------------------------------
