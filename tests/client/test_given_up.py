@@ -221,7 +221,10 @@ def test_connected_it_is_the_call_that_times_out() -> None:
     with BrokerUnderTest() as broker:
         connection = broker.connect(call_timeout=300)
         session = connection.create_session(transacted=True)
-        session.create_producer(QUEUE).send("x")
+        producer = session.create_producer(QUEUE)
+        producer.send("x")
+        session.commit()  # from now on a commit does not wait until its sends are answered
+        producer.send("y")
         with broker.silence(), pytest.raises(CallTimeout) as caught:
             session.commit()
         assert caught.value.outcome is Outcome.UNKNOWN
