@@ -404,7 +404,8 @@ class ClientEngine:
         """The link was lost while the server was creating `session`: it may have one that nobody knows.
 
         A server that keeps sessions for a reattachment would keep that one for its TTL, so the next link asks for it
-        and closes it. Its channel is left to it.
+        and closes it, and if that is lost before the server has said that it did, the one after it asks again. Its
+        channel is left to it.
         """
         if self.reattaches is not False and session.reattachable and len(self._left_behind) < MAX_LEFT_BEHIND:
             self._left_behind[session.name] = session.channel_id
@@ -416,9 +417,16 @@ class ClientEngine:
             def answered(packet: Packet, _now: float, name: str = name, channel: int = channel) -> None:
                 if isinstance(packet, ReattachSessionResponse) and packet.reattached:
                     self.write(encode(SessionClose(), channel, self.version))
-                self._left_behind.pop(name, None)
+                else:
+                    self._left_behind.pop(name, None)
 
             self.ask_control(ReattachSession(name, -1), answered)
+
+    def answered_behind(self, channel: int) -> None:
+        """The server answered on a channel that is nobody's now: it has closed the session that was left there."""
+        for name, left in list(self._left_behind.items()):
+            if left == channel:
+                del self._left_behind[name]
 
     def forget(self, session: Session) -> None:
         """The session ended."""
