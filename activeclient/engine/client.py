@@ -289,8 +289,13 @@ class ClientEngine:
         if self.link.state in (LinkState.UP, LinkState.HANDSHAKING):
             beat = self.heartbeat.next_timeout()
             tell = None if self._connected is None else self._tell_connected_by
-            times = [due, beat, tell, *(session.next_timeout() for session in self.sessions.values())]
-            return min((time for time in times if time is not None), default=None)
+            for time in (beat, tell):
+                if time is not None and (due is None or time < due):
+                    due = time
+            for session in self.sessions.values():  # hot path: asked after every write
+                time = session.next_timeout()
+                if time is not None and (due is None or time < due):
+                    due = time
         return due
 
     def close(self, now: float) -> None:
