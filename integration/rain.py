@@ -13,7 +13,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import activeclient
-from activeclient import AcknowledgeMode, Connection, Message
+from activeclient import (
+    AcknowledgeMode,
+    Connection,
+    Message,
+    TransactionOutcomeUnknownError,
+    TransactionRolledBackError,
+)
 from integration.interrupts import Outcome, interrupt
 
 PATIENCE = 20.0
@@ -35,6 +41,8 @@ class Ledger:
         self.certain: list[str] = []
         self.futures: dict[str, Any] = {}
         self.received: list[str] = []
+        self.unsure: set[str] = set()
+        """Received, and its acknowledgement failed after it was interrupted: it may come again, or not."""
         self.interrupts = 0
 
     def settle_futures(self) -> None:
@@ -47,12 +55,17 @@ class Ledger:
     @property
     def complete(self) -> bool:
         """Has everything come that must?"""
-        return set(self.certain) <= set(self.received)
+        return not self.missing
+
+    @property
+    def missing(self) -> list[str]:
+        """What must come and has not."""
+        return sorted(set(self.certain) - set(self.received) - self.unsure)
 
     def check(self) -> None:
         """Nothing certain is lost, and nothing came twice."""
         assert {text for text in self.received if self.received.count(text) > 1} == set()
-        assert sorted(set(self.certain) - set(self.received)) == []
+        assert self.missing == []
 
 
 class Rain:
@@ -98,7 +111,8 @@ class Rain:
         assert now == before
 
     def over_creation(self, create: Callable[[], Any], rounds: int) -> int:
-        """Interrupt a call that makes something, again and again; it works afterwards. Returns how often it was hit."""
+        """Interrupt a call that makes something, again and again; it works each time afterwards. Returns how often it
+        was hit."""
         hits = 0
         dry = interrupt(create)
         if dry.value is not None:
@@ -108,7 +122,7 @@ class Rain:
             hits += outcome.interrupted
             if outcome.value is not None:
                 outcome.value.close()
-        create().close()
+            create().close()
         return hits
 
     def over_messages(self, mode: AcknowledgeMode, queue_name: str, rounds: int) -> Ledger:
@@ -160,9 +174,19 @@ class _Stream:
     def _received(self, message: Message | None) -> None:
         if message is None:
             return
-        self._ledger.received.append(str(message.get_body(str)))
-        if self._mode in EXPLICIT and self._hit(message.acknowledge, 300).interrupted:
-            message.acknowledge()
+        text = str(message.get_body(str))
+        interrupted = False
+        try:
+            if self._mode in EXPLICIT:
+                interrupted = self._hit(message.acknowledge, 300).interrupted
+            if interrupted:
+                message.acknowledge()
+        except (TransactionRolledBackError, TransactionOutcomeUnknownError) as error:
+            # The session was made anew: what was received in the one before comes again, as it was not acknowledged.
+            if interrupted or isinstance(error, TransactionOutcomeUnknownError):
+                self._ledger.unsure.add(text)
+        else:
+            self._ledger.received.append(text)
 
     def _drain(self) -> None:
         ledger = self._ledger
@@ -171,9 +195,12 @@ class _Stream:
         while True:
             message = self._consumer.receive(0.3)
             if message is not None:
-                ledger.received.append(str(message.get_body(str)))
-                if self._mode in EXPLICIT:
-                    message.acknowledge()
+                try:
+                    if self._mode in EXPLICIT:
+                        message.acknowledge()
+                    ledger.received.append(str(message.get_body(str)))
+                except TransactionRolledBackError:
+                    pass  # as above
             elif ledger.complete or time.monotonic() > end:
                 break
         if self._mode is AcknowledgeMode.SESSION_TRANSACTED:

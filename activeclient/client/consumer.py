@@ -194,10 +194,15 @@ class ClientConsumer(JavaNames):
         engine.restore_kept()  # should that have been interrupted itself
         engine.reading.go_on()
         message = self._receive_one(timeout) if engine.window == 0 else self._next(timeout)
-        if message is None:
-            self._check()
-        elif engine.session.client.pending_bytes:
-            self._pump.after_submit()
+        try:
+            if message is None:
+                self._check()
+            elif engine.session.client.pending_bytes:
+                self._pump.after_submit()
+        except BaseException:
+            if message is not None:
+                engine.kept.append(message)
+            raise
         return message
 
     def _next(self, timeout: float | None) -> CoreMessage | None:
@@ -233,14 +238,19 @@ class ClientConsumer(JavaNames):
             message = self._next(timeout)
         finally:
             self._receiving -= 1
-            if self._receiving:
-                if message is not None and not engine.buffer:
-                    engine.ask_for_one()  # it was for one of those who wait
-                sequence = None
-            else:
-                sequence = engine.withdraw()
-                if sequence is not None:
-                    self._pump.after_submit()
+            try:
+                if self._receiving:
+                    if message is not None and not engine.buffer:
+                        engine.ask_for_one()  # it was for one of those who wait
+                    sequence = None
+                else:
+                    sequence = engine.withdraw()
+                    if sequence is not None:
+                        self._pump.after_submit()
+            except BaseException:
+                if message is not None:
+                    engine.kept.append(message)
+                raise
         if message is None and sequence is not None:
             session = engine.session
             self._calls.wait_for(

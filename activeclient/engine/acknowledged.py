@@ -9,7 +9,9 @@ session undoes, nor of those whose caller was told that their outcome is unknown
 
 from __future__ import annotations
 
+import struct
 from collections import deque
+from collections.abc import Iterable
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,9 @@ MAX_QUEUES = 256
 MAX_REMEMBERED = 16_384
 """Messages that may still come again after a loss; more unconfirmed acknowledgements than a window of 400 KiB holds.
 Without a window nothing is ever confirmed, so these are the last ones that were acknowledged."""
+_MESSAGE_ID = struct.Struct(">q").unpack_from
+_MESSAGE_ID_AT = 21
+"""Where it is in the frame of an acknowledgement."""
 
 
 class Lost:
@@ -45,33 +50,57 @@ class Lost:
 class Acknowledged:
     """The acknowledgements of one consumer that may be lost."""
 
-    __slots__ = ("_collected", "_one", "_waiting", "lost")
+    __slots__ = ("_one", "_waiting", "collected", "lost")
 
     def __init__(self, lost: Lost) -> None:
         self._waiting: deque[int] = deque(maxlen=2 * MAX_REMEMBERED)
         """Id, fingerprint, id, fingerprint ...: no object for a pair."""
-        self._collected = 0
+        self.collected = 0
+        """How many of them, the last ones, no acknowledgement has gone out for."""
         self.lost = lost
         self._one = _Confirmation(self, 1)
 
     def add(self, message_id: int, fingerprint: int) -> None:
         """The application acknowledged a message; its acknowledgement is not on its way yet."""
+        self.collected += 1  # first: behind the call an interrupt could come in between
         self._waiting.extend((message_id, fingerprint))
-        self._collected += 1
 
-    def undo(self, message_id: int) -> None:
-        """The application was interrupted while it acknowledged a message, and has not done so."""
-        if len(self._waiting) > 1 and self._waiting[-2] == message_id:
-            self._waiting.pop()
-            self._waiting.pop()
-            self._collected = max(0, self._collected - 1)
+    def undo(self, unacknowledged: Iterable[int]) -> None:
+        """The application was interrupted while it acknowledged one of these messages, and has not done so."""
+        waiting = self._waiting
+        if self.collected and waiting and waiting[-2] in unacknowledged:
+            # No call from here on: nothing interrupts it.
+            del waiting[-1]
+            del waiting[-1]
+            self.collected -= 1
 
     def sent(self) -> Pending | None:
-        """One acknowledgement goes out for all that was added since the last one; returns what settles with it."""
-        count, self._collected = self._collected, 0
+        """One acknowledgement goes out for all that was added since the last one; returns what settles with it.
+
+        Who sends it sets `collected` to 0 then.
+        """
+        count = self.collected
         if count == 1:
             return self._one
         return _Confirmation(self, count) if count else None
+
+    def recount(self, commands: Iterable[tuple[bytes, Pending | None]]) -> None:
+        """Make it agree with the unconfirmed commands, after an interrupt: what went out, and is not among them, the
+        server has confirmed."""
+        on_their_way = 0
+        last = None
+        for frame, token in commands:
+            if type(token) is _Confirmation and token.of is self:
+                on_their_way += token.count
+                last = frame
+        if last is not None:
+            ids = list(self._waiting)[-2::-2]
+            message_id = _MESSAGE_ID(last, _MESSAGE_ID_AT)[0]
+            if message_id in ids:
+                self.collected = ids.index(message_id)
+        confirmed = self.unconfirmed - self.collected - on_their_way
+        if confirmed > 0:
+            self.confirmed(confirmed)
 
     @property
     def unconfirmed(self) -> int:
@@ -82,7 +111,7 @@ class Acknowledged:
     def outstanding(self) -> int:
         """Of these, the ones whose acknowledgement was sent; 0 when so many were that the oldest were forgotten."""
         waiting = self._waiting
-        return 0 if len(waiting) == waiting.maxlen else (len(waiting) >> 1) - self._collected
+        return 0 if len(waiting) == waiting.maxlen else (len(waiting) >> 1) - self.collected
 
     def confirmed(self, count: int) -> None:
         """The server knows of the oldest `count`."""
@@ -101,7 +130,7 @@ class Acknowledged:
         self.lost.of.update(zip(waiting, waiting, strict=True))
         self.lost.expecting = bool(self.lost.of)
         self._waiting.clear()
-        self._collected = 0
+        self.collected = 0
 
     def late(self, message_id: int, fingerprint: int) -> None:
         """The application acknowledged a message of a session that is gone: the broker will deliver it again."""
@@ -121,15 +150,15 @@ class Acknowledged:
 class _Confirmation(Pending):
     """Stands in the command buffer for an acknowledgement; the same object for all that concern one message."""
 
-    __slots__ = ("_count", "_of")
+    __slots__ = ("count", "of")
 
     def __init__(self, of: Acknowledged, count: int) -> None:
         super().__init__()
-        self._of = of
-        self._count = count
+        self.of = of
+        self.count = count
 
     def settled(self, session: Session) -> None:
-        self._of.confirmed(self._count)
+        self.of.confirmed(self.count)
 
     def failed(self, session: Session, error: ActiveClientError) -> None:
         """The session is lost: `session_lost` remembers."""

@@ -7,7 +7,7 @@ and the link is won back like any other. An outage is told once, from its beginn
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from cachetools import LRUCache
@@ -84,6 +84,9 @@ DIVERGENCES = 3
 """Impossible confirmations on one link that are answered by a new session; after that the link itself is given up."""
 
 MAX_LEFT_BEHIND = 1000
+LOOK_AGAIN_SECONDS = 1.0
+"""After this time the server is asked once more for a session that it did not have: what made it was still on its way,
+on the link before, when the next one asked."""
 """Sessions that the next link closes; what is beyond ends with the TTL."""
 
 SETTLED = frozenset({State.ATTACHED, State.NEW})
@@ -172,6 +175,9 @@ class ClientEngine:
         """When a call last got no answer within callTimeout."""
         self._left_behind: dict[str, int] = {}
         """Channels of sessions that the server may have made for nobody, by their names."""
+        self._looked_for: set[str] = set()
+        """Of these, the ones that it did not have when it was first asked."""
+        self._look_again_at: float | None = None
 
     # --- ports.Engine ---------------------------------------------------------------------------------------------
 
@@ -208,7 +214,7 @@ class ClientEngine:
         for session in list(self.sessions.values()):
             session.life.link_made(now)
         if self._left_behind:
-            self._close_left_behind()
+            self._close_left_behind(self._left_behind)
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Bytes from the server (hot path)."""
@@ -262,6 +268,9 @@ class ClientEngine:
                 session.handle_timeout(now)
         if self._connected is not None and now >= self._tell_connected_by:
             self._tell_connected()
+        if self._look_again_at is not None and now >= self._look_again_at and state is LinkState.UP:
+            self._look_again_at = None
+            self._close_left_behind(self._looked_for)
         self._tell_progress(now)
         endpoint, attempt = self.link.endpoint, self.link.attempts
         ended = self.link.handle_timeout(now)
@@ -289,8 +298,13 @@ class ClientEngine:
         if self.link.state in (LinkState.UP, LinkState.HANDSHAKING):
             beat = self.heartbeat.next_timeout()
             tell = None if self._connected is None else self._tell_connected_by
-            times = [due, beat, tell, *(session.next_timeout() for session in self.sessions.values())]
-            return min((time for time in times if time is not None), default=None)
+            for time in (beat, tell, self._look_again_at):
+                if time is not None and (due is None or time < due):
+                    due = time
+            for session in self.sessions.values():  # hot path: asked after every write
+                time = session.next_timeout()
+                if time is not None and (due is None or time < due):
+                    due = time
         return due
 
     def close(self, now: float) -> None:
@@ -404,21 +418,38 @@ class ClientEngine:
         """The link was lost while the server was creating `session`: it may have one that nobody knows.
 
         A server that keeps sessions for a reattachment would keep that one for its TTL, so the next link asks for it
-        and closes it. Its channel is left to it.
+        and closes it, and if that is lost before the server has said that it did, the one after it asks again. Its
+        channel is left to it.
         """
         if self.reattaches is not False and session.reattachable and len(self._left_behind) < MAX_LEFT_BEHIND:
             self._left_behind[session.name] = session.channel_id
             self.move_channel(session)
 
-    def _close_left_behind(self) -> None:
-        for name, channel in list(self._left_behind.items()):
+    def _close_left_behind(self, names: Iterable[str]) -> None:
+        self._look_again_at = None
+        for name in list(names):
+            channel = self._left_behind.get(name, -1)
 
-            def answered(packet: Packet, _now: float, name: str = name, channel: int = channel) -> None:
+            def answered(packet: Packet, now: float, name: str = name, channel: int = channel) -> None:
                 if isinstance(packet, ReattachSessionResponse) and packet.reattached:
                     self.write(encode(SessionClose(), channel, self.version))
-                self._left_behind.pop(name, None)
+                elif name in self._looked_for or not isinstance(packet, ReattachSessionResponse):
+                    self._not_behind(name)
+                elif name in self._left_behind:
+                    self._looked_for.add(name)
+                    self._look_again_at = self._look_again_at or now + LOOK_AGAIN_SECONDS
 
             self.ask_control(ReattachSession(name, -1), answered)
+
+    def answered_behind(self, channel: int) -> None:
+        """The server answered on a channel that is nobody's now: it has closed the session that was left there."""
+        for name, left in list(self._left_behind.items()):
+            if left == channel:
+                self._not_behind(name)
+
+    def _not_behind(self, name: str) -> None:
+        self._left_behind.pop(name, None)
+        self._looked_for.discard(name)
 
     def forget(self, session: Session) -> None:
         """The session ended."""
@@ -434,8 +465,11 @@ class ClientEngine:
 
     @property
     def settled(self) -> bool:
-        """Is there no session, neither here nor one that the server may have made for nobody?"""
-        return not self.sessions and not self._left_behind
+        """Is there no session, neither here nor one that the server may have made for nobody?
+
+        One that it did not have when it was asked does not count.
+        """
+        return not self.sessions and self._looked_for.issuperset(self._left_behind)
 
     @property
     def gates_open(self) -> bool:
@@ -550,6 +584,7 @@ class ClientEngine:
         self.last_error = reason
         self._reset_link_state()
         self._divergences = 0
+        self._look_again_at = None  # the next link asks for all of them
         for session in list(self.sessions.values()):
             session.life.link_lost(now)
 

@@ -58,7 +58,8 @@ class Origin:
 
 
 class Settled(Origin):
-    """Of a message that an interrupted call has acknowledged and not handed out: the server is not told of it again."""
+    """Of a message that an interrupted call has acknowledged and not handed out: the server is not told of it again,
+    and it is not among what the application holds unacknowledged."""
 
     __slots__ = ()
 
@@ -326,7 +327,7 @@ class Consumer:
         assert acknowledged is not None
         self.flush_acknowledgements()
         acknowledged.add(message.message_id, message.fingerprint)
-        self.session.command(self._ack_frame(KIND_INDIVIDUAL, message.message_id), acknowledged.sent())
+        self._send_acknowledgement(self._ack_frame(KIND_INDIVIDUAL, message.message_id))
         if self.closed:
             self.session.redelivered(self)
 
@@ -393,7 +394,7 @@ class Consumer:
             self.reading.message = message
             self.held -= stream.header_size
             self.consumed(stream.header_size)
-        if self._tracks:
+        if self._tracks and type(message.origin) is not Settled:
             # Nobody asks for it in transactions.
             fingerprint = 0 if self.acknowledged is None and self.uncommitted is None else message.fingerprint
             self.taken.append((message.message_id, fingerprint, None if stream is None else message))
@@ -433,21 +434,27 @@ class Consumer:
     def mend(self) -> None:
         """Make it whole after an interrupt amid a call of these methods, which are written for that: see there."""
         buffer, taken = self.buffer, self.taken
+        session = self.session
         if buffer and taken and taken[-1][0] == buffer[0].message_id:
             taken.pop()  # `take` has not come to its end
         self.held = sum(
             message.frame_size if message.stream is None else message.stream.header_size for message in buffer
         )
-        if taken and self.acknowledged is not None:
-            self.acknowledged.undo(taken[0][0])
-        one, self.acknowledging = self.acknowledging, -1
-        if one >= 0 and not any(entry[0] == one for entry in taken):
+        held = {entry[0] for entry in taken}
+        acknowledged = self.acknowledged
+        if acknowledged is not None:
+            acknowledged.undo(held)
+            if session.windowed and session.state.value != "recreating":  # else it is all lost
+                acknowledged.recount(session.buffer.entries())
+        one = self.acknowledging
+        if one >= 0 and one not in held and session.windowed and session.may_command:
             frame = self._ack_frame(KIND_INDIVIDUAL, one)
-            if self.session.windowed and self.session.may_command and frame not in self.session.buffer.frames():
-                self.session.command(frame)
+            if frame not in session.buffer.frames():
+                self._send_acknowledgement(frame)
+        self.acknowledging = -1
         if self.ack_message_id >= 0:
             frame = self._ack_frame(KIND_ACKNOWLEDGE, self.ack_message_id)
-            if frame in self.session.buffer.frames():
+            if frame in session.buffer.frames():
                 self.ack_message_id = -1
                 self.ack_bytes = 0
             elif self.ack_bytes >= self.ack_batch:
@@ -462,6 +469,9 @@ class Consumer:
         if self.reading.resuming and message is self.reading.message:
             self.reading.leave()
         if self.absorbing.pop(message_id, None) is not None:
+            return
+        if type(message.origin) is Settled and not self.closed:
+            self._back_to_buffer(message)
             return
         held = [entry for entry in self.taken if entry[0] == message_id]
         if self.closed or not held:
@@ -490,7 +500,11 @@ class Consumer:
                 return
             credits, self.credits = self.credits, 0
             self._moved = True
-            session.command(session.encode(FlowToken(self.id, credits)))
+            try:
+                session.command(session.encode(FlowToken(self.id, credits)))
+            except BaseException:
+                self.credits += credits  # interrupted: the server may never get them, and twice does little harm
+                raise
 
     def ask_for_one(self) -> None:
         """Without prefetch: let the next message through. A recreated session is asked again by itself."""
@@ -535,7 +549,11 @@ class Consumer:
         if need > 0:
             self.balance += need
             self._moved = True
-            self.session.command(self.session.encode(FlowToken(self.id, need)))
+            try:
+                self.session.command(self.session.encode(FlowToken(self.id, need)))
+            except BaseException:
+                self.balance -= need  # as in `grant`
+                raise
 
     def force_delivery(self) -> int:
         """Ask the server to say when it has delivered all it can now; returns the sequence to wait for."""
@@ -583,7 +601,6 @@ class Consumer:
             self.ack_message_id = message_id
             taken.popleft()
         elif type(message.origin) is Settled:
-            self._forget_taken(message_id)
             return True
         elif not self.settle_taken(message, cumulative=True):
             return False
@@ -597,12 +614,22 @@ class Consumer:
         """Send what is acknowledged and was collected in the batch."""
         if self.ack_message_id >= 0 and self.session.may_command:
             acknowledged = self.acknowledged
-            self.session.command(
-                self._ack_frame(KIND_ACKNOWLEDGE, self.ack_message_id),
-                None if acknowledged is None else acknowledged.sent(),
-            )
+            frame = self._ack_frame(KIND_ACKNOWLEDGE, self.ack_message_id)
+            if acknowledged is None:
+                self.session.command(frame)
+            else:
+                self.session.command(frame, acknowledged.sent())
+                acknowledged.collected = 0
             self.ack_message_id = -1  # then: interrupted before it, `mend` looks whether the frame is on its way
             self.ack_bytes = 0
+
+    def _send_acknowledgement(self, frame: bytes) -> None:
+        acknowledged = self.acknowledged
+        if acknowledged is None:
+            self.session.command(frame)
+        else:
+            self.session.command(frame, acknowledged.sent())
+            acknowledged.collected = 0  # then: `mend` counts what is on its way
 
     def acknowledge_taken(self) -> None:
         """Acknowledge all that the application holds, in a transaction that is about to be rolled back: the server
@@ -619,10 +646,7 @@ class Consumer:
         if not self.settle_taken(message, cumulative=False):
             self.acknowledging = -1
             return False
-        self.session.command(
-            self._ack_frame(KIND_INDIVIDUAL, message.message_id),
-            None if self.acknowledged is None else self.acknowledged.sent(),
-        )
+        self._send_acknowledgement(self._ack_frame(KIND_INDIVIDUAL, message.message_id))
         self.acknowledging = -1
         return True
 
@@ -641,7 +665,6 @@ class Consumer:
             return False
         origin = message.origin
         if type(origin) is Settled:
-            self._forget_taken(message.message_id)
             return False
         if origin is not self.origin:
             if self.uncommitted is not None and self.holds(message):
@@ -674,12 +697,6 @@ class Consumer:
         if message is self.reading.message:
             self.reading.leave()
         return True
-
-    def _forget_taken(self, message_id: int) -> None:
-        for position, entry in enumerate(self.taken):
-            if entry[0] == message_id:
-                del self.taken[position]
-                return
 
     def holds(self, message: CoreMessage) -> bool:
         """True if the application holds this message, which this consumer handed out, in the session's present life.
@@ -721,16 +738,18 @@ class Consumer:
             return False
         remembered = None if told else self.acknowledged
         uncommitted = self.uncommitted if acknowledges else None
-        if cumulative:
-            settled = [taken.popleft() for _ in range(position + 1)]
-        else:
-            settled = [taken[position]]
-            del taken[position]
-        for held, fingerprint, _ in settled:
+        for place in range(position + 1) if cumulative else (position,):
+            held, fingerprint, _ = taken[0 if cumulative else place]
             if remembered is not None:
                 remembered.add(held, fingerprint)
             elif uncommitted is not None:
                 uncommitted[held] = fingerprint
+            if cumulative:
+                if not told:
+                    self.ack_message_id = held  # as in `acknowledge`: amid it, the next acknowledgement includes this
+                taken.popleft()
+            else:
+                del taken[place]
         return True
 
     def _acknowledge_absorbed(self, message: CoreMessage, *, cumulative: bool) -> None:

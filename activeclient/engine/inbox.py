@@ -17,7 +17,7 @@ from activeclient.wire.frames import FRAME, what_it_is
 from activeclient.wire.message import RECEIVE
 from activeclient.wire.old_layout import modern_receive_of_equal_size as present_receive
 from activeclient.wire.packet import decode
-from activeclient.wire.packets import NullResponse, PacketsConfirmed
+from activeclient.wire.packets import ExceptionResponse, NullResponse, PacketsConfirmed
 from activeclient.wire.versions import V2_0
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 INT_AT = struct.Struct(">i").unpack_from
 LONG_AT = struct.Struct(">q").unpack_from
-CONFIRMED, NULL_RESPONSE = PacketsConfirmed.KIND, NullResponse.KIND
+CONFIRMED, NULL_RESPONSE, EXCEPTION = PacketsConfirmed.KIND, NullResponse.KIND, ExceptionResponse.KIND
 PARTS = 8
 """Pieces of one frame that are kept as they came."""
 
@@ -198,6 +198,8 @@ class Inbox:
                     current_channel = -1
                 elif not client.knows(channel):
                     raise _unknown(channel, kind, data[pos : pos + 16])
+                elif kind in (NULL_RESPONSE, EXCEPTION):
+                    client.answered_behind(channel)
                 pos = after
             if session is not None:
                 self._account(session, confirmed, taken, taken_bytes, now)

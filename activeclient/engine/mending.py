@@ -54,6 +54,8 @@ def mend(client: ClientEngine, now: float) -> None:
             if session.error is not None:
                 session.life.end_again(session.error, now)
             continue
+        if torn is not None and session.recovery is not None:
+            session.life.torn = True  # a step of it may have been interrupted, and those cannot be taken again
         _mend_commands(session)
         if torn is not None and torn.session is session and session.windowed and session.state not in _UNCOUNTED:
             _count(client, session, torn, now)

@@ -497,8 +497,11 @@ class Session:
     def next_timeout(self) -> float | None:
         """When `handle_timeout` has something to do; None: never."""
         life = self.life
-        times = (self.resume_at, life.check.due, life.probe_due, self.held.due)
-        return min((time for time in times if time is not None), default=None)
+        due = self.resume_at
+        for time in (life.check.due, life.probe_due, self.held.due):
+            if time is not None and (due is None or time < due):
+                due = time
+        return due
 
     def handle_timeout(self, now: float) -> None:
         """A pause of the recovery may be over, or a question to the server due, or its answer."""

@@ -95,6 +95,7 @@ class SessionLife:
         "probing",
         "replaying",
         "session",
+        "torn",
     )
 
     def __init__(self, session: Session) -> None:
@@ -121,6 +122,8 @@ class SessionLife:
         """How long nothing had come when the link was lost; when the next one stood; when the server had found us."""
         self.replaying = False
         """Was something replayed that is not confirmed yet?"""
+        self.torn = False
+        """Is its recreation under way that an interrupt has come into, or may: then it begins anew?"""
         self._replay = (0, 0, 0.0)
         """The first command behind it, how many they are, and when it began."""
 
@@ -142,7 +145,11 @@ class SessionLife:
     def link_made(self, now: float) -> None:
         """A new connection stands: say hello on it."""
         session = self.session
-        if session.state in (State.NEW, State.RECREATING):
+        if self.torn:
+            if session.state is State.DETACHED:
+                session.client.leave_behind(session)
+            self._recreate(session.client.last_error, now)
+        elif session.state in (State.NEW, State.RECREATING):
             self._create(now)
         elif session.state is State.DETACHED:
             if session.reattachable and session.client.reattaches is not False:
@@ -463,6 +470,7 @@ class SessionLife:
         self.fence = None
         self.replaying = False
         session.resume_at = None  # of the recovery before this one
+        self.torn = True
         self._enter(State.RECREATING, now)  # before anything ends: what that sets free must not be sent yet
         session.recovery = Recovery(session, reason or ClosedError("the connection was lost"), now, session.recovery)
         session.epoch += 1
@@ -477,6 +485,7 @@ class SessionLife:
         session.held.session_lost()
         for pool in session.pools.values():
             pool.restart()
+        self.torn = False
         self._create(now)
 
     def rebuilt(self, in_doubt: tuple[bytes | str | None, ...]) -> None:

@@ -77,8 +77,10 @@ def check_completion(listener: object) -> None:
     Raises:
         TypeError: It is neither callable nor a `CompletionListener`.
     """
+    if listener is None or callable(listener):
+        return  # hot path
     methods = (getattr(listener, name, None) for name in ("on_completion", "on_exception"))
-    if listener is not None and not callable(listener) and not all(map(callable, methods)):
+    if not all(map(callable, methods)):
         raise TypeError(
             f"on_complete must be callable, or have on_completion and on_exception, not {type(listener).__name__}"
         )

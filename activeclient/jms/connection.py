@@ -89,6 +89,9 @@ class Connection(Sealed):
         self, factory: ClientSessionFactory, user: str | None, password: str | None, client_id: str | None
     ) -> None:
         password = Secret.of(password)
+        self._closed = False  # before `factory`: an interrupt may leave the rest out, and `__del__` finds these
+        self._dropped = False
+        """Has its owner, which was dropped, warned of it?"""
         self.factory = factory
         self._user = user
         self._password = password
@@ -98,9 +101,6 @@ class Connection(Sealed):
         self._temporaries: set[Destination] = set()
         self._known = Known()
         self._started = False
-        self._closed = False
-        self._dropped = False
-        """Has its owner, which was dropped, warned of it?"""
         self._used = False
         self.tag = str(uuid.uuid4())
         self._exception_listener: ExceptionListener | None = None

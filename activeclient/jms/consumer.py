@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from activeclient.arguments import call, instance
 from activeclient.client.closing import leave
@@ -195,30 +195,33 @@ class MessageConsumer(Generic[M], Sealed):
         if left == 0 and not self._session.is_started:
             return None
         deadline = None if not left else time.monotonic() + left
-        self._receiving += 1
+        core: CoreMessage | None = None
         try:
-            self.settle()
-            while True:
-                core: CoreMessage | None = self._core.receive(left)
-                if core is None:
-                    return None
-                try:
+            self._receiving += 1
+            try:
+                self.settle()
+                while True:
+                    core = self._core.receive(left)
+                    if core is None:
+                        return None
                     message = None if self._expired(core) else self._received(core, check)
-                except ActiveClientError:
-                    raise
-                except BaseException:
-                    if self._unsettled is core:
-                        self._unsettled = None
-                    self._core.keep(core)
-                    raise
-                if message is not None:
-                    return message
-                if deadline is not None:
-                    left = max(0.0, deadline - time.monotonic())
-        except ClosedError:
-            return None
-        finally:
-            self._receiving -= 1
+                    if message is not None:
+                        return message
+                    core = None
+                    if deadline is not None:
+                        left = max(0.0, deadline - time.monotonic())
+            except ClosedError:
+                return None
+            finally:
+                self._receiving -= 1
+        except ActiveClientError:
+            raise
+        except BaseException:  # wherever it came, as long as the caller has not got the message
+            if core is not None:
+                if self._unsettled is core:
+                    self._unsettled = None
+                self._core.keep(core)
+            raise
 
     def _received(self, core: CoreMessage, check: Callable[[Message], None]) -> Message | None:
         message = received_message(core, self._session, self._destination)
@@ -316,14 +319,20 @@ class MessageConsumer(Generic[M], Sealed):
                 return
             if message is None:
                 return
-            yield cast("M", message)
+            yield message  # no call between: an interrupt there would lose it
 
-    def _next(self, limit: float | None) -> Message | None:
+    def _next(self, limit: float | None) -> M | Any:
         """The next message, or None when none came in `limit` seconds of a working connection."""
         if self._listener is None and self._settles and self._unsettled is None:
             ready = self._core.receive_settled(self._body_type)
             if ready is not None:
-                return received_message(ready, self._session, self._destination)
+                try:
+                    return received_message(ready, self._session, self._destination)
+                except ActiveClientError:
+                    raise
+                except BaseException:
+                    self._core.keep(ready)
+                    raise
         return self._core.next_within(limit, lambda left: self._receive(left, self._check_kind))
 
     def __iter__(self) -> Iterator[M]:

@@ -67,10 +67,10 @@ class JMSContext(MessageFactory, Sealed):
     """Start the connection when the first consumer or browser is made."""
 
     def __init__(self, shared: _Shared, mode: AcknowledgeMode) -> None:
-        self._shared = shared
-        self._mode = mode
         self._session: Session | None = None
         self._closed = False
+        self._shared = shared  # behind those: an interrupt may leave the rest out, and `__del__` finds them
+        self._mode = mode
         self._closing = threading.Lock()
         self._producers: dict[tuple[bool, bool], MessageProducer] = {}
         self._last: Message | None = None

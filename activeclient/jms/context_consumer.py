@@ -59,16 +59,13 @@ class JMSConsumer(Generic[M], Sealed):
     def receive(self, timeout: Duration | None = None) -> M | Any:
         """As `MessageConsumer.receive`."""
         message = self._consumer.receive(timeout)
-        if message is not None:
-            self._hand_out(message)
-        return message
-
-    def _hand_out(self, message: Message) -> None:
         try:
-            self._context.handed_out(message)
+            if message is not None:
+                self._context.handed_out(message)
         except BaseException:
             self._consumer.keep(message)
             raise
+        return message
 
     def receive_no_wait(self) -> M | Any:
         """Return a message if the broker has one for us now."""
@@ -85,7 +82,11 @@ class JMSConsumer(Generic[M], Sealed):
     def messages(self, timeout: Duration | None = None) -> Iterator[M]:
         """As `MessageConsumer.messages`: until none came for `timeout` of a working connection."""
         for message in self._consumer.messages(timeout):
-            self._hand_out(message)
+            try:
+                self._context.handed_out(message)
+            except BaseException:
+                self._consumer.keep(message)
+                raise
             yield message
 
     def __iter__(self) -> Iterator[M]:

@@ -61,6 +61,9 @@ class Session(MessageFactory, JavaNames):
     """Those of its connection, unless set. Declared here: pyright takes an assignment in `__init__` for one."""
 
     def __init__(self, connection: Connection, mode: AcknowledgeMode, core: ClientSession, known: Known) -> None:
+        self._closed = False  # these two before `core`: an interrupt may leave the rest out, and `__del__` finds those
+        self._dropped = False
+        """Has its owner, which was dropped, warned of it?"""
         self._connection = connection
         self._mode = mode
         self.core = core
@@ -78,9 +81,6 @@ class Session(MessageFactory, JavaNames):
         self.completions = Completions(lambda: dispatch.current().running_in_current_thread(callbacks))
         self._consumers: set[MessageConsumer] = set()
         self._browsers: set[QueueBrowser] = set()
-        self._closed = False
-        self._dropped = False
-        """Has its owner, which was dropped, warned of it?"""
         self._closing = threading.Lock()
 
     # --- what it is -----------------------------------------------------------------------------------------------

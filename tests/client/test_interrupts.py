@@ -34,7 +34,7 @@ def test_nothing_confirmed_is_lost_and_nothing_comes_twice(rain: Rain, mode: Ack
     assert ledger.interrupts > 10
 
 
-@pytest.mark.parametrize("what", ["session", "consumer", "subscription", "connection", "context"])
+@pytest.mark.parametrize("what", ["session", "consumer", "subscription", "connection", "context", "management"])
 def test_what_nobody_got_does_not_stay_on_the_broker(rain: Rain, what: str) -> None:
     with rain.leaves_nothing(), activeclient.connect(rain.url) as connection:
         session = connection.create_session()
@@ -48,6 +48,7 @@ def test_what_nobody_got_does_not_stay_on_the_broker(rain: Rain, what: str) -> N
             "subscription": lambda: session.create_consumer(topic),
             "connection": lambda: activeclient.connect(rain.url),
             "context": factory.create_context,
+            "management": connection.management,
         }[what]
         with rain.leaves_nothing():
             hits = rain.over_creation(create, 12 * TIMES)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activeclient.engine.client import DIVERGENCES
+from activeclient.engine.client import DIVERGENCES, LOOK_AGAIN_SECONDS
 from activeclient.engine.retry import artemis_policy
 from activeclient.engine.session import SessionConfig, State
 from activeclient.errors import (
@@ -202,6 +202,61 @@ def test_the_second_of_two_sessions_holds_the_news_back():
     assert peer.told(Reconnected) == []
     peer.say(p.NullResponse(), channel=second.channel_id)
     assert [event.reattached for event in peer.told(Reconnected)] == [2]
+
+
+def cut_while_creating():
+    """The link was lost while the server was making a second session; its name and channel, and what the next asks."""
+    peer = Peer().begin()
+    first = peer.session.channel_id
+    second = peer.engine.create_session(SessionConfig(window=100_000), peer.now)
+    peer.serve()
+    (create,) = (packet for packet in peer.sent() if isinstance(packet, p.CreateSession))
+    second.close_unattended()
+    channel = second.channel_id
+    return peer, first, create.name, channel, lose_and_connect(peer)
+
+
+def lose_and_connect(peer):
+    peer.lose()
+    if peer.engine.link.state.value != "connecting":
+        peer.pass_time(2)  # the pause between attempts
+    out = peer.connect()
+    return out + (peer.say(p.CheckForFailoverReply(True)) if p.CheckForFailover in map(type, out) else [])
+
+
+def asked(packets):
+    return [packet.name for packet in packets if isinstance(packet, p.ReattachSession)]
+
+
+def test_what_the_server_made_for_nobody_is_asked_for_until_the_server_has_closed_it():
+    peer, _first, name, channel, hello = cut_while_creating()
+    assert asked(hello)[-1] == name
+    out = peer.say(
+        p.ReattachSessionResponse(-1, True), p.CreateSessionResponse(NEWEST), p.ReattachSessionResponse(-1, True)
+    )
+    assert p.SessionClose in map(type, out)
+    assert not peer.engine.settled
+    hello = lose_and_connect(peer)
+    assert name in asked(hello)  # it may not have been closed
+    peer.say(*(p.ReattachSessionResponse(-1, True) for _ in asked(hello)))
+    peer.say(p.NullResponse(), channel=channel)
+    hello = lose_and_connect(peer)
+    assert asked(hello)[0] == peer.session.name
+    assert name not in asked(hello)
+
+
+def test_what_the_server_did_not_have_yet_is_asked_for_once_more():
+    peer, first, name, _channel, _hello = cut_while_creating()
+    peer.say(p.ReattachSessionResponse(-1, True), p.CreateSessionResponse(NEWEST), p.ReattachSessionResponse(-1, False))
+    peer.say(p.NullResponse(), channel=first)
+    peer.pass_time(LOOK_AGAIN_SECONDS + 0.1)
+    assert asked(peer.sent()) == [name]
+    assert [type(packet) for packet in peer.say(p.ReattachSessionResponse(-1, False))] == []
+    peer.pass_time(LOOK_AGAIN_SECONDS + 0.1)
+    assert asked(peer.sent()) == []
+    hello = lose_and_connect(peer)
+    assert asked(hello)[0] == peer.session.name
+    assert name not in asked(hello)
 
 
 def test_when_no_attempts_are_left_everything_ends_once():
