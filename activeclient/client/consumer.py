@@ -36,7 +36,6 @@ from activeclient.errors import (
     OutcomeUnknown,
     UnreadableMessageError,
 )
-from activeclient.java_names import JavaNames
 from activeclient.masking import never_raises
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.packets import Acknowledge, DeleteQueue, Expired, IndividualAcknowledge
@@ -53,7 +52,7 @@ STREAM_PATIENCE = 0.0003
 """Seconds in which the messages of a stream may gather before they are read: less than ten of them take to be used."""
 
 
-class ClientConsumer(JavaNames):
+class ClientConsumer:
     """A consumer of one session (ClientConsumer). Made by `ClientSession.create_consumer`. Iterable."""
 
     def __init__(self, session: ClientSession, engine: Consumer) -> None:

@@ -29,7 +29,6 @@ from activeclient.errors import (
     MessageFormatError,
     Outcome,
 )
-from activeclient.java_names import JavaNames
 from activeclient.masking import never_raises
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.names import DUPLICATE_ID, GROUP_ID
@@ -61,7 +60,7 @@ class _LargerThanAFrame(Exception):
     """The broker takes no frame that large: nothing was sent."""
 
 
-class ClientProducer(JavaNames):
+class ClientProducer:
     """A producer of one session (ClientProducer). Made by `ClientSession.create_producer`."""
 
     def __init__(self, session: ClientSession, address: str | None, producer_id: int) -> None:
