@@ -316,8 +316,10 @@ class Pump:
         except ActiveClientError:
             self.moving = moving
             raise
-        except BaseException:
-            if self.moving and not moving:
+        except BaseException as error:
+            if isinstance(error, Exception) and not raised_by_handler(error):
+                self.moving = moving  # the condition raised, which harms nobody else
+            elif self.moving and not moving:
                 self.repair()  # else the caller does
             raise
         self.moving = moving

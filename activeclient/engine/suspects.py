@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 STRIKES = 3
 """Connections that are closed in a row while a command is alone in flight, before it fails."""
+STRIKES_IN_TRAFFIC = 20
+"""As many if the server still sent something behind the command: then the traffic may be what ends the connections."""
 FREE_VERDICTS = 3
 """Commands in a row that are found so without the pauses between attempts; from then on the pauses come and grow."""
 PROMPT = 5.0
@@ -77,7 +79,8 @@ class Suspects:
         """True if something passed on the present link that was repeated."""
         self._marks: dict[Session, object] = {}
         """The first command of the group that was in flight last, by session."""
-        self._strikes: tuple[object, int] = (None, 0)
+        self._strikes: tuple[object, int, int] = (None, 0, 0)
+        """A command, the connections that were closed behind it, and those of them without further traffic."""
         self._condemned: object = None
         self._verdicts = 0
 
@@ -126,16 +129,17 @@ class Suspects:
         else:
             outstanding = recovery.is_repeating(command)
         if not outstanding:
-            self._strikes = (None, 0)
+            self._strikes = (None, 0, 0)
             return False  # it got further
         if self._client.now - self._tried_at > PROMPT or any(_oldest(other) is not None for other in others):
             return True  # it may have another reason
-        before, count = self._strikes
-        count = count + 1 if before == command else 1
-        self._strikes = (command, count)
+        before, count, quiet = self._strikes if self._strikes[0] == command else (command, 0, 0)
+        count += 1
+        quiet += self._client.heartbeat.last_received <= self._tried_at
+        self._strikes = (before, count, quiet)
         self.goes_on = self._verdicts < FREE_VERDICTS
-        if count >= STRIKES:
-            self._strikes = (None, 0)
+        if quiet >= STRIKES or count >= STRIKES_IN_TRAFFIC:
+            self._strikes = (None, 0, 0)
             self._verdicts += 1
             if recovery is None or not recovery.condemn(command):
                 self._condemned = command
@@ -255,7 +259,7 @@ class Suspects:
 
     def _got_further(self) -> None:
         self.passed = True
-        self._strikes = (None, 0)
+        self._strikes = (None, 0, 0)
 
     def _end(self) -> None:
         """All of it was repeated."""

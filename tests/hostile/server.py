@@ -18,6 +18,8 @@ from activeclient.wire.frames import MAGIC
 from activeclient.wire.message import CoreMessage, encode_receive
 from activeclient.wire.packet import Packet, decode, encode, is_counted
 from activeclient.wire.packets import (
+    BindingQuery,
+    BindingQueryResponse,
     CreateConsumer,
     CreateSession,
     CreateSessionResponse,
@@ -161,6 +163,8 @@ class Conversation:
         elif isinstance(packet, (QueueQuery, CreateConsumer)):
             name = packet.queue_name
             self.say(QueueQueryResponse(exists=True, name=name, address=name), channel)
+        elif isinstance(packet, BindingQuery):
+            self.say(BindingQueryResponse(exists=True, queue_names=(packet.address,)), channel)
         elif isinstance(packet, RequestProducerCredits):
             self.say(ProducerCredits(packet.credits, packet.address), channel)
         elif isinstance(packet, (FlowToken, ForceDelivery, SessionStart, SendContinuation)) or not packet.REPLY:
