@@ -115,9 +115,9 @@ def _request_credits(session: ServerSession, packet: p.RequestProducerCredits) -
         raise IllegalStateError(f"{packet.credits} credits were asked for", code=ServerCode.ILLEGAL_STATE)
     waiting = session.wanted_credits
     if len(address) > MAX_NAME or len(waiting) >= session.server.limits.max_consumers:
-        raise IllegalStateError(
-            "credits for too many addresses, or for one with too long a name", code=ServerCode.ILLEGAL_STATE
-        )
+        # Refused, not left unanswered: a sender would wait for its whole callTimeout.
+        session.send_packet(p.ProducerFailCredits(packet.credits, address))
+        return
     if address in waiting:
         waiting[address] = min(waiting[address] + packet.credits, 2**31 - 1)
         return

@@ -550,3 +550,11 @@ def test_a_body_that_cannot_be_read_ends_its_connection_and_not_the_broker(peer:
 def test_an_unknown_name_is_no_reason_to_keep_it(peer: Peer) -> None:
     with pytest.raises(InvalidDestinationError):
         peer.world.post.addresses.plan("x" * (2 * bounds.MAX_NAME + 1))
+
+
+def test_credits_for_too_long_a_name_are_refused_and_not_left_unanswered() -> None:
+    peer = World().connect()
+    peer.send(create_session("s", 10), 1)
+    name = "x" * (bounds.MAX_NAME + 1)
+    peer.send(p.RequestProducerCredits(5, name), 10)
+    assert p.ProducerFailCredits(5, name) in peer.take_all()
