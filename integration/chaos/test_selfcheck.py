@@ -55,6 +55,7 @@ def test_the_suite_catches_a_broken_client(
         plant(patch)
         # The defect shows only when a cut meets its moment: a few rounds, each with other cuts.
         wrong = (
-            send_and_consume(artemis, cutter, plant.__name__, 40, amount.seed + n, inside=0.1).wrong() for n in range(5)
+            send_and_consume(artemis, cutter, plant.__name__, 40, amount.seed + n, inside=0.1).wrong()
+            for n in range(20)
         )
         assert any(wrong)

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from activeclient.engine.session import SessionConfig
-from activeclient.engine.suspects import PASSES_QUERY, STRIKES
+from activeclient.engine.suspects import ACCUSING_SECONDS, PASSES_QUERY, STRIKES
 from activeclient.errors import ConnectionLost, NotSent, Outcome, OutcomeUnknown, TransactionOutcomeUnknownError
 from activeclient.events import SendFailed
 from activeclient.wire import packets as p
@@ -15,6 +15,9 @@ from activeclient.wire.message import CoreMessage
 from activeclient.wire.packet import encode
 from tests.engine.answering import Server
 from tests.engine.peer import Creation, Peer
+
+FEW = 5
+"""Attempts with pauses, behind those at once, in which the time of an accusation passes."""
 
 
 def is_bad(packet):
@@ -100,14 +103,14 @@ def test_several_are_found_one_after_the_other(reattaches, window):
     assert (good.done, good.error) == (True, None)
 
 
-def test_it_is_found_without_the_pauses_between_attempts():
+def test_it_is_found_within_a_few_attempts_and_not_within_a_moment():
     peer, server, (session,) = started()
     began = peer.now
     bad = send(peer, session, b"bad", b"id-bad")
     server.run(5.0)
     assert bad.done
-    assert server.lives[-1] - began < 0.9
-    assert len(server.lives) == 2 + STRIKES
+    assert ACCUSING_SECONDS <= server.lives[-1] - began < ACCUSING_SECONDS + 2.0
+    assert 2 + STRIKES <= len(server.lives) <= 2 + STRIKES + FEW
 
 
 def test_one_that_was_stored_is_unknown_and_not_repeated_for_ever():
@@ -115,7 +118,7 @@ def test_one_that_was_stored_is_unknown_and_not_repeated_for_ever():
     bad = send(peer, session, b"bad", b"id-bad")
     server.run(5.0)
     assert isinstance(bad.error, OutcomeUnknown)
-    assert len(server.lives) == 2 + STRIKES
+    assert len(server.lives) <= 2 + STRIKES + FEW
 
 
 def test_nobody_waits_for_it_and_listeners_are_told():
@@ -207,7 +210,8 @@ def test_pauses_grow_when_nothing_gets_further():
 def test_the_connection_is_lost_before_the_trial_is_over_and_nothing_is_sent_twice_without_an_id():
     peer, server, (session,) = started()
     bad = send(peer, session, b"bad", b"id-bad")
-    server.run(0.0)
+    server.run(5.0)
+    assert session.room
     late = send(peer, session, b"late")
     server.run(5.0)
     assert bad.done
