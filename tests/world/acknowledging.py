@@ -15,14 +15,14 @@ from activeclient.engine.session import Session, State
 from activeclient.errors import ActiveClientError, TransactionRolledBackError
 from activeclient.wire.message import CoreMessage
 from activeclient.wire.packets import Commit, Rollback, SessionStart, SessionStop
-from tests.world.actors import WAIT, Receiver
+from tests.world.actors import WAIT, Transactor
 from tests.world.broker import Key
 
 if TYPE_CHECKING:
     from tests.world.world import World
 
 
-class Acknowledger(Receiver):
+class Acknowledger(Transactor):
     """See the module.
 
     Args:
@@ -179,14 +179,3 @@ class Acknowledger(Receiver):
             self.stage = "work"
             self.size = self.rng.randint(1, 8)
         return self.think()
-
-    def _submit(self, packet: object, stage: str, *, correlated: bool = False, ends: bool = False) -> float:
-        session = self.session
-
-        def ended(_: Request) -> None:
-            if ends:
-                session.transaction.reset()
-
-        self.request = session.submit(session.request_of(packet, ended, correlated=correlated))  # type: ignore[arg-type]
-        self.stage = stage
-        return 0.0

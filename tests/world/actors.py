@@ -519,7 +519,25 @@ class TemporaryReceiver(Receiver):
         return super().create()
 
 
-class Mover(Receiver):
+class Transactor(Receiver):
+    """A consumer whose transactions are ended in stages, each of which waits for an answer."""
+
+    request: Request | None = None
+    stage = "work"
+
+    def _submit(self, packet: object, stage: str, *, correlated: bool = False, ends: bool = False) -> float:
+        session = self.session
+
+        def ended(_: Request) -> None:
+            if ends:
+                session.transaction.reset()
+
+        self.request = session.submit(session.request_of(packet, ended, correlated=correlated))  # type: ignore[arg-type]
+        self.stage = stage
+        return 0.0
+
+
+class Mover(Transactor):
     """Consumes and sends in local transactions; some are rolled back. Each message moves exactly once in the end."""
 
     def __init__(
@@ -589,17 +607,6 @@ class Mover(Receiver):
             return 0.001
         message, self.held = self.held, None
         self.settle(consumer, message)
-        return 0.0
-
-    def _submit(self, packet: object, stage: str, *, correlated: bool = False, ends: bool = False) -> float:
-        session = self.session
-
-        def ended(_: Request) -> None:
-            if ends:
-                session.transaction.reset()
-
-        self.request = session.submit(session.request_of(packet, ended, correlated=correlated))  # type: ignore[arg-type]
-        self.stage = stage
         return 0.0
 
     def _end(self) -> float | None:
