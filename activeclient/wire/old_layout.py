@@ -30,8 +30,7 @@ def modern_send(frame: bytes) -> bytes:
     Raises:
         RemoteProtocolError: The body ends outside of the frame.
     """
-    end = _body_end(frame, _SEND_TAIL)
-    return _head(frame, -_MORE, end - _MORE) + frame[_BODY_AT:end] + frame[end + _MORE :]
+    return _modern(frame, _SEND_TAIL)
 
 
 def old_send(frame: bytes) -> bytes:
@@ -45,8 +44,7 @@ def modern_receive(frame: bytes) -> bytes:
     Raises:
         RemoteProtocolError: The body ends outside of the frame.
     """
-    end = _body_end(frame, _RECEIVE_TAIL)
-    return _head(frame, -_MORE, end - _MORE) + frame[_BODY_AT:end] + frame[end + _MORE :]
+    return _modern(frame, _RECEIVE_TAIL)
 
 
 def modern_receive_of_equal_size(frame: bytes) -> bytes:
@@ -65,6 +63,11 @@ def modern_receive_of_equal_size(frame: bytes) -> bytes:
 def old_receive(frame: bytes) -> bytes:
     """A SESS_RECEIVE_MSG in the layout of an old client."""
     return _old(frame, _RECEIVE_TAIL)
+
+
+def _modern(frame: bytes, tail: int) -> bytes:
+    end = _body_end(frame, tail)
+    return _head(frame, -_MORE, end - _MORE) + frame[_BODY_AT:end] + frame[end + _MORE :]
 
 
 def _old(frame: bytes, tail: int) -> bytes:
