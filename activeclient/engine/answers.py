@@ -16,8 +16,7 @@ from activeclient.engine.settling import FENCE_KEY
 from activeclient.errors import ActiveClientError, OutcomeUnknown, RemoteProtocolError, from_server
 from activeclient.events import SendFailed
 from activeclient.server_code import ServerCode
-from activeclient.wire import versions
-from activeclient.wire.message import SEND, ReceivedMessage, duplicate_id_of
+from activeclient.wire.message import SEND, ReceivedMessage, correlation_of, duplicate_id_of
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
     DisconnectConsumer,
@@ -32,7 +31,7 @@ from activeclient.wire.packets import (
 if TYPE_CHECKING:
     from activeclient.engine.session import Session
 
-SENDS = (SEND, SendContinuation.KIND)
+WITH_CORRELATION = (SEND, SendContinuation.KIND)
 """Their correlation id stands at the same place, counted from the end."""
 
 
@@ -90,7 +89,7 @@ def _oldest_send_refused(session: Session, error: ActiveClientError) -> bool:
     for frame, settle in session.buffer.entries():
         if settle is not None and settle is current:
             return False
-        if frame[4] in SENDS and frame[-1]:
+        if frame[4] in WITH_CORRELATION and frame[-1]:
             session.buffer.withdraw(lambda other, _, refused=frame: other is refused)  # type: ignore[misc]
             session.nulls.seen()
             _tell_refused(session, settle, error, frame)
@@ -99,14 +98,12 @@ def _oldest_send_refused(session: Session, error: ActiveClientError) -> bool:
 
 
 def _send_refused(session: Session, correlation_id: int, error: ActiveClientError) -> None:
-    trailer = 12 if session.client.version >= versions.V2_28 else 8
+    version = session.client.version
 
     def matches(frame: bytes, settle: Pending | None) -> bool:
         if settle is not None:
             return settle.correlation_id == correlation_id
-        return frame[4] in SENDS and int.from_bytes(frame[-trailer : len(frame) - trailer + 8], "big", signed=True) == (
-            correlation_id
-        )
+        return frame[4] in WITH_CORRELATION and correlation_of(frame, version) == correlation_id
 
     entry: tuple[bytes, Pending | None] | None
     if session.windowed:

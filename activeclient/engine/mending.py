@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from activeclient.engine.requests import Request, SendToken
 from activeclient.engine.session_life import State
 from activeclient.errors import ReattachDiverged, RemoteProtocolError
-from activeclient.wire.message import received
+from activeclient.wire.message import RECEIVE, received
 from activeclient.wire.old_layout import modern_receive_of_equal_size as present_receive
 from activeclient.wire.packet import decode
 from activeclient.wire.packets import (
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 _HEAD = struct.Struct(">ibq")
 _LONG_AT = struct.Struct(">q").unpack_from
-RECEIVE = 75
 _UNCOUNTED = (State.NEW, State.RECREATING, State.CLOSED)
 """States in which no packet of the server has a number."""
 

@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING
 from activeclient.engine.requests import Pending, Request, SendToken
 from activeclient.engine.session_config import SessionConfig
 from activeclient.errors import ActiveClientError, ClosedError, InvalidDestinationError, OutcomeUnknown
-from activeclient.events import SendFailed
 from activeclient.server_code import ServerCode
-from activeclient.wire import versions
 from activeclient.wire.message import CoreMessage, duplicate_id_of
 from activeclient.wire.names import DUPLICATE_ID
 from activeclient.wire.packet import decode, encode
@@ -122,11 +120,7 @@ class Proof:
 
     def refused(self, repeated: Repeated, error: ActiveClientError) -> None:
         """The broker refused a repeated send."""
-        session = self._session
-        if repeated.token is not None:
-            repeated.token.failed(session, error)
-        else:
-            session.emit(SendFailed(session.channel_id, error))
+        self._session.tell_failed(repeated.token, error)
         self._one_less()
 
     def _one_less(self) -> None:
@@ -180,10 +174,7 @@ class Proof:
                 error = InvalidDestinationError(
                     f"the address {address!r} does not exist", code=ServerCode.ADDRESS_DOES_NOT_EXIST
                 )
-            if repeated.token is not None:
-                repeated.token.failed(session, error)
-            else:
-                session.emit(SendFailed(session.channel_id, error))
+            session.tell_failed(repeated.token, error)
         if self._answered:
             self._writer = _Writer(self, session, _message_of(self._answered[-1].frame, session))
         else:
@@ -269,12 +260,6 @@ class _Creation(Pending):
         if not self.done:
             self.done = True
             self._writer.refused()
-
-
-def correlation_of(frame: bytes, version: int) -> int:
-    """Return the correlation id of a SEND."""
-    trailer = 12 if version >= versions.V2_28 else 8
-    return int.from_bytes(frame[-trailer : len(frame) - trailer + 8], "big", signed=True)
 
 
 def _message_of(frame: bytes, session: Session) -> CoreMessage:

@@ -21,7 +21,7 @@ from activeclient.engine.gate import (
     pause,
     rest,
 )
-from activeclient.engine.proof import Repeated, correlation_of
+from activeclient.engine.proof import Repeated
 from activeclient.engine.requests import Pending, Request, SendToken, UnheardFailures
 from activeclient.errors import (
     ActiveClientError,
@@ -33,7 +33,7 @@ from activeclient.errors import (
 )
 from activeclient.events import SessionRecreated
 from activeclient.server_code import ServerCode
-from activeclient.wire.message import SEND, duplicate_id_of
+from activeclient.wire.message import SEND, correlation_of, duplicate_id_of
 from activeclient.wire.packets import (
     Acknowledge,
     AddCountedMetadata,

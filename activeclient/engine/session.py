@@ -36,10 +36,10 @@ from activeclient.errors import (
     TransactionRolledBackError,
     UnsupportedOperationError,
 )
-from activeclient.events import AddressBlocked, AddressUnblocked, ConsumerLost, Event, Work
+from activeclient.events import AddressBlocked, AddressUnblocked, ConsumerLost, Event, SendFailed, Work
 from activeclient.server_code import ServerCode
 from activeclient.wire.fields import Xid
-from activeclient.wire.message import SEND, SEND_LARGE, duplicate_id_of
+from activeclient.wire.message import SEND_LARGE, duplicate_id_of
 from activeclient.wire.packet import Packet, carries, encode, is_supported
 from activeclient.wire.packets import (
     Acknowledge,
@@ -53,9 +53,9 @@ from activeclient.wire.packets import (
     PacketsConfirmed,
     RequestProducerCredits,
     Send,
-    SendContinuation,
     SessionClose,
 )
+from activeclient.wire.packets.session import SENDS
 
 if TYPE_CHECKING:
     from activeclient.engine.acknowledged import Acknowledged
@@ -67,7 +67,6 @@ ATTACHED = State.ATTACHED
 CONFIRMED = struct.Struct(">ibqi")
 IN_FLIGHT_LIMIT = 1 << 20
 """Bytes of sends that may wait for their answer when there is no command buffer (window -1): one default window."""
-SENDS = (SEND, SEND_LARGE, SendContinuation.KIND)
 MAX_ACCEPTED = 4096
 
 
@@ -206,6 +205,13 @@ class Session:
             raise self.error.again()
         if self.closing or self.state is State.CLOSED:
             raise ClosedError("the session is closed")
+
+    def tell_failed(self, token: Pending | None, error: ActiveClientError) -> None:
+        """A send has failed: tell whoever waits for it, else the connection's listeners."""
+        if token is None:
+            self.emit(SendFailed(self.channel_id, error))
+        else:
+            token.failed(self, error)
 
     def emit(self, event: Event) -> None:
         """Tell the connection's listeners."""

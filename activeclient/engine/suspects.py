@@ -17,7 +17,6 @@ from activeclient.engine.recovery import Entry, command_of
 from activeclient.engine.requests import Request
 from activeclient.engine.session_life import State
 from activeclient.errors import ActiveClientError, ConnectionLost, NotSent, OutcomeUnknown
-from activeclient.events import SendFailed
 from activeclient.wire.message import SEND, duplicate_id_of
 from activeclient.wire.packets import QueueQuery
 
@@ -224,10 +223,7 @@ class Suspects:
         error = NotSent(self._text(frame))
         if session.transacted_sends and not isinstance(token, Request):
             session.transaction.rollback_only = True
-        if token is None:
-            session.emit(SendFailed(session.channel_id, error))
-        else:
-            token.failed(session, error)
+        session.tell_failed(token, error)
         self._got_further()
 
     # --- turns ----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ send the broker refused never commits without it.
 from __future__ import annotations
 
 from activeclient.errors import ActiveClientError
-from activeclient.wire.message import duplicate_id_of, may_have_duplicate_id
+from activeclient.wire.message import SEND, duplicate_id_of, may_have_duplicate_id
 
 
 class Transaction:
@@ -39,7 +39,7 @@ class Transaction:
         self.sends += 1
         self._size += len(frame)
         if self._frames is not None:
-            if frame[4] == 71 and self._size <= self._limit and may_have_duplicate_id(frame):
+            if frame[4] == SEND and self._size <= self._limit and may_have_duplicate_id(frame):
                 self._frames.append(frame)
             else:
                 self._frames = None

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING
 
 from activeclient.engine.requests import Pending, Request, SendToken, UnattendedToken
 from activeclient.errors import UnsettledError
-from activeclient.wire.message import duplicate_id_of
+from activeclient.wire.message import SEND, duplicate_id_of
 from activeclient.wire.packets import (
     Acknowledge,
     Commit,
     IndividualAcknowledge,
+    SendContinuation,
     XACommit,
     XAEnd,
     XAPrepare,
     XARollback,
 )
+from activeclient.wire.packets.session import SENDS
 
 if TYPE_CHECKING:
     from activeclient.engine.session import Session
 
-SEND, SEND_LARGE, SEND_CONTINUATION = 71, 72, 73
-SENDS = (SEND, SEND_LARGE, SEND_CONTINUATION)
-ACKNOWLEDGEMENTS = (41, 81)
+ACKNOWLEDGEMENTS = (Acknowledge.KIND, IndividualAcknowledge.KIND)
 DECISIONS = (Commit, XAPrepare, XACommit, XARollback, XAEnd)
 """Requests that end a transaction, or a part of one."""
 OUTLAST_CLOSE = (*DECISIONS, Acknowledge, IndividualAcknowledge)
@@ -130,8 +130,8 @@ def unsettled_of(session: Session, work: Iterable[tuple[bytes, Pending | None, b
         if isinstance(token, Request):
             if not token.done and isinstance(token.packet, DECISIONS):
                 decided[id(token)] = token
-        elif frame[4] in (SEND, SEND_CONTINUATION) and not session.transacted_sends:
-            if frame[4] == SEND_CONTINUATION and token is None:
+        elif frame[4] in (SEND, SendContinuation.KIND) and not session.transacted_sends:
+            if frame[4] == SendContinuation.KIND and token is None:
                 continue  # not the last piece of its message
             if not session.closing and token is not None and type(token) is not UnattendedToken:
                 continue  # its caller or its handler is told

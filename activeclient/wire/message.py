@@ -540,6 +540,12 @@ def duplicate_id_of(frame: bytes) -> bytes | str | None:
     return found if isinstance(found, (bytes, str)) else None if found is None else str(found)
 
 
+def correlation_of(frame: bytes, version: int) -> int:
+    """The correlation id behind a SEND, or behind a piece of a large message, of version 2.7 or newer."""
+    trailer = 12 if version >= V2_28 else 8
+    return int.from_bytes(frame[-trailer : len(frame) - trailer + 8], "big", signed=True)
+
+
 def forced_delivery_sequence(message: CoreMessage) -> int | None:
     """The sequence of a forced delivery's marker; None for a message. (A browser's messages have count 0 too.)"""
     if message.delivery_count != 0:

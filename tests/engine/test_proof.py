@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from activeclient.engine.proof import correlation_of
 from activeclient.errors import (
     InvalidDestinationError,
     JMSError,
@@ -14,7 +13,7 @@ from activeclient.errors import (
 )
 from activeclient.events import SendFailed, SessionRecreated
 from activeclient.wire import packets as p
-from activeclient.wire.message import CoreMessage
+from activeclient.wire.message import CoreMessage, correlation_of
 from activeclient.wire.packet import encode
 from activeclient.wire.versions import NEWEST, V2_0
 from tests.engine.peer import Peer

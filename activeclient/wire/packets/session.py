@@ -228,6 +228,10 @@ class SendLarge(Packet):
     message: MessageHeader
 
 
+SENDS: Final = (Send.KIND, SendLarge.KIND, SendContinuation.KIND)
+"""The numbers of the packets that carry a message to the broker, or a part of one."""
+
+
 @packet(75, sent_by="server", before_2_0=(old_receive, modern_receive))
 class ReceiveMessage(Packet):
     """A message to a consumer; `delivery_count` is 1 for the first delivery."""
