@@ -67,6 +67,7 @@ FOCUS: dict[str, tuple[tuple[str, ...] | None, bool | None]] = {
 """Rare ones: the kind of lifetime that can meet them. All lifetimes would find them too, in more time."""
 
 FIRST_SEED = {
+    "commands_of_a_dead_session_take_places": 3000,
     "a_session_that_moves_away_is_not_noticed": 1000,
     "a_stale_acknowledgement_leaves_the_transaction_whole": 6800,
     "confirmations_count_before_the_refusals_are_known": 480,
