@@ -1,11 +1,11 @@
 """Which command makes the broker close the connection, and what becomes of it.
 
-Law of this file: one lost connection accuses nobody. When the same command is the oldest unconfirmed one in two
+Law of this file: one lost connection blames no command. When the same command is the oldest unconfirmed one in two
 successive losses, the next connection is *careful*: its sessions go on in turn, and what they repeat goes out in groups
 of 1, 2, 4 and so on, each behind the answer to the one before. A command that is in flight alone on the whole
 connection while it is closed, `STRIKES` times in a row, fails; nothing else does.
 
-Only a connection that the other end closes or resets counts: silence, time-outs and announced ends accuse nobody.
+Only a connection that the other end closes or resets counts: silence, time-outs and announced ends do not.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Suspects:
     # --- sessions that are made anew ------------------------------------------------------------------------------
 
     def trials(self, recovery: Recovery) -> Generator[Request | float, Request, None]:
-        """Repeat what `recovery` has to repeat so that a guilty command is found; nothing, unless careful.
+        """Repeat what `recovery` has to repeat so that the command at fault is found; nothing, unless careful.
 
         Steps of a rebuilding: requests that are given back when they ended, and seconds to rest.
         """
