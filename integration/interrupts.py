@@ -1,8 +1,9 @@
 """Interrupts on purpose: Ctrl-C at a chosen place of a call, and that it reaches the tests however they were started.
 
 Law of this file: an exception comes only where the interpreter lets a signal handler run, as a function begins and when
-a built-in one has returned; and only within the call that is tried, never in what a test does around it. The same seed
-gives the same places, as far as the threads of the client and the broker do the same.
+a built-in one has returned; and only within the call that is tried, never in what a test does around it, nor in a
+finalizer, whose exceptions the interpreter prints and drops. The same seed gives the same places, as far as the threads
+of the client and the broker do the same.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Outcome(Generic[T]):
 def interrupt(call: Callable[[], T], at: int = 0) -> Outcome[T]:
     """Call, and raise `Interrupt` at the `at`-th place inside of activeclient; 0: nowhere.
 
+    A finalizer is passed over: the next place behind it is taken.
     Errors of the call itself are raised.
     """
     outcome: Outcome[T] = Outcome()
@@ -52,7 +54,7 @@ def interrupt(call: Callable[[], T], at: int = 0) -> Outcome[T]:
         code = frame.f_code
         if event in ("call", "c_return") and code.co_filename.startswith(PACKAGE) and not code.co_flags & CO_GENERATOR:
             outcome.points += 1
-            if outcome.points == at:
+            if 0 < at <= outcome.points and not _in_a_finalizer(frame):
                 sys.setprofile(None)
                 raise Interrupt
 
@@ -64,6 +66,14 @@ def interrupt(call: Callable[[], T], at: int = 0) -> Outcome[T]:
     finally:
         sys.setprofile(None)
     return outcome
+
+
+def _in_a_finalizer(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def hear_interrupts() -> None:

@@ -110,6 +110,8 @@ class ClientSessionFactory(JavaNames):
         self._hosts = brokers_of(endpoints)
         self._explained: tuple[bool | None] | None = None
         """What the log says of a cut holds for a broker that reattaches sessions, or does not, or may."""
+        self._looked_up: set[str] = set()
+        """Hosts whose addresses were asked for; each is asked for once."""
         candidates = self._candidates = EndpointList(
             endpoints,
             ha=settings.ha,
@@ -380,7 +382,9 @@ class ClientSessionFactory(JavaNames):
     def _look_up(self) -> None:
         """Find out whether a node of the cluster is the host that we know by another name; on a dispatcher's thread."""
         with self.pump.lock:
-            hosts = self._candidates.unresolved()
+            # A look-up that is under way in another thread answers for this one too.
+            hosts = [host for host in self._candidates.unresolved() if host not in self._looked_up]
+            self._looked_up.update(hosts)
         found = {host: addresses_of(host) for host in hosts}  # may take its time
         with self.pump.lock:
             self._candidates.resolved(found)
