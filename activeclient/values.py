@@ -47,24 +47,24 @@ class Byte(_Ranged):
     """A Java byte: -128 to 127."""
 
     __slots__ = ()
-    LOW = -0x80
-    HIGH = 0x7F
+    LOW: ClassVar[int] = -0x80
+    HIGH: ClassVar[int] = 0x7F
 
 
 class Short(_Ranged):
     """A Java short: 16 bits, signed."""
 
     __slots__ = ()
-    LOW = -0x8000
-    HIGH = 0x7FFF
+    LOW: ClassVar[int] = -0x8000
+    HIGH: ClassVar[int] = 0x7FFF
 
 
 class Int(_Ranged):
     """A Java int: 32 bits, signed."""
 
     __slots__ = ()
-    LOW = -0x80000000
-    HIGH = 0x7FFFFFFF
+    LOW: ClassVar[int] = -0x80000000
+    HIGH: ClassVar[int] = 0x7FFFFFFF
 
 
 class Float32(float):

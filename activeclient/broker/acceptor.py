@@ -130,7 +130,7 @@ class BrokerThread:
         self._stopping: float | None = None
         self._store = server.post.store
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self.forked = False
+        self.forked: bool = False
         """Does it run in the parent of this process?"""
         _threads.add(self)
 

@@ -6,10 +6,10 @@ Law of this file: an address that is blocked takes what is sent all the same; it
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from activeclient.broker.addresses import Address
-from activeclient.broker.control import Destination, Json, compact, operation, texts
+from activeclient.broker.control import Destination, Getters, Json, compact, operation, texts
 from activeclient.broker.queue_control import routing_type_name
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def address_row(office: PostOffice, address: Address) -> dict[str, Json]:
 class AddressControl(Destination[Address]):
     """The management of one address."""
 
-    ATTRIBUTES = ATTRIBUTES
+    ATTRIBUTES: ClassVar[Getters] = ATTRIBUTES
 
     def target(self) -> str:
         """What messages for it are sent to."""

@@ -40,16 +40,16 @@ class Address:
     )
 
     def __init__(self, name: str, routing_types: frozenset[int], settings: AddressSettings, auto_created: bool) -> None:
-        self.name = name
-        self.routing_types = routing_types
-        self.settings = settings
-        self.auto_created = auto_created
-        self.wildcard = is_wildcard(name)
+        self.name: str = name
+        self.routing_types: frozenset[int] = routing_types
+        self.settings: AddressSettings = settings
+        self.auto_created: bool = auto_created
+        self.wildcard: bool = is_wildcard(name)
         self.queues: dict[str, Queue] = {}
-        self.unrouted = 0
-        self.swept = False
+        self.unrouted: int = 0
+        self.swept: bool = False
         """Found unused by the last look for unused addresses."""
-        self.unused_since = 0.0
+        self.unused_since: float = 0.0
 
 
 class Plan:
@@ -60,17 +60,17 @@ class Plan:
     def __init__(
         self, name: str, address: Address | None, queues: list[Queue], account: Account, settings: AddressSettings
     ) -> None:
-        self.settings = settings
-        self.alters = settings.alters
+        self.settings: AddressSettings = settings
+        self.alters: bool = settings.alters
         """Do the settings add something to each message?"""
-        self.name = name
+        self.name: str = name
         """The address, without a queue's name behind it."""
-        self.address = address
-        self.account = account
-        self.anycast = [queue for queue in queues if queue.routing_type == ANYCAST]
-        self.multicast = [queue for queue in queues if queue.routing_type != ANYCAST]
+        self.address: Address | None = address
+        self.account: Account = account
+        self.anycast: list[Queue] = [queue for queue in queues if queue.routing_type == ANYCAST]
+        self.multicast: list[Queue] = [queue for queue in queues if queue.routing_type != ANYCAST]
         self._next = 0
-        self.single = (queues[0],) if len(queues) == 1 and queues[0].plain else None
+        self.single: tuple[Queue] | None = (queues[0],) if len(queues) == 1 and queues[0].plain else None
         """The one queue there is, when it takes whatever comes (hot path)."""
 
     def queues(self, message: StoredMessage) -> tuple[Queue, ...]:
@@ -103,7 +103,7 @@ class Addresses:
         self._by_name: dict[str, Address] = {}
         self._plans: dict[str | None, Plan] = {}
         self._accounts: dict[str, Account] = {}
-        self.memory = Memory(configuration.global_max_size)
+        self.memory: Memory = Memory(configuration.global_max_size)
         self.queues: dict[str, Queue] = {}
         """By name, which is unique in the broker."""
         self.queues_by_id: dict[int, Queue] = {}

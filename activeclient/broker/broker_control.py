@@ -11,12 +11,12 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from activeclient.broker.address_control import address_row, routing_types
 from activeclient.broker.addresses import Address
 from activeclient.broker.configuration import QueueConfiguration
-from activeclient.broker.control import Control, Json, compact, operation, page_of
+from activeclient.broker.control import Control, Getters, Json, compact, operation, page_of
 from activeclient.broker.queue_control import queue_row, routing_type_name
 from activeclient.destination import ANYCAST, MULTICAST
 from activeclient.errors import ConfigError, InvalidDestinationError, JMSError
@@ -112,7 +112,7 @@ def _xid_text(xid: Xid) -> str:
 class BrokerControl(Control["PostOffice"]):
     """The management of the broker."""
 
-    ATTRIBUTES = ATTRIBUTES
+    ATTRIBUTES: ClassVar[Getters] = ATTRIBUTES
 
     @operation("listQueues")
     def list_queues(self, options: Json = "", page: Json = -1, size: Json = -1) -> str:

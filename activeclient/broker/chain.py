@@ -39,11 +39,11 @@ class Reference:
     next: Reference | None
 
     def __init__(self, message: StoredMessage, queue: Queue) -> None:
-        self.message = message
-        self.queue = queue
-        self.delivery_count = 0
+        self.message: StoredMessage = message
+        self.queue: Queue = queue
+        self.delivery_count: int = 0
         """Deliveries, the present one included."""
-        self.scheduled_ms = 0
+        self.scheduled_ms: int = 0
         """When it may be delivered, ms since 1970; 0 at once."""
         self.chain: Chain | None = None
 

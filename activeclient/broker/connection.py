@@ -70,22 +70,23 @@ class ServerConnection:
     )
 
     def __init__(self, server: BrokerServer, serial: int, name: str, now: float) -> None:
-        self.server = server
-        self.serial = serial
-        self.name = name
-        self.version = 0
+        self.server: BrokerServer = server
+        self.serial: int = serial
+        self.name: str = name
+        self.version: int = 0
         """Protocol version of channels 0 and 1; 0 until the client says."""
         self.ttl: float | None = server.default_ttl
         """Seconds of silence after which it is given up; None: never."""
-        self.created = self.last_data = now
-        self.admitted = False
+        self.created: float = now
+        self.last_data: float = now
+        self.admitted: bool = False
         """True once it had a session, or its login was accepted. Until then it is a stranger: see `Limits`."""
-        self.logged_in = False
+        self.logged_in: bool = False
         """True once a CONNECT came, whose login may have been refused."""
-        self.failed_logins = 0
-        self.half_sent = 0
+        self.failed_logins: int = 0
+        self.half_sent: int = 0
         """Bytes of a frame that is not complete."""
-        self.dropped = 0
+        self.dropped: int = 0
         """Messages that found no room and wanted no answer, since that was last reported."""
         self.users: set[str] = set()
         """Names of the users whose credentials were shown here."""
@@ -93,17 +94,17 @@ class ServerConnection:
         """Sessions that were asked for without the credentials of their users."""
         self.sessions: dict[int, ServerSession] = {}
         """By channel id."""
-        self.closing = False
-        self.aborted = False
-        self.gone = False
+        self.closing: bool = False
+        self.aborted: bool = False
+        self.gone: bool = False
         """The transport is no more. Sessions that can be reattached wait for the TTL."""
-        self.frozen = False
+        self.frozen: bool = False
         """A fault: nothing is read, nothing written."""
-        self.congested = False
-        self.backlogged = False
+        self.congested: bool = False
+        self.backlogged: bool = False
         """A session has as many commands that wait for storage as it may."""
-        self.dirty = False
-        self.pending_bytes = 0
+        self.dirty: bool = False
+        self.pending_bytes: int = 0
         self._stuck = 0
         self._out: list[bytes] = []
         self._passed: list[bytes] = []

@@ -64,14 +64,14 @@ class ServerConsumer:
         priority: int = 0,
         browse_only: bool = False,
     ) -> None:
-        self.session = session
-        self.id = consumer_id
-        self.queue = queue
-        self.filter = filter
-        self.priority = priority
-        self.browse_only = browse_only
-        self.credits = 0
-        self.closed = False
+        self.session: ServerSession = session
+        self.id: int = consumer_id
+        self.queue: Queue = queue
+        self.filter: Filter | None = filter
+        self.priority: int = priority
+        self.browse_only: bool = browse_only
+        self.credits: int = 0
+        self.closed: bool = False
         self.delivering: OrderedDict[int, Reference] = OrderedDict()
         self._channel = session.channel
         self._large: LargeDelivery | None = None

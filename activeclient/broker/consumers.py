@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from activeclient.broker.chain import Reference
     from activeclient.broker.message import StoredMessage
 
@@ -48,11 +50,11 @@ class Entry:
     __slots__ = ("consumer", "cursors", "filter", "handle", "priority", "ready")
 
     def __init__(self, consumer: Consumer) -> None:
-        self.consumer = consumer
-        self.handle = consumer.handle
-        self.filter = consumer.filter
-        self.priority = consumer.priority
-        self.ready = True
+        self.consumer: Consumer = consumer
+        self.handle: Callable[[Reference], bool] = consumer.handle
+        self.filter: Filter | None = consumer.filter
+        self.priority: int = consumer.priority
+        self.ready: bool = True
         self.cursors: list[Reference | None] = [None] * LEVELS
         """By priority: the last message that was looked at and is not for it; None begins at the head."""
 
@@ -63,9 +65,9 @@ class Tier:
     __slots__ = ("entries", "position", "priority")
 
     def __init__(self, priority: int) -> None:
-        self.priority = priority
+        self.priority: int = priority
         self.entries: list[Entry] = []
-        self.position = 0
+        self.position: int = 0
 
 
 class Rotation:

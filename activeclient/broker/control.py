@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeAlias, TypeVar
 
 from activeclient.broker.message import StoredMessage
 from activeclient.errors import JMSError, RemoteProtocolError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from activeclient.broker.postoffice import PostOffice
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+Getters: TypeAlias = Mapping[str, Callable[["PostOffice", Any], Json]]
 F = TypeVar("F", bound=Callable[..., Any])
 S = TypeVar("S")
 
@@ -45,7 +46,7 @@ class Control(Generic[S]):
     """
 
     OPERATIONS: ClassVar[dict[str, Callable[..., Json]]] = {}
-    ATTRIBUTES: ClassVar[Mapping[str, Callable[[PostOffice, Any], Json]]] = {}
+    ATTRIBUTES: ClassVar[Getters] = {}
     """Name to what gives the value, of the post office and the subject."""
 
     _getters: ClassVar[dict[str, Callable[[PostOffice, Any], Json]]] = {}

@@ -73,12 +73,12 @@ class Delivery(Line):
 
     def __init__(self, configuration: QueueConfiguration, host: Host) -> None:
         super().__init__()
-        self.configuration = configuration
-        self.non_destructive = bool(configuration.non_destructive)
-        self.paused = False
-        self.delivering = 0
+        self.configuration: QueueConfiguration = configuration
+        self.non_destructive: bool = bool(configuration.non_destructive)
+        self.paused: bool = False
+        self.delivering: int = 0
         """Messages that consumers have and did not acknowledge, those acknowledged in an open transaction included."""
-        self.expired = 0
+        self.expired: int = 0
         self._host = host
         self._groups: Groups | None = None
         self._active = False

@@ -58,7 +58,7 @@ class SystemClock:
     __slots__ = ("skew_ms",)
 
     def __init__(self) -> None:
-        self.skew_ms = 0
+        self.skew_ms: int = 0
 
     def monotonic(self) -> float:
         """Seconds, for timers."""
@@ -123,9 +123,9 @@ class EmbeddedBroker:
         elif users:
             raise ConfigError("users", None, "are part of the configuration when one is given")
         self.configuration = configuration
-        self.clock = SystemClock()
-        self.faults = Faults(seed)
-        self.node_id = str(uuid.uuid4())
+        self.clock: SystemClock = SystemClock()
+        self.faults: Faults = Faults(seed)
+        self.node_id: str = str(uuid.uuid4())
         self._limits = limits
         if folder is not None and store is not None:
             raise ConfigError("folder", folder, "a store is given as well")
@@ -140,7 +140,7 @@ class EmbeddedBroker:
         self._forked = False
         """Does it belong to the parent of this process?"""
         with _lock:
-            self.name = name if name is not None else _free_name()
+            self.name: str = name if name is not None else _free_name()
             self._claim()
 
     def _claim(self) -> None:

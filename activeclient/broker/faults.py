@@ -41,7 +41,7 @@ class Faults:
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
-        self.watching = False
+        self.watching: bool = False
         """Does the broker have to ask about packets and bytes? (hot path)"""
         self.history: deque[str] = deque(maxlen=HISTORY)
         self._rules: list[Rule] = []

@@ -77,13 +77,13 @@ class Folder:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).absolute()
+        self.path: Path = Path(path).absolute()
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             names = {entry.name for entry in os.scandir(self.path)}
             if names and not names & {DATABASE, _LOCK}:
                 raise StoreError(f"{self.path}: not empty, and no broker's folder")
-            self.abandoned = False
+            self.abandoned: bool = False
             """Does a parent process go on using it?"""
             self._descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             make_private(self.path / _LOCK)

@@ -54,7 +54,7 @@ class LargeBody:
 
     def __init__(self, memory_limit: int, spill: SpillFile | None = None) -> None:
         self._limit = memory_limit
-        self.spill = spill if spill is not None else SpillFile()
+        self.spill: SpillFile = spill if spill is not None else SpillFile()
         self._memory = bytearray()
         self._slots: list[int] = []
         self._file: BodyFile | None = None
@@ -63,7 +63,7 @@ class LargeBody:
         self._owners = 1
         self._pins = 0
         """Snapshots that read the slots."""
-        self.size = 0
+        self.size: int = 0
         self.checksum: int | None = 0
         """CRC-32 of the whole body; None of one that was stored without."""
 
@@ -225,8 +225,8 @@ class Snapshot:
     __slots__ = ("_file", "_slots", "body", "size")
 
     def __init__(self, body: LargeBody) -> None:
-        self.body = body
-        self.size = body.size
+        self.body: LargeBody = body
+        self.size: int = body.size
         self._file = body.file
         self._slots = body.pin()
 

@@ -111,10 +111,10 @@ class KeptFile:
 
     def __init__(self, files: LargeFiles, path: Path) -> None:
         self._files = files
-        self.path = path
-        self.read_by = True
+        self.path: Path = path
+        self.read_by: bool = True
         """False when the body that read it has been released."""
-        self.gone = False
+        self.gone: bool = False
         """True when its message is gone."""
 
     def read(self, at: int, size: int) -> bytes:
@@ -139,7 +139,7 @@ class LargeFiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.open = OpenFiles()
+        self.open: OpenFiles = OpenFiles()
         self._lock = threading.Lock()
         self._kept: dict[Path, KeptFile] = {}
         """Files that a body reads."""

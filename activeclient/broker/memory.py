@@ -32,10 +32,10 @@ class Memory:
     __slots__ = ("limit", "most", "size", "starving")
 
     def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.most = with_overdraft(limit, OVERDRAFT_BYTES)
+        self.limit: int = limit
+        self.most: int = with_overdraft(limit, OVERDRAFT_BYTES)
         """Bytes at which even addresses that block refuse messages."""
-        self.size = 0
+        self.size: int = 0
         self.starving: dict[Account, None] = {}
         """Accounts for which somebody waits."""
 
@@ -74,19 +74,19 @@ class Account:
     )
 
     def __init__(self, name: str, settings: AddressSettings, memory: Memory) -> None:
-        self.name = name
+        self.name: str = name
         self.policy: FullPolicy = settings.address_full_policy
         self._most_bytes = settings.max_size_bytes
         self._most_messages = settings.max_size_messages
-        self.most_bytes = with_overdraft(settings.max_size_bytes, OVERDRAFT_BYTES)
-        self.most_messages = with_overdraft(settings.max_size_messages, OVERDRAFT_MESSAGES)
+        self.most_bytes: int = with_overdraft(settings.max_size_bytes, OVERDRAFT_BYTES)
+        self.most_messages: int = with_overdraft(settings.max_size_messages, OVERDRAFT_MESSAGES)
         """Where even an address that blocks refuses messages."""
         self._memory = memory
         self._waiters: deque[Callable[[], None]] = deque()
-        self.size = 0
-        self.count = 0
+        self.size: int = 0
+        self.count: int = 0
         self._blocked = False
-        self.charged = 0
+        self.charged: int = 0
         """Messages that came to a queue at least, ever."""
 
     @property

@@ -32,7 +32,7 @@ class LargeDelivery:
         self._channel = channel
         self._piece_size = piece_size
         self._at = 0
-        self.finished = False
+        self.finished: bool = False
 
     def next_frame(self) -> bytes:
         """The next piece; the last one sets `finished`."""

@@ -89,22 +89,22 @@ class PostOffice(Registry):
         warn: Warn | None = None,
     ) -> None:
         super().__init__(configuration, store, clock, compile_filter)
-        self.disposal = Disposal(self, warn)
+        self.disposal: Disposal = Disposal(self, warn)
         self._memory = self.addresses.memory
         self.started: float = clock.monotonic()
         self._users = {user.name: user for user in configuration.users}
         self._recovered = False
         self.duplicates: DuplicateIds = DuplicateIds(self._ids_forgotten)
-        self.held_ids = 0
+        self.held_ids: int = 0
         """Duplicate ids in transactions that are open."""
-        self.xa = XaTransactions(self, configuration.transaction_timeout / 1000)
-        self.management = Management(self)
-        self.spill = SpillFile()
+        self.xa: XaTransactions = XaTransactions(self, configuration.transaction_timeout / 1000)
+        self.management: Management = Management(self)
+        self.spill: SpillFile = SpillFile()
         """Where large bodies are that have no place in memory."""
         self._schedule = Schedule()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_ids = 0
-        self.routed = 0
+        self.routed: int = 0
         """Messages that came, whatever became of them."""
         recover(self)
         self._recovered = True

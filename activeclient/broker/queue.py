@@ -60,6 +60,8 @@ class Queue(Delivery):
         "swept",
         "unused_since",
     )
+    delivering: int
+    paused: bool
 
     def __init__(
         self,
@@ -73,29 +75,30 @@ class Queue(Delivery):
         max_groups: int = 65_536,
     ) -> None:
         super().__init__(configuration, host)
-        self.id = queue_id
-        self.name = configuration.name
-        self.address = configuration.address
-        self.settings = settings
-        self.routing_type = configuration.routing_type
-        self.durable = configuration.durable and not configuration.temporary
-        self.filter = filter
-        self.owner = owner
+        self.id: int = queue_id
+        self.name: str = configuration.name
+        self.address: str = configuration.address
+        self.settings: AddressSettings = settings
+        self.routing_type: int | None = configuration.routing_type
+        self.durable: bool = configuration.durable and not configuration.temporary
+        self.filter: Filter | None = filter
+        self.owner: object = owner
         self._max_groups = max_groups
         self._order = 0
         keeps_last = configuration.last_value or configuration.last_value_key is not None
         self._last_values: dict[str, Reference] | None = {} if keeps_last else None
-        self.plain = filter is None and not configuration.purge_on_no_consumers and configuration.enabled is not False
+        purged = configuration.purge_on_no_consumers
+        self.plain: bool = filter is None and not purged and configuration.enabled is not False
         """Does it accept every message that is for its address?"""
-        self.deleted = False
+        self.deleted: bool = False
         self.scheduled: set[Reference] = set()
-        self.added = 0
-        self.acknowledged = 0
-        self.dead_lettered = 0
-        self.replaced = 0
-        self.swept = False
+        self.added: int = 0
+        self.acknowledged: int = 0
+        self.dead_lettered: int = 0
+        self.replaced: int = 0
+        self.swept: bool = False
         """Found unused by the last look for unused queues."""
-        self.unused_since = host.clock.monotonic()
+        self.unused_since: float = host.clock.monotonic()
         self._choose()
 
     # --- what it says ------------------------------------------------------------------------------------------------

@@ -6,11 +6,11 @@ Law of this file: what takes messages out takes those that wait or rest, never t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from activeclient.broker.chain import Reference
 from activeclient.broker.consumers import Filter
-from activeclient.broker.control import Destination, Json, compact, message_row, operation, texts
+from activeclient.broker.control import Destination, Getters, Json, compact, message_row, operation, texts
 from activeclient.broker.limits import MAX_LISTED
 from activeclient.broker.message import StoredMessage
 from activeclient.broker.queue import Queue
@@ -81,7 +81,7 @@ def queue_row(office: PostOffice, queue: Queue) -> dict[str, Json]:
 class QueueControl(Destination[Queue]):
     """The management of one queue."""
 
-    ATTRIBUTES = ATTRIBUTES
+    ATTRIBUTES: ClassVar[Getters] = ATTRIBUTES
 
     def target(self) -> str:
         """What messages for it are sent to."""

@@ -77,7 +77,7 @@ class Registry:
         self.configuration = configuration
         self.store = store
         self.clock = clock
-        self.addresses = Addresses(configuration)
+        self.addresses: Addresses = Addresses(configuration)
         self.compile_filter = compile_filter
         self._ids = itertools.count(1)
         self._temporary: dict[object, dict[str, Queue]] = {}

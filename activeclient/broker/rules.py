@@ -79,9 +79,9 @@ class Rule:
             raise ConfigError("seconds", seconds, "must not be negative")
         if larger_than < 0:
             raise ConfigError("larger_than", larger_than, "must not be negative")
-        self.action = action
+        self.action: str = action
         self._larger_than = larger_than
-        self.seconds = seconds
+        self.seconds: float = seconds
         self._kinds = kinds_of(packet, direction)
         self._to_pass = nth - 1
         self._left = times
@@ -109,8 +109,8 @@ class Line:
     __slots__ = ("_aside", "_held", "count", "direction", "left")
 
     def __init__(self, direction: str) -> None:
-        self.direction = direction
-        self.count = 0
+        self.direction: str = direction
+        self.count: int = 0
         self.left: int | None = None
         """Bytes until the connection is cut; None never."""
         self._held: deque[tuple[float, bytes]] = deque()

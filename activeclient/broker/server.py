@@ -68,8 +68,8 @@ class BrokerServer:
     ) -> None:
         self.post = post
         self.node_id = node_id
-        self.limits = limits if limits is not None else Limits()
-        self.faults = faults if faults is not None else Faults()
+        self.limits: Limits = limits if limits is not None else Limits()
+        self.faults: Faults = faults if faults is not None else Faults()
         self.faults.bind(self)
         self._compile_filter = compile_filter
         self._report = report
@@ -86,11 +86,11 @@ class BrokerServer:
         self._next_round = post.clock.monotonic() + ROUND_SECONDS
         self._owners: dict[ServerConnection, set[ServerSession]] = {}
         """Sessions that were closed and left temporary queues to their connection."""
-        self.frames_hold = 0
+        self.frames_hold: int = 0
         """Bytes of incomplete frames, of all connections."""
-        self.strangers_hold = 0
+        self.strangers_hold: int = 0
         """Those of connections without a session or login."""
-        self.stopping = False
+        self.stopping: bool = False
         ServerControl(self).offer()
 
     # --- connections -------------------------------------------------------------------------------------------------

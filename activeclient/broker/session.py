@@ -39,6 +39,7 @@ from activeclient.wire.versions import HORNETQ_DISCONNECT_CONSUMER, V2_0, V2_7, 
 if TYPE_CHECKING:
     from activeclient.broker.configuration import User
     from activeclient.broker.connection import ServerConnection
+    from activeclient.broker.postoffice import PostOffice
     from activeclient.broker.server import BrokerServer
     from activeclient.broker.transaction import Transaction
     from activeclient.wire.fields import Xid
@@ -103,21 +104,21 @@ class ServerSession:
         packet: p.CreateSession,
         user: User,
     ) -> None:
-        self.server = server
-        self.post = server.post
-        self.connection = connection
-        self.name = packet.name
-        self.channel = packet.session_channel_id
-        self.version = packet.version
-        self.user = user
-        self.window = packet.window_size
-        self.xa = packet.xa
-        self.auto_commit_sends = packet.auto_commit_sends
-        self.auto_commit_acks = packet.auto_commit_acks
-        self.pre_acknowledge = packet.pre_acknowledge
-        self.default_address = packet.default_address
+        self.server: BrokerServer = server
+        self.post: PostOffice = server.post
+        self.connection: ServerConnection = connection
+        self.name: str = packet.name
+        self.channel: int = packet.session_channel_id
+        self.version: int = packet.version
+        self.user: User = user
+        self.window: int = packet.window_size
+        self.xa: bool = packet.xa
+        self.auto_commit_sends: bool = packet.auto_commit_sends
+        self.auto_commit_acks: bool = packet.auto_commit_acks
+        self.pre_acknowledge: bool = packet.pre_acknowledge
+        self.default_address: str | None = packet.default_address
         self.client_id: str | None = packet.client_id
-        self.piece_size = min(max(packet.min_large_message_size, _LEAST_PIECE), _MOST_PIECE)
+        self.piece_size: int = min(max(packet.min_large_message_size, _LEAST_PIECE), _MOST_PIECE)
         self.metadata: dict[str, str] = {}
         self.producers: dict[int, str | None] = {}
         self.consumers: dict[int, ServerConsumer] = {}
@@ -131,13 +132,13 @@ class ServerSession:
         """Begun here and not decided or prepared."""
         self.tx: Transaction | None = None
         """What its sends and acknowledgements belong to: the local transaction, or a branch."""
-        self.started = False
-        self.closed = False
-        self.moving = False
-        self.moves = 0
-        self.flowing = False
+        self.started: bool = False
+        self.closed: bool = False
+        self.moving: bool = False
+        self.moves: int = 0
+        self.flowing: bool = False
         """May consumers be given messages? (hot path)"""
-        self.counted = -1
+        self.counted: int = -1
         """Id of the last command that is complete."""
         self.buffer: CommandBuffer[bytes, None] = CommandBuffer(_UNBOUNDED, len)
         self._bytes = 0
@@ -145,7 +146,7 @@ class ServerSession:
         self._due = -1
         """The confirmation that is to be sent before anything else; -1 none."""
         self._unfinished: deque[Unfinished] = deque()
-        self.old_layout = self.version < V2_0
+        self.old_layout: bool = self.version < V2_0
         self._trailer = 13 if self.version >= V2_28 else 9 if self.version >= V2_7 else 1
 
     # --- commands come -----------------------------------------------------------------------------------------------

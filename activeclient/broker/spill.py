@@ -33,10 +33,10 @@ class SpillFile:
     __slots__ = ("_descriptor", "_end", "_free", "_looked", "memory", "memory_limit", "used")
 
     def __init__(self, memory_limit: int = LARGE_BODY_MEMORY) -> None:
-        self.memory_limit = memory_limit
-        self.memory = 0
+        self.memory_limit: int = memory_limit
+        self.memory: int = 0
         """Bytes of large bodies in memory."""
-        self.used = 0
+        self.used: int = 0
         """Slots in use."""
         self._descriptor = -1
         self._free: list[int] = []

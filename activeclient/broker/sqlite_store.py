@@ -38,7 +38,7 @@ class SqliteStore:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.busy = False
+        self.busy: bool = False
         """Is something appended whose callbacks did not run yet?"""
         self._folder = Folder(path)
         try:
@@ -47,7 +47,7 @@ class SqliteStore:
         except BaseException:
             self._folder.close()
             raise
-        self.highest_id = self._tables.highest_id()
+        self.highest_id: int = self._tables.highest_id()
         """The highest id of a message or queue that was ever stored when this was opened."""
         self._callbacks: deque[tuple[int, Done]] = deque()
         self._read: deque[tuple[Snapshot, KeptFile | None]] = deque()

@@ -143,7 +143,9 @@ class Tables:
         self._gone: list[int] = []
         self.copied: list[tuple[Snapshot, KeptFile]] = []
         """Bodies that have a file, which counts with the commit. The store hands them to the broker's thread."""
-        self.database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+        self.database: sqlite3.Connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=0
+        )
         self._execute = self.database.execute
         self._execute_many = self.database.executemany
         try:

@@ -177,9 +177,9 @@ class MemoryStore:
     """
 
     def __init__(self) -> None:
-        self.busy = False
+        self.busy: bool = False
         self.on_progress: Done | None = None
-        self.highest_id = 0
+        self.highest_id: int = 0
         self._held: deque[Done] = deque()
         self._holding = False
         self._addresses: dict[str, AddressCreated] = {}

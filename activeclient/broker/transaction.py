@@ -53,9 +53,9 @@ class Transaction:
 
     def __init__(self, office: PostOffice, xid: Xid | None = None) -> None:
         self._office = office
-        self.xid = xid
-        self.state = State.ACTIVE
-        self.created = office.clock.monotonic()
+        self.xid: Xid | None = xid
+        self.state: State = State.ACTIVE
+        self.created: float = office.clock.monotonic()
         self.cause: ActiveClientError | None = None
         """What made it rollback-only."""
         self.sends: list[Send] = []

@@ -44,7 +44,7 @@ class XaTransactions:
 
     def __init__(self, office: PostOffice, timeout: float) -> None:
         self._office = office
-        self.timeout = timeout
+        self.timeout: float = timeout
         self._branches: dict[Xid, Transaction] = {}
         self._watching = False
         self.heuristic: dict[Xid, bool] = {}

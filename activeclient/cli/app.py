@@ -23,7 +23,7 @@ from activeclient.version import __version__
 
 EPILOG = "Exit codes: " + " · ".join(f"{int(code)} {meaning}" for code, meaning in MEANING.items()) + "."
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="activeclient",
     help="A messaging client for Apache ActiveMQ Artemis whose users do not notice that connections break.",
     epilog=EPILOG,

@@ -64,18 +64,18 @@ class Outages:
         self._say = say
         self._fail = fail
         self._lock = threading.Lock()
-        self.lost = 0
+        self.lost: int = 0
         """Connections that were lost."""
-        self.back = 0
-        self.reattached = 0
+        self.back: int = 0
+        self.reattached: int = 0
         """Sessions."""
-        self.recreated = 0
-        self.replayed = 0
+        self.recreated: int = 0
+        self.replayed: int = 0
         """Commands that were sent again to reattached sessions, and messages to recreated ones."""
-        self.spared = 0
+        self.spared: int = 0
         """Commands that were not repeated, for the broker had finished them although it had not said so."""
-        self.parts = {part: Durations() for part in PARTS}
-        self.outages = Durations()
+        self.parts: dict[str, Durations] = {part: Durations() for part in PARTS}
+        self.outages: Durations = Durations()
         """From each loss to the connection's return."""
 
     def __call__(self, event: Event) -> None:

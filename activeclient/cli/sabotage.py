@@ -108,7 +108,7 @@ class Saboteur:
         self._say = say
         self._hows = [How.RESET, How.RESET, How.FIN, *([How.ABANDON] if unnoticed else [])]
         self._stopping = threading.Event()
-        self.done = threading.Event()
+        self.done: threading.Event = threading.Event()
         """All cuts were made, and the seconds are over."""
         self._thread = threading.Thread(target=self._run, name="demo-cuts")
 

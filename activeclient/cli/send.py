@@ -49,7 +49,8 @@ class Answers:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self.sent = self.confirmed = 0
+        self.sent: int = 0
+        self.confirmed: int = 0
         self.first: str | None = None
         self.last: str | None = None
         self.error: ActiveClientError | None = None

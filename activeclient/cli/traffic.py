@@ -29,7 +29,7 @@ class Numbers:
     """Which of the numbers 0, 1, 2, ... have come; in little memory as long as they come about in order."""
 
     def __init__(self) -> None:
-        self.below = 0
+        self.below: int = 0
         """All numbers below this have come."""
         self._beyond: set[int] = set()
 
@@ -87,10 +87,10 @@ class Traffic:
     """
 
     def __init__(self, producer: MessageProducer, consumer: MessageConsumer, size: int) -> None:
-        self.tally = Tally()
-        self.stopped = threading.Event()
+        self.tally: Tally = Tally()
+        self.stopped: threading.Event = threading.Event()
         """Nothing more is sent."""
-        self.ended = threading.Event()
+        self.ended: threading.Event = threading.Event()
         """The consumer has all that was sent, or one of the two threads has failed."""
         self._producer = producer
         self._consumer = consumer

@@ -15,7 +15,7 @@ from activeclient.drivers.dispatch import Serial
 if TYPE_CHECKING:
     from activeclient.client.session import ClientSession
 
-logger = logging.getLogger("activeclient.callbacks")
+logger: logging.Logger = logging.getLogger("activeclient.callbacks")
 
 
 class Callbacks(Serial):
@@ -26,7 +26,7 @@ class Callbacks(Serial):
     def __init__(self, session: ClientSession) -> None:
         super().__init__()
         self._session = session
-        self.called = 0
+        self.called: int = 0
         """Calls that have returned so far."""
 
     def run(self) -> None:

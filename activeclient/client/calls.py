@@ -43,10 +43,10 @@ class Calls:
     __slots__ = ("call_timeout", "failover_timeout", "pump", "session")
 
     def __init__(self, pump: Pump, session: Session, call_timeout: float, failover_timeout: float) -> None:
-        self.pump = pump
-        self.session = session
-        self.call_timeout = call_timeout
-        self.failover_timeout = failover_timeout if failover_timeout >= 0 else NEVER
+        self.pump: Pump = pump
+        self.session: Session = session
+        self.call_timeout: float = call_timeout
+        self.failover_timeout: float = failover_timeout if failover_timeout >= 0 else NEVER
 
     def wait_for(
         self,

@@ -31,7 +31,7 @@ class KeptBody:
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._descriptor = -1
-        self.size = 0
+        self.size: int = 0
         """Bytes."""
         try:
             with tempfile.TemporaryFile(prefix="activeclient-") as file:

@@ -23,7 +23,7 @@ from activeclient.events import (
     SendFailed,
 )
 
-logger = logging.getLogger("activeclient.callbacks")
+logger: logging.Logger = logging.getLogger("activeclient.callbacks")
 
 MAX_WAITING = 10_000
 """Events that may wait for a listener that blocks; later ones are dropped and counted."""
@@ -61,7 +61,7 @@ class ConnectionFailure(JMSError):
 
     def __init__(self, reason: ActiveClientError, recovery: Recovery | None, event: Event) -> None:
         super().__init__(f"{reason}" if recovery is None else f"{reason}; {recovery.value}", code=reason.code)
-        self.__cause__ = reason
+        self.__cause__: BaseException | None = reason
         self.reason = reason
         self.recovery = recovery
         self.event = event
@@ -115,7 +115,7 @@ class Listeners(Serial):
         self.failure: list[FailureListener] = []
         self.failover: list[FailoverEventListener] = []
         self.events: list[EventListener] = []
-        self.dropped = 0
+        self.dropped: int = 0
 
     def offer(self, event: Event) -> bool:
         """Queue an event; True when `run` must be scheduled."""

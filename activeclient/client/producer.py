@@ -71,7 +71,7 @@ class ClientProducer:
         self._engine = session.engine
         self._pump = session.pump
         self._calls = session.calls
-        self.closed = False
+        self.closed: bool = False
         """Was it closed itself?"""
         self._templates: dict[tuple[str, int, bool, int], SendTemplate] = {}
         self._channel_id = self._version = -1

@@ -57,6 +57,8 @@ from activeclient.wire.queue_attributes import QUEUE_ATTRIBUTES
 if TYPE_CHECKING:
     from activeclient.client.listeners import FailoverEventListener, FailureListener
     from activeclient.client.session_factory import ClientSessionFactory
+    from activeclient.drivers.threads import Pump
+    from activeclient.settings import Settings
 
 L = TypeVar("L")
 RoutingType = Literal["ANYCAST", "MULTICAST"]
@@ -74,16 +76,16 @@ class ClientSession(XAResource, JavaNames):
     def __init__(self, factory: ClientSessionFactory, engine: Session, ack_batch_size: int | None) -> None:
         settings = factory.settings
         self.factory = factory
-        self.settings = settings
+        self.settings: Settings = settings
         self.engine = engine
-        self.pump = factory.pump
-        self.calls = Calls(
+        self.pump: Pump = factory.pump
+        self.calls: Calls = Calls(
             factory.pump,
             engine,
             settings.call_timeout / 1000 if settings.call_timeout > 0 else NEVER,
             settings.call_failover_timeout / 1000,
         )
-        self.callbacks = Callbacks(self)
+        self.callbacks: Callbacks = Callbacks(self)
         self.callback_errors = 0
         self.last_callback_error: BaseException | None = None
         self.send_acknowledgement_handler: SendHandler | None = None

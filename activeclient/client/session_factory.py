@@ -57,7 +57,7 @@ from activeclient.urls import brokers_of
 if TYPE_CHECKING:
     import random
 
-callback_log = logging.getLogger("activeclient.callbacks")
+callback_log: logging.Logger = logging.getLogger("activeclient.callbacks")
 CLOSE_SECONDS = 1.0
 """How long closing waits, when nothing is under way, for the server to answer the closing of sessions."""
 _serial = itertools.count(1)
@@ -67,6 +67,8 @@ class Creation(Pending):
     """A session that is being created."""
 
     __slots__ = ()
+    done: bool
+    error: ActiveClientError | None
 
     def settled(self, session: Session) -> None:
         self.done = True
@@ -95,16 +97,17 @@ class ClientSessionFactory(JavaNames):
         wait: float | None = None,
         strategy: ReconnectionStrategy | None = None,
     ) -> None:
-        settings = self.settings = settings.effective
+        settings = settings.effective
+        self.settings: Settings = settings
         self._wait = wait
-        self.listeners = Listeners()
+        self.listeners: Listeners = Listeners()
         self._sessions: dict[Session, ClientSession] = {}
         self._forgotten = NOTHING
         """What was lost with sessions that were given up and are known no more."""
-        self.patience = Patience(self)
+        self.patience: Patience = Patience(self)
         self.has_owner = False
         """Does another object close it, and warn when it was dropped?"""
-        self.dropped = False
+        self.dropped: bool = False
         """Was it collected without having been closed? Others that are collected with it may come later."""
         self._dispatcher = dispatch.current()
         self._hosts = brokers_of(endpoints)
@@ -134,7 +137,7 @@ class ClientSessionFactory(JavaNames):
             handshake_timeout=settings.handshake_timeout / 1000,
             asks=strategy is not None,
         )
-        self.engine = ClientEngine(
+        self.engine: ClientEngine = ClientEngine(
             ClientConfig(
                 connection_ttl=ttl / 1000 if ttl > 0 else None,
                 check_period=period / 1000 if period > 0 else None,
@@ -148,8 +151,8 @@ class ClientSessionFactory(JavaNames):
             lambda: str(uuid.uuid4()),
         )
         self._opened_at = 0.0
-        self.name = f"connection-{next(_serial)}"
-        self.pump = Pump(
+        self.name: str = f"connection-{next(_serial)}"
+        self.pump: Pump = Pump(
             self.engine,
             opener(scheme, settings, tls),
             self._on_event,

@@ -36,7 +36,7 @@ class GivenContext:
             raise ConfigError("ssl_context", None, f"must be an ssl.SSLContext, not {type(context).__name__}")
         if context.protocol is ssl.PROTOCOL_TLS_SERVER:
             raise ConfigError("ssl_context", None, "is one for servers; make one with ssl.create_default_context()")
-        self.context = context
+        self.context: ssl.SSLContext = context
 
     def __deepcopy__(self, memo: object) -> GivenContext:
         return self

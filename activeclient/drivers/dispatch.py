@@ -17,7 +17,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 
-logger = logging.getLogger("activeclient.callbacks")
+logger: logging.Logger = logging.getLogger("activeclient.callbacks")
 
 MAX_WORKERS = 256
 """Threads; as many callbacks may block at the same time before others wait."""
@@ -69,7 +69,7 @@ class Dispatcher:
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self.on_error = on_error
-        self.errors = 0
+        self.errors: int = 0
         """Exceptions of callbacks so far."""
         self._max = max_workers
         self._idle_seconds = idle_seconds

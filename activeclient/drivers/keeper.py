@@ -23,7 +23,7 @@ from typing import Protocol
 
 from activeclient.drivers.wake import Waker
 
-logger = logging.getLogger("activeclient.keeper")
+logger: logging.Logger = logging.getLogger("activeclient.keeper")
 
 IN = select.POLLIN
 OUT = select.POLLOUT

@@ -23,12 +23,12 @@ class _Stream:
 
     def __init__(self) -> None:
         self.chunks: deque[bytes] = deque()
-        self.filled = 0
-        self.closed = False
+        self.filled: int = 0
+        self.closed: bool = False
         """The writer is gone: what is there can still be read."""
-        self.broken = False
+        self.broken: bool = False
         """The reader is gone."""
-        self.wanted = False
+        self.wanted: bool = False
         """The writer waits for room."""
         self.readable: Waker | None = None
         self.writable: Waker | None = None
@@ -48,7 +48,7 @@ class TransportEnd:
         sink.writable = self._waker
         self._left: deque[bytes] = deque()
         self._closed = False
-        self.stuck = 0
+        self.stuck: int = 0
 
     @property
     def wants_write(self) -> bool:

@@ -34,11 +34,11 @@ class Outbox:
     __slots__ = ("_full", "due", "holding", "linger", "written_at")
 
     def __init__(self, linger: float) -> None:
-        self.linger = linger
-        self.holding = False
+        self.linger: float = linger
+        self.holding: bool = False
         """Bytes wait, and their timer is `due`."""
-        self.due = inf
-        self.written_at = -inf
+        self.due: float = inf
+        self.written_at: float = -inf
         self._full = False
         """Was the last write a full one?"""
 

@@ -57,7 +57,7 @@ class CancelToken:
     __slots__ = ("_action", "_lock", "cancelled")
 
     def __init__(self) -> None:
-        self.cancelled = False
+        self.cancelled: bool = False
         self._action: Callable[[], None] | None = None
         self._lock = threading.Lock()
 

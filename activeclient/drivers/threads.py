@@ -32,7 +32,7 @@ from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, C
 from activeclient.events import Abort, Connect, Event
 from activeclient.ports import Engine
 
-logger = logging.getLogger("activeclient.pump")
+logger: logging.Logger = logging.getLogger("activeclient.pump")
 
 TAKEOVER_SECONDS = 0.03
 """The keeper reads a connection after no caller has done so for this time."""
@@ -132,10 +132,10 @@ class Pump:
         clock: Callable[[], float] = time.monotonic,
         name: str = "",
     ) -> None:
-        self.lock = threading.Lock()
-        self.moving = False
+        self.lock: threading.Lock = threading.Lock()
+        self.moving: bool = False
         """Is the thread that holds the lock changing the engine? Else, when it is set: who did so was interrupted."""
-        self.motion = Motion(self)
+        self.motion: Motion = Motion(self)
         self.name = name
         self._engine = engine
         self._opener = opener

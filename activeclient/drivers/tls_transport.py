@@ -85,6 +85,7 @@ class TLSTransport(SocketTransport):
     """The same through TLS: records hide bytes from poll, and reading may need to write."""
 
     __slots__ = ("_identity", "_read_wants_write", "_tls")
+    stuck: int
 
     def __init__(self, sock: ssl.SSLSocket, name: str, identity: bool | None) -> None:
         super().__init__(sock, name)

@@ -43,7 +43,7 @@ class SocketTransport:
         self._left: deque[bytes] = deque()
         self._offset = 0
         self._virgin = True
-        self.stuck = 0
+        self.stuck: int = 0
 
     @property
     def wants_write(self) -> bool:

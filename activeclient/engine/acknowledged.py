@@ -43,7 +43,7 @@ class Lost:
     def __init__(self) -> None:
         self.of: LRUCache[int, int] = LRUCache(MAX_REMEMBERED)
         """Message id to fingerprint."""
-        self.expecting = False
+        self.expecting: bool = False
         """May anything come once more?"""
 
 
@@ -55,9 +55,9 @@ class Acknowledged:
     def __init__(self, lost: Lost) -> None:
         self._waiting: deque[int] = deque(maxlen=2 * MAX_REMEMBERED)
         """Id, fingerprint, id, fingerprint ...: no object for a pair."""
-        self.collected = 0
+        self.collected: int = 0
         """How many of them, the last ones, no acknowledgement has gone out for."""
-        self.lost = lost
+        self.lost: Lost = lost
         self._one = _Confirmation(self, 1)
 
     def add(self, message_id: int, fingerprint: int) -> None:

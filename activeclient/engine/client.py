@@ -123,8 +123,8 @@ class ClientEngine:
         self.link = link
         self.endpoints = endpoints
         self.new_id = new_id
-        self.version = config.version
-        self.server_version = 0
+        self.version: int = config.version
+        self.server_version: int = 0
         """Protocol version of the server, as it said itself; 0: not told yet."""
         self._connected: Endpoint | None = None
         """Of an event that waits for the server's version."""
@@ -134,20 +134,20 @@ class ClientEngine:
         """Does the server let sessions be reattached? None: not known yet, the next creation asks."""
         self._learned_of: tuple[Endpoint | None, int] = (None, 0)
         """Which server `reattaches` is true of: where it is, and what it speaks."""
-        self.now = 0.0
-        self.heartbeat = Heartbeat(config.connection_ttl, config.check_period)
+        self.now: float = 0.0
+        self.heartbeat: Heartbeat = Heartbeat(config.connection_ttl, config.check_period)
         self.events: deque[Event] = deque()
         self.outbox: list[bytes] = []
-        self.pending_bytes = 0
+        self.pending_bytes: int = 0
         self.sessions: dict[int, Session] = {}
         self.last_error: ActiveClientError | None = None
         self.gave_up: ActiveClientError | None = None
         self._told_end = False
         """Was everybody told that it gave up?"""
-        self.closed = False
+        self.closed: bool = False
         self._next_channel = FIRST_SESSION_CHANNEL
         self._control: deque[Callable[[Packet, float], None]] = deque()
-        self.inbox = Inbox(self)
+        self.inbox: Inbox = Inbox(self)
         self._outage: tuple[ActiveClientError, float, Endpoint | None] | None = None
         self._reattached = 0
         self._recreated = 0
@@ -158,20 +158,20 @@ class ClientEngine:
         self._ponged = False
         self._unheard = False
         """Did the last link end in silence, or without an answer to its sessions' hello? The server may yet read it."""
-        self.hello_waits = False
+        self.hello_waits: bool = False
         """The sessions say hello when the server has given a sign of life."""
         self._progress_before = 0
         self._replayed = 0
         """What all sessions had received when that was last looked at, on a connection that is not established."""
         self._missed = 0
         """The same of those that are reattached."""
-        self.topology = Topology(endpoints, self.events)
-        self.limits = FrameLimits()
-        self.suspects = Suspects(self)
-        self.lives = 0
+        self.topology: Topology = Topology(endpoints, self.events)
+        self.limits: FrameLimits = FrameLimits()
+        self.suspects: Suspects = Suspects(self)
+        self.lives: int = 0
         """Links lost so far: what a handler did to the link shows in it."""
         self._divergences = 0
-        self.unanswered_at = 0.0
+        self.unanswered_at: float = 0.0
         """When a call last got no answer within callTimeout."""
         self._left_behind: dict[str, int] = {}
         """Channels of sessions that the server may have made for nobody, by their names."""

@@ -29,11 +29,11 @@ class CommandBuffer(Generic[F, T]):
     __slots__ = ("_freed", "_until", "_weigh", "first", "limit", "pairs", "transmitted", "used")
 
     def __init__(self, limit: int, weigh: Callable[[F], int]) -> None:
-        self.limit = limit
-        self.used = 0
-        self.first = 0
+        self.limit: int = limit
+        self.used: int = 0
+        self.first: int = 0
         """Id of the oldest command that is not confirmed."""
-        self.transmitted = 0
+        self.transmitted: int = 0
         """Ids below this one were handed to a link at least once: the peer may have them."""
         self._weigh = weigh
         self._freed: list[F | T | None] = []

@@ -53,8 +53,8 @@ class Origin:
     __slots__ = ("consumer", "epoch")
 
     def __init__(self, consumer: Consumer, epoch: int) -> None:
-        self.consumer = consumer
-        self.epoch = epoch
+        self.consumer: Consumer = consumer
+        self.epoch: int = epoch
 
 
 class Settled(Origin):
@@ -132,53 +132,53 @@ class Consumer:
         browse_only: bool = False,
         priority: int = 0,
     ) -> None:
-        self.session = session
-        self.id = consumer_id
-        self.queue = queue
-        self.filter = filter_string
-        self.window = window
-        self.ack_batch = ack_batch
-        self.browse_only = browse_only
-        self.priority = priority
+        self.session: Session = session
+        self.id: int = consumer_id
+        self.queue: str = queue
+        self.filter: str | None = filter_string
+        self.window: int = window
+        self.ack_batch: int = ack_batch
+        self.browse_only: bool = browse_only
+        self.priority: int = priority
         self.buffer: deque[CoreMessage] = deque()
-        self.held = 0
+        self.held: int = 0
         """Bytes in the buffer; pieces of large messages are counted by their streams."""
-        self.limit = UNLIMITED if window < 0 else 2 * window + SLACK
+        self.limit: int = UNLIMITED if window < 0 else 2 * window + SLACK
         """Held bytes beyond which the next delivery proves that the server heeds no credits."""
         self._granting = UNLIMITED if window < 0 else window >> 1
         """Consumed bytes at which they are granted again."""
         self._tracks = session.tracks_taken and not browse_only
-        self.origin = Origin(self, session.epoch)
+        self.origin: Origin = Origin(self, session.epoch)
         self.queue_info: QueueQueryResponse | None = None
         self.queue_packet: CreateSharedQueue | None = None
         """What makes its queue anew when that ends with its last consumer: the server does not tell so of a queue."""
-        self.credits = 0
+        self.credits: int = 0
         """Bytes consumed and not yet granted again."""
-        self.asking = False
+        self.asking: bool = False
         """Without prefetch: somebody waits for the next message."""
-        self.balance = 0
+        self.balance: int = 0
         """Without prefetch: what the server has left of our grants; it overdraws with each message."""
-        self.withdrawn_before = 0
+        self.withdrawn_before: int = 0
         """Without prefetch: the marker behind the last withdrawal of a grant; 0 when there was none."""
-        self.ack_bytes = 0
-        self.ack_message_id = -1
-        self.acknowledging = -1
+        self.ack_bytes: int = 0
+        self.ack_message_id: int = -1
+        self.acknowledging: int = -1
         """Id of the message that is being acknowledged alone."""
         self.closed: bool = False
         self.error: ActiveClientError | None = None
-        self.has_listener = False
-        self.forced_asked = 0
-        self.forced_seen = 0
+        self.has_listener: bool = False
+        self.forced_asked: int = 0
+        self.forced_seen: int = 0
         self.farewell: Request | None = None
         """The request that closes it on the server, once its user has closed it."""
-        self.looked = 0
+        self.looked: int = 0
         """Closed by its user: the forced delivery behind all that can come again of what it acknowledged."""
-        self.body_came = False
+        self.body_came: bool = False
         """Did a large body come in, or begin to, since a marker was last asked for? The server goes on behind a body a
         moment after its last piece, so the next marker may come before what is there."""
         self.large: CoreMessage | None = None
         """The large message whose pieces are arriving."""
-        self.acknowledged = (
+        self.acknowledged: Acknowledged | None = (
             Acknowledged(session.client.lost_of(queue))
             if session.tracks_taken and session.config.auto_commit_acks and not browse_only
             else None
@@ -188,7 +188,7 @@ class Consumer:
         """Message ids that the application holds unacknowledged; the message itself only when its body streams."""
         self.kept: list[CoreMessage] = []
         """What calls that were interrupted had taken and not handed out; `restore_kept` gives it back."""
-        self.reading = Reading(self)
+        self.reading: Reading = Reading(self)
         recognises = session.recognises_held and not browse_only
         self.uncommitted: dict[int, int] | None = {} if recognises else None
         """Fingerprints of messages that are acknowledged in the open transaction, by id; None where its loss undoes
@@ -204,8 +204,8 @@ class Consumer:
         """It may come before what is there."""
         self._moved = False
         """Something was redelivered, or more was granted, since it was asked for."""
-        self.refreshing = False
-        self.ignoring = False
+        self.refreshing: bool = False
+        self.ignoring: bool = False
         self.owner: object = None
         """What users know this consumer by; messages reach it through their origin."""
 

@@ -31,7 +31,7 @@ class FrameLimits:
     __slots__ = ("_endpoint", "_logged_in", "_login_size", "_shown", "frame")
 
     def __init__(self) -> None:
-        self.frame = UNLIMITED
+        self.frame: int = UNLIMITED
         """Bytes of the largest frame that the broker takes after the login."""
         self._endpoint: Endpoint | None = None
         """The broker that has shown its limits."""

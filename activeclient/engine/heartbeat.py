@@ -33,11 +33,11 @@ class Heartbeat:
             raise ConfigError("connectionTTL", ttl, "more than 0, or -1 for never")
         if check_period is not None and not (check_period > 0):
             raise ConfigError("clientFailureCheckPeriod", check_period, "more than 0, or -1 for never")
-        self.ttl = ttl if check_period is not None else None
+        self.ttl: float | None = ttl if check_period is not None else None
         """Seconds of silence that are allowed, or None."""
-        self.period = check_period if check_period is None or ttl is None else min(check_period, ttl / 2)
+        self.period: float | None = check_period if check_period is None or ttl is None else min(check_period, ttl / 2)
         """Seconds between pings, or None."""
-        self.last_received = 0.0
+        self.last_received: float = 0.0
         """May be set directly on the hot path, to the time of the last received byte."""
         self._next_ping = 0.0
         self._running = False

@@ -44,17 +44,17 @@ class Held:
         acknowledged: bool = False,
         in_doubt: bool = False,
     ) -> None:
-        self.by = by
+        self.by: Consumer = by
         """The consumer that handed it out."""
-        self.fingerprint = fingerprint
+        self.fingerprint: int = fingerprint
         """0: not known, the message id decides."""
-        self.streaming = streaming
+        self.streaming: CoreMessage | None = streaming
         """The message whose body the application reads, when it goes on with the redelivery."""
-        self.acknowledged = acknowledged
+        self.acknowledged: bool = acknowledged
         """The application has acknowledged it, and the acknowledgement is lost or not sent."""
-        self.in_doubt = in_doubt
+        self.in_doubt: bool = in_doubt
         """Its commit may have taken effect: then it is not redelivered."""
-        self.settled = False
+        self.settled: bool = False
         """Its commit was found to have taken effect. A redelivery, late and unlikely, is acknowledged again."""
 
     def is_same(self, message: CoreMessage) -> bool:
@@ -72,14 +72,14 @@ class HeldMessages:
         self._queues: dict[str, dict[int, Held]] = {}
         self._left: list[tuple[Consumer, dict[int, int]]] = []
         """Consumers that were closed, with what they acknowledged in the open transaction."""
-        self.rolled_back_by = 0.0
+        self.rolled_back_by: float = 0.0
         """When the transaction of the session before is rolled back, and its messages are in their queues again."""
         self.due: float | None = None
         """When a commit that waits looks again."""
-        self.partly_acknowledged = False
+        self.partly_acknowledged: bool = False
         """The last commit failed because messages of it are with other consumers, and those that are not were
         acknowledged: a rollback is due."""
-        self.commit_in_doubt = False
+        self.commit_in_doubt: bool = False
         """A commit was lost with its session, and none of its messages has been redelivered yet."""
 
     def expected(self, queue: str) -> dict[int, Held]:

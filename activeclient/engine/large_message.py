@@ -37,23 +37,23 @@ class InboundBody:
     )
 
     def __init__(self, size: int, header_size: int) -> None:
-        self.size = size
-        self.header_size = header_size
-        self.received = 0
-        self.held = 0
+        self.size: int = size
+        self.header_size: int = header_size
+        self.received: int = 0
+        self.held: int = 0
         """Bytes of frames that wait here and count against the window."""
-        self.released = False
+        self.released: bool = False
         """Does it stay here without taking up the window?"""
-        self.skip = 0
+        self.skip: int = 0
         """Bytes of a renewed delivery that are here already."""
-        self.complete = False
+        self.complete: bool = False
         self.kept: object = None
         """Where the application keeps the whole of it, if it does; the engine does not look."""
-        self.suspended = False
+        self.suspended: bool = False
         """A replay damaged it: nothing is taken until the message is delivered anew."""
-        self.discarded = False
+        self.discarded: bool = False
         self.error: ActiveClientError | None = None
-        self.fate = ""
+        self.fate: str = ""
         """What becomes of the message when its body has failed, for the text of errors."""
         self._chunks: deque[tuple[bytes, int]] = deque()
 

@@ -113,10 +113,10 @@ class Link:
         for name, value in (("connect_timeout", connect_timeout), ("handshake_timeout", handshake_timeout)):
             if not (value > 0):
                 raise ConfigError(name, value, "seconds, more than 0")
-        self.state = State.DOWN
+        self.state: State = State.DOWN
         self.endpoint: Endpoint | None = None
         """Of the attempt under way, or of the link; while waiting: of the last attempt."""
-        self.attempts = 0
+        self.attempts: int = 0
         """Transports asked for in this outage (or for the first connect); kept when it ends, until the next begins."""
         self.lost_at: float | None = None
         """When the established link was lost; None when none was lost, or it is back."""

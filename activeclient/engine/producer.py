@@ -23,12 +23,12 @@ class CreditPool:
     __slots__ = ("address", "asked", "balance", "blocked_at", "configured", "failing", "window")
 
     def __init__(self, address: str, window: int) -> None:
-        self.address = address
-        self.configured = window
-        self.window = window
-        self.balance = 0
-        self.asked = 0
-        self.failing = False
+        self.address: str = address
+        self.configured: int = window
+        self.window: int = window
+        self.balance: int = 0
+        self.asked: int = 0
+        self.failing: bool = False
         self.blocked_at: float | None = None
         """Since when listeners know that senders wait; None when none do."""
 

@@ -31,13 +31,15 @@ class Repeated(SendToken):
     """A send that an earlier session may have made; in place of the token of who waits for it, if anybody does."""
 
     __slots__ = ("_proof", "address", "frame", "token")
+    done: bool
+    error: ActiveClientError | None
 
     def __init__(self, proof: Proof, frame: bytes, token: Pending | None, correlation_id: int) -> None:
         super().__init__(correlation_id)
         self._proof = proof
-        self.frame = frame
-        self.token = token
-        self.address = ""
+        self.frame: bytes = frame
+        self.token: Pending | None = token
+        self.address: str = ""
         """Of the message, without a queue's name; known when it is asked for."""
 
     def settled(self, session: Session) -> None:
@@ -64,7 +66,7 @@ class Proof:
         self._answered: list[Repeated] = []
         self._behind: list[SendToken] = []
         """Sends that were made later and are done: they are told of in their order."""
-        self.open = False
+        self.open: bool = False
         """True while a repeated send is not proven."""
         self._asking = 0
         """Addresses whose existence is being asked for."""

@@ -25,7 +25,7 @@ class Reading:
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
         self.message: CoreMessage | None = None
-        self.resuming = False
+        self.resuming: bool = False
         """Was its session lost amid the body, and is it still to be delivered anew?"""
         self._resume_by = 0
         """The forced delivery whose marker says that it is not."""

@@ -111,16 +111,16 @@ class Recovery:
 
     def __init__(self, session: Session, reason: ActiveClientError, now: float, earlier: Recovery | None) -> None:
         self.session = session
-        self.reason = reason
+        self.reason: ActiveClientError = reason
         self.began = now
-        self.rolled_back = False
-        self.gate_passed = session.gate is None
+        self.rolled_back: bool = False
+        self.gate_passed: bool = session.gate is None
         """Has the server done with the session before?"""
-        self.awaits_others = False
+        self.awaits_others: bool = False
         """It only waits for the sessions of before of others on its connection."""
         self._gate_at = now
         """When it was found to have."""
-        self.slowest = 0.0
+        self.slowest: float = 0.0
         """Seconds of the server's slowest answer so far."""
         self._asked_at = now
         self.in_doubt: list[bytes | str | None] = []

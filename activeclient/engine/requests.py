@@ -37,8 +37,8 @@ class Pending:
     __slots__ = ("correlation_id", "done", "error")
 
     def __init__(self, correlation_id: int = -1) -> None:
-        self.correlation_id = correlation_id
-        self.done = False
+        self.correlation_id: int = correlation_id
+        self.done: bool = False
         self.error: ActiveClientError | None = None
 
     def settled(self, session: Session) -> None:
@@ -62,10 +62,10 @@ class SendToken(Pending):
         message: object = None,
     ) -> None:
         self.correlation_id = correlation_id
-        self.done = False
-        self.error = None
-        self.handler = handler
-        self.message = message
+        self.done: bool = False
+        self.error: ActiveClientError | None = None
+        self.handler: Callable[[Any, ActiveClientError | None], object] | None = handler
+        self.message: object = message
 
     def settled(self, session: Session) -> None:
         # No call stands between `done` and the queue: an interrupt must not leave a handler that is never called.
@@ -93,6 +93,8 @@ class UnattendedToken(SendToken):
     """A send that nobody waits for, on a session without a command buffer: its failure is told to event listeners."""
 
     __slots__ = ()
+    done: bool
+    error: ActiveClientError | None
 
     def failed(self, session: Session, error: ActiveClientError) -> None:
         if not self.done:
@@ -107,7 +109,7 @@ class UnheardFailures:
     __slots__ = ("_first", "_ids", "count")
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count: int = 0
         self._first: ActiveClientError | None = None
         self._ids: list[bytes | str | None] = []
 
@@ -153,6 +155,8 @@ class Request(Pending):
     """
 
     __slots__ = ("answered", "bound", "mark", "on_done", "packet", "recreated", "result", "sends_before", "sent")
+    done: bool
+    error: ActiveClientError | None
 
     def __init__(
         self,
@@ -161,19 +165,19 @@ class Request(Pending):
         correlation_id: int = -1,
     ) -> None:
         super().__init__(correlation_id)
-        self.packet = packet
-        self.on_done = on_done
+        self.packet: Packet = packet
+        self.on_done: Callable[[Request], None] | None = on_done
         self.result: Packet | None = None
-        self.sent = False
+        self.sent: bool = False
         """It was given a place among the commands of the present session."""
-        self.answered = False
+        self.answered: bool = False
         """The server has counted it; an answer other than NULL_RESPONSE may still be on its way."""
-        self.recreated = False
+        self.recreated: bool = False
         """It was sent in an earlier session generation too: it may have taken effect there."""
-        self.bound = False
+        self.bound: bool = False
         """It concerns the present session on the server alone, and is over with it."""
-        self.mark = 0
-        self.sends_before = 0
+        self.mark: int = 0
+        self.sends_before: int = 0
         """The correlation id of the last send before it; later sends are answered after it."""
 
     @property

@@ -77,28 +77,28 @@ class Session:
         self.client = client
         self.channel_id = channel_id
         self.config = config
-        self.name = client.new_id()
+        self.name: str = client.new_id()
         self.epoch = 0
         """Generation: one more with each recreation."""
-        self.state = State.NEW
-        self.windowed = config.window >= 0
-        self.reattachable = config.window >= 1
-        self.tracks_taken = not config.pre_acknowledge
-        self.transacted_sends = not config.auto_commit_sends
-        self.transacted_acks = not (config.auto_commit_acks or config.pre_acknowledge)
-        self.recognises_held = self.transacted_acks and not self.transacted_sends and not config.xa
+        self.state: State = State.NEW
+        self.windowed: bool = config.window >= 0
+        self.reattachable: bool = config.window >= 1
+        self.tracks_taken: bool = not config.pre_acknowledge
+        self.transacted_sends: bool = not config.auto_commit_sends
+        self.transacted_acks: bool = not (config.auto_commit_acks or config.pre_acknowledge)
+        self.recognises_held: bool = self.transacted_acks and not self.transacted_sends and not config.xa
         """What the application holds outlives the session: only its acknowledgements are committed, and done again."""
-        self.held = HeldMessages(self)
+        self.held: HeldMessages = HeldMessages(self)
         self.buffer: CommandBuffer[bytes, Pending] = CommandBuffer(
             config.window if config.window >= 1 else IN_FLIGHT_LIMIT, len
         )
         self.awaiting: dict[int, tuple[bytes, SendToken]] = {}
-        self.awaiting_bytes = 0
-        self.received = -1
+        self.awaiting_bytes: int = 0
+        self.received: int = -1
         """Id of the last counted packet from the server."""
-        self.received_bytes = 0
-        self.confirmed_received = -1
-        self.nulls = NullCounter()
+        self.received_bytes: int = 0
+        self.confirmed_received: int = -1
+        self.nulls: NullCounter = NullCounter()
         self.consumers: dict[int, Consumer] = {}
         self.farewell: Request | None = None
         """The request that closes it on the server, once its user has closed it."""
@@ -115,7 +115,7 @@ class Session:
         self.producers: dict[int, str | None] = {}
         self.branch: Xid | None = None
         """The XA branch that this session works in now."""
-        self.transaction = Transaction(config.window if config.window >= 1 else IN_FLIGHT_LIMIT)
+        self.transaction: Transaction = Transaction(config.window if config.window >= 1 else IN_FLIGHT_LIMIT)
         self.accepted: set[str] = set()
         """Addresses for which the broker has accepted sends in transactions of this session."""
         self.pending: deque[Request] = deque()
@@ -130,26 +130,26 @@ class Session:
         """Refused by the server, and being told so."""
         self.recovery: Recovery | None = None
         self.work: deque[SendToken] = deque()
-        self.work_announced = False
+        self.work_announced: bool = False
         self.creation: Pending | None = None
         self.error: ActiveClientError | None = None
         self.gate: str | None = None
         """Unique metadata by which its successor sees that it is gone, where it may have to be recreated."""
         self.resume_at: float | None = None
         """When a pause of its recovery is over, or it may ask again whether it is its turn."""
-        self.closing = False
+        self.closing: bool = False
         """Its user has closed it; the server may not know yet."""
-        self.proof = Proof(self)
+        self.proof: Proof = Proof(self)
         """What was repeated and may not be stored yet."""
         self.repeated: set[int] = set()
         """Correlation ids of sends that an earlier session of this one sent too."""
         self.lost_at: float | None = now
         """Since when it is not usable; None while it is."""
-        self.usable_seconds = 0.0
-        self.usable_since = 0.0
-        self.correlation_id = 0
+        self.usable_seconds: float = 0.0
+        self.usable_since: float = 0.0
+        self.correlation_id: int = 0
         """The last one that was given out."""
-        self.life = SessionLife(self)
+        self.life: SessionLife = SessionLife(self)
         self._consumer_ids = 0
 
     # --- what others ask ------------------------------------------------------------------------------------------

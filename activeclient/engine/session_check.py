@@ -56,9 +56,9 @@ class SessionCheck:
     )
 
     def __init__(self, session: Session, patience: float | None) -> None:
-        self.session = session
-        self.patience = patience
-        self.unanswered = 0
+        self.session: Session = session
+        self.patience: float | None = patience
+        self.unanswered: int = 0
         """Requests to reattach this session that were written and never answered."""
         self.due: float | None = None
         """When there is something to do; None: never."""

@@ -99,16 +99,16 @@ class SessionLife:
     )
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        self.session: Session = session
         self.fence: Fence | None = None
         """What has to be answered before the server's count is final."""
-        self.asked = False
+        self.asked: bool = False
         """Was the server asked on this link to create it, and has not answered?"""
-        self.probing = False
+        self.probing: bool = False
         """Is the server being asked whether it lets sessions be reattached?"""
         self.probe_due: float | None = None
         """When an answer to that does not count any more; None: it is not asked, or has not made the session yet."""
-        self.check = SessionCheck(session, session.client.config.answer_timeout)
+        self.check: SessionCheck = SessionCheck(session, session.client.config.answer_timeout)
         """Asks whether the server still answers it."""
         self._fences = 0
         """Named fences so far."""
@@ -120,9 +120,9 @@ class SessionLife:
         """When its creation was asked for."""
         self._silent = self._made_at = self._answered_at = 0.0
         """How long nothing had come when the link was lost; when the next one stood; when the server had found us."""
-        self.replaying = False
+        self.replaying: bool = False
         """Was something replayed that is not confirmed yet?"""
-        self.torn = False
+        self.torn: bool = False
         """Is its recreation under way that an interrupt has come into, or may: then it begins anew?"""
         self._replay = (0, 0, 0.0)
         """The first command behind it, how many they are, and when it began."""

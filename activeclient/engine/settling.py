@@ -33,8 +33,8 @@ class Fence:
     __slots__ = ("name", "needed")
 
     def __init__(self, strays: int, name: str | None = None) -> None:
-        self.name = name
-        self.needed = strays + 1 if name is None else 1
+        self.name: str | None = name
+        self.needed: int = strays + 1 if name is None else 1
 
     @property
     def passed(self) -> bool:
@@ -62,8 +62,8 @@ class NullCounter:
     __slots__ = ("accounted", "sent")
 
     def __init__(self) -> None:
-        self.sent = 0
-        self.accounted = 0
+        self.sent: int = 0
+        self.accounted: int = 0
 
     @property
     def due(self) -> int:

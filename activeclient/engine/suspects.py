@@ -65,9 +65,9 @@ class Suspects:
 
     def __init__(self, client: ClientEngine) -> None:
         self._client = client
-        self.careful = False
+        self.careful: bool = False
         """True while what is repeated goes out in turn and in groups."""
-        self.goes_on = False
+        self.goes_on: bool = False
         """True if the link that was lost served the search: the next attempt to connect need not wait."""
         self._oldest: dict[Session, object] = {}
         """The oldest unconfirmed command of each session when the last link was lost."""
@@ -77,7 +77,7 @@ class Suspects:
         self._trial: tuple[Session, object] | None = None
         """The only command that is in flight, and its session."""
         self._tried_at = 0.0
-        self.passed = False
+        self.passed: bool = False
         """True if something passed on the present link that was repeated."""
         self._marks: dict[Session, object] = {}
         """The first command of the group that was in flight last, by session."""

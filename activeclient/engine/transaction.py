@@ -19,6 +19,10 @@ class Transaction:
     """
 
     __slots__ = ("_frames", "_limit", "_size", "acknowledged", "refused", "rollback_only", "sends", "unverified")
+    acknowledged: bool
+    """Was a message acknowledged in it?"""
+    rollback_only: bool
+    sends: int
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -47,7 +47,7 @@ class Known:
 
     def __init__(self) -> None:
         self._known: set[Destination] = set()
-        self.generation = 0
+        self.generation: int = 0
         """What was known in another generation is forgotten."""
 
     def forget(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
 
 from activeclient.client.large_message import check_binary
 from activeclient.errors import (
@@ -58,7 +58,7 @@ class BytesMessage(Message):
     __slots__ = ("_begins", "_out", "_position")
 
     body_type = BYTES
-    made_of = (bytes, bytearray, memoryview)
+    made_of: ClassVar[tuple[type, ...]] = (bytes, bytearray, memoryview)
     _out: bytearray | None
     _position: int
     _begins: int | None

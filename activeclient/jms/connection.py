@@ -82,7 +82,7 @@ class Connection(Sealed):
     tag: str
     """What marks the messages that it sends (noLocal): the client id, or an id of its own."""
 
-    serializers = SerializersAttribute()
+    serializers: SerializersAttribute = SerializersAttribute()
     """By which sessions made from now on turn objects into bytes and back; JSON alone unless set."""
 
     def __init__(

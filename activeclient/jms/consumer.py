@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from activeclient.jms.session import Session
     from activeclient.wire.message import CoreMessage
 
-logger = logging.getLogger("activeclient.callbacks")
+logger: logging.Logger = logging.getLogger("activeclient.callbacks")
 MessageListener = Callable[[Any], object]
 """Called with each message (jakarta.jms.MessageListener). `Any`: the parameter may be annotated with the class of
 message that is expected, `TextMessage` for example."""

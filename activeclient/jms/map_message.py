@@ -8,7 +8,7 @@ itself only.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from activeclient.errors import MessageFormatError, RemoteProtocolError
 from activeclient.jms.message import Message
@@ -35,7 +35,7 @@ class MapMessage(Message, NamedValues):
     __slots__ = ("_entries",)
 
     body_type = MAP
-    made_of = (Mapping,)
+    made_of: ClassVar[tuple[type, ...]] = (Mapping,)
     _what = "map entry"
     _entries: dict[str, PropertyValue]
 

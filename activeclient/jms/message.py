@@ -120,7 +120,7 @@ class Message:
     """What is needed to acknowledge a message that was sent on; there only then."""
 
     def __init__(self, *, properties: Mapping[str, object] | None = None) -> None:
-        self.core = CoreMessage(b"", self.body_type)
+        self.core: CoreMessage = CoreMessage(b"", self.body_type)
         """The core message behind this one, with raw names and values: for work across protocols."""
         self._body_read_only = False
         self._destination: Destination | None = None

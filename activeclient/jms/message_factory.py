@@ -24,7 +24,7 @@ Values = Mapping[str, object]
 class MessageFactory:
     """What `Session` and `JMSContext` have in common."""
 
-    serializers = SerializersAttribute()
+    serializers: SerializersAttribute = SerializersAttribute()
     """By which the objects of its object messages become bytes and back; those of the connection, unless set here."""
 
     def check_open(self) -> None:

@@ -76,7 +76,7 @@ class MessageProperties(NamedValues):
     def __init__(self, core: dict[str, PropertyValue], delivery_count: int = 0, *, read_only: bool = False) -> None:
         self._core = core
         self._count = delivery_count
-        self.read_only = read_only
+        self.read_only: bool = read_only
 
     # --- as a mapping ---------------------------------------------------------------------------------------------
 

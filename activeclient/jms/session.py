@@ -69,16 +69,16 @@ class Session(MessageFactory, JavaNames):
         self.core = core
         """The core session below: for what JMS does not have."""
         self.known = known
-        self.connection_tag = connection.tag
+        self.connection_tag: str = connection.tag
         self.serializers = connection.serializers
-        self.close_timeout = core.settings.on_message_close_timeout / 1000
-        self.recovered = False
+        self.close_timeout: float = core.settings.on_message_close_timeout / 1000
+        self.recovered: bool = False
         """Did the running listener, or its failure, recover the session?"""
         cached = core.settings.cache_destinations
         self._destinations: LRUCache[tuple[type, str], Destination] | None = LRUCache(MAX_KNOWN) if cached else None
         self._closed_with_connection = False
         callbacks = core.callbacks
-        self.completions = Completions(lambda: dispatch.current().running_in_current_thread(callbacks))
+        self.completions: Completions = Completions(lambda: dispatch.current().running_in_current_thread(callbacks))
         self._consumers: set[MessageConsumer] = set()
         self._browsers: set[QueueBrowser] = set()
         self._closing = threading.Lock()

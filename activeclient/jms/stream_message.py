@@ -8,7 +8,7 @@ empty.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, ClassVar, TypeVar, overload
 
 from activeclient.errors import MessageEOFError, MessageFormatError, MessageNotReadableError
 from activeclient.jms import conversions, exact
@@ -36,7 +36,7 @@ class StreamMessage(Message, Sequence[PropertyValue]):
     __slots__ = ("_part", "_position", "_values")
 
     body_type = STREAM
-    made_of = (list, tuple)
+    made_of: ClassVar[tuple[type, ...]] = (list, tuple)
     _values: list[PropertyValue]
     _position: int
     _part: int

@@ -48,7 +48,8 @@ class OwnTemporary(Destination):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Destination) and other.prefix == self.prefix and other.name == self.name
 
-    __hash__ = Destination.__hash__
+    def __hash__(self) -> int:
+        return Destination.__hash__(self)
 
     def __enter__(self) -> Self:
         return self

@@ -6,7 +6,7 @@ was, half a surrogate pair included, and no text is not the empty text.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from activeclient.errors import MessageFormatError
 from activeclient.jms.message import Message
@@ -22,7 +22,7 @@ class TextMessage(Message):
     __slots__ = ("_text",)
 
     body_type = TEXT
-    made_of = (str,)
+    made_of: ClassVar[tuple[type, ...]] = (str,)
     _text: str | None
 
     def __init__(self, text: str | None = None, *, properties: Mapping[str, object] | None = None) -> None:

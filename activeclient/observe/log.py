@@ -27,8 +27,8 @@ from activeclient.events import (
     StaleAcknowledgement,
 )
 
-link = logging.getLogger("activeclient.link")
-session = logging.getLogger("activeclient.session")
+link: logging.Logger = logging.getLogger("activeclient.link")
+session: logging.Logger = logging.getLogger("activeclient.session")
 logging.getLogger("activeclient").addHandler(logging.NullHandler())
 
 

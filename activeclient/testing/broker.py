@@ -73,9 +73,9 @@ class BrokerUnderTest:
                 url = self._own_url()
             self._direct = url
             endpoint = endpoint_of(url)
-            self.cutter = self._stack.enter_context(Cutter(endpoint.host, endpoint.port))
+            self.cutter: Cutter = self._stack.enter_context(Cutter(endpoint.host, endpoint.port))
             """The link: for faults that have no method here."""
-            self.url = detour(url, self.cutter)
+            self.url: str = detour(url, self.cutter)
             """Where the program under test connects to, by the way that breaks."""
         except BaseException:
             self._stack.close()

@@ -72,7 +72,8 @@ class Cutter:
         self._upstream = (host, port)
         self._plan: Iterator[Cut] = iter(plan)
         self._listener: socket.socket | None = socket.create_server(("127.0.0.1", free_port()), backlog=128)
-        self.host, self.port = "127.0.0.1", int(self._listener.getsockname()[1])
+        self.host: str = "127.0.0.1"
+        self.port: int = int(self._listener.getsockname()[1])
         self._listener.setblocking(False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -85,9 +86,9 @@ class Cutter:
         self._commands: deque[Callable[[], None]] = deque()
         self._closing = False
         self._buffer = memoryview(bytearray(_CHUNK))
-        self.accepted = 0
+        self.accepted: int = 0
         """Connections forwarded so far."""
-        self.cuts = 0
+        self.cuts: int = 0
         """Cuts so far."""
         self.happened: deque[Happened] = deque(maxlen=10_000)
         """The newest cuts, oldest first."""

@@ -66,7 +66,7 @@ class FrameSplitter:
     __slots__ = ("_error", "_held", "_magic", "_missing", "limit")
 
     def __init__(self, limit: int = MAX_FRAME_SIZE, *, magic: bool = False) -> None:
-        self.limit = limit
+        self.limit: int = limit
         self._held = bytearray()
         self._missing = 4
         """Bytes that must come before there is anything new to know."""

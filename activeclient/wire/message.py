@@ -287,6 +287,7 @@ class ReceivedMessage(CoreMessage):
     _header_at: int
     _properties_at: int
     """0 until the header was read."""
+    stream: Any
     _read_body: bytes | None
     """None until somebody asked for it."""
 

@@ -59,7 +59,7 @@ class Packet:
             return NotImplemented
         return all(getattr(self, each.name) == getattr(other, each.name) for each in dataclasses.fields(self))  # type: ignore[arg-type]
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     @never_raises
     def __repr__(self) -> str:

@@ -148,7 +148,7 @@ class FileStore:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).absolute()
+        self.path: Path = Path(path).absolute()
         self._lock = threading.Lock()
         try:
             if not self.path.exists():

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from activeclient.jms.session import Session
     from activeclient.setting_keywords import SettingKeywords
 
-logger = logging.getLogger("activeclient.writer")
+logger: logging.Logger = logging.getLogger("activeclient.writer")
 CAPACITY = 64 * 1024 * 1024
 """Bytes that a writer stores, unless told otherwise."""
 OUTSTANDING = 1000
