@@ -362,17 +362,23 @@ class SessionLife:
             session.client.write(session.encode(CreateConsumer(-1, name)))
             return
         self.fence = Fence(strays)
-        fence = session.encode(AddMetadata(FENCE_KEY, ""))
-        for _ in range(strays + 1):
+        self._send_fences(self.fence)
+
+    def _send_fences(self, fence: Fence) -> None:
+        session = self.session
+        for _ in range(fence.more()):
             session.nulls.expect()
-            session.client.write(fence)
+            session.client.write(session.encode(AddMetadata(FENCE_KEY, "")))
 
     def fence_answered(self) -> None:
         """A NULL_RESPONSE came that may be a fence's."""
-        if self.fence is not None:
-            self.fence.answered()
-            if self.fence.passed:
+        fence = self.fence
+        if fence is not None:
+            fence.answered()
+            if fence.passed:
                 self.settled()
+            elif fence.name is None:
+                self._send_fences(fence)
 
     def fence_refused(self, text: str) -> None:
         """The answer to a named fence: of this attempt, or a late one."""

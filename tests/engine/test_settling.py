@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activeclient.engine.settling import Fence, NullCounter
+from activeclient.engine.settling import AT_ONCE, Fence, NullCounter
 
 
 @pytest.mark.parametrize("strays", [0, 1, 5])
@@ -24,6 +24,33 @@ def test_more_answers_than_needed_leave_it_passed():
     fence.answered()
     fence.answered()
     assert fence.passed
+
+
+@given(st.integers(0, 60), st.lists(st.booleans(), max_size=200))
+def test_few_fences_are_unanswered_at_a_time_and_as_many_are_sent_as_are_needed(strays, answers):
+    """An answer is a stray's, if there is one left that was not thrown away, else a fence's."""
+    fence = Fence(strays)
+    sent = fence.more()
+    outstanding = strays
+    for stray_comes in answers:
+        if fence.passed:
+            break
+        assert 1 <= sent + outstanding
+        if outstanding and not stray_comes:
+            outstanding -= 1  # thrown away
+            continue
+        if outstanding:
+            outstanding -= 1
+        fence.answered()
+        sent += fence.more()
+        assert sent <= strays + 1
+    fresh = Fence(strays)
+    assert fresh.more() == min(strays + 1, AT_ONCE)
+    for _ in range(strays):
+        fresh.answered()
+        assert fresh.more() <= 1
+    fresh.answered()
+    assert fresh.passed and fresh.more() == 0
 
 
 @given(st.lists(st.sampled_from(["expect", "answer", "lose", "later"]), max_size=60))
