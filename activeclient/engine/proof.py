@@ -3,7 +3,8 @@
 Law of this file: a repeated send is done only when something that was written to the journal after it has been
 answered, and its address exists. The broker answers a send that it drops as a duplicate at once, even when the first
 copy is not on disk yet, or when it refused that one: its duplicate id stays known, and the refusal may have been lost
-with the session. Until then the frames are kept, and repeated again when the session is lost.
+with the session. Until then the frames are kept, and repeated again when the session is lost. Many are proven in parts,
+while the rest is under way: where cuts come fast, each session gets further than the one before.
 
 The later write is a transaction that is rolled back: a copy of the last repeated send, without its body and its
 duplicate id, in a session of its own on the same connection. It goes to the same queues, needs the same permission,
@@ -12,6 +13,7 @@ nobody ever gets it, and the answer to the rollback waits for the journal, which
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from activeclient.engine.requests import Pending, Request, SendToken
@@ -25,6 +27,9 @@ from activeclient.wire.packets import BindingQuery, Rollback, Send, SessionClose
 
 if TYPE_CHECKING:
     from activeclient.engine.session import Session
+
+PART = 32
+"""So many answered sends are proven while others have no answer yet."""
 
 
 class Repeated(SendToken):
@@ -57,13 +62,25 @@ class Repeated(SendToken):
 class Proof:
     """The repeated sends of one session. See the module."""
 
-    __slots__ = ("_answered", "_asking", "_behind", "_missing", "_outstanding", "_session", "_writer", "open")
+    __slots__ = (
+        "_answered",
+        "_asking",
+        "_behind",
+        "_missing",
+        "_outstanding",
+        "_proving",
+        "_session",
+        "_writer",
+        "open",
+    )
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._outstanding = 0
         """Repeated sends without an answer."""
         self._answered: list[Repeated] = []
+        self._proving: list[Repeated] = []
+        """Those before them, whose addresses are being asked for, or behind which something is being written."""
         self._behind: list[SendToken] = []
         """Sends that were made later and are done: they are told of in their order."""
         self.open: bool = False
@@ -84,7 +101,7 @@ class Proof:
 
     def take_back(self) -> list[tuple[bytes, Pending | None]]:
         """The session is lost: return what is answered and not proven, in order of sending, and forget all."""
-        answered, self._answered = self._answered, []
+        answered, self._answered, self._proving = self._proving + self._answered, [], []
         self._outstanding = self._asking = 0
         self.link_lost()
         self._close()
@@ -98,16 +115,19 @@ class Proof:
 
     def go_on(self) -> None:
         """The session is back: it was reattached, or is rebuilt."""
-        if self._outstanding or self._asking or self._writer is not None or self._session.recovery is not None:
+        if self._asking or self._writer is not None or self._session.recovery is not None:
             return
-        if self._answered:
+        if self._proving:  # what was to prove them is lost
+            self._answered, self._proving = self._proving + self._answered, []
+        if self._answered and (not self._outstanding or len(self._answered) >= PART):
             self._ask()
-        elif self.open:
+        elif self.open and not self._outstanding:
             self._close()
 
     def frame_of(self, token: Pending) -> bytes | None:
         """Return the frame of a send that is answered and not proven."""
-        return next((repeated.frame for repeated in self._answered if repeated.token is token), None)
+        those = itertools.chain(self._proving, self._answered)
+        return next((repeated.frame for repeated in those if repeated.token is token), None)
 
     # --- answers --------------------------------------------------------------------------------------------------
 
@@ -127,19 +147,15 @@ class Proof:
 
     def _one_less(self) -> None:
         self._outstanding -= 1
-        if self._outstanding or self._session.recovery is not None:
-            return
-        if self._answered:
-            self._ask()
-        else:
-            self._close()
+        self.go_on()
 
     def _ask(self) -> None:
         session = self._session
         self._missing = {}
-        for repeated in self._answered:
+        self._proving, self._answered = self._answered, []
+        for repeated in self._proving:
             repeated.address = str(_message_of(repeated.frame, session).address).partition("::")[0]
-        addresses = {repeated.address for repeated in self._answered}
+        addresses = {repeated.address for repeated in self._proving}
         self._asking = len(addresses)
         for address in sorted(addresses):
             query = session.request_of(BindingQuery(address), self._address_known)
@@ -158,11 +174,11 @@ class Proof:
 
     def _judge_addresses(self) -> None:
         session = self._session
-        answered, self._answered = self._answered, []
+        answered, self._proving = self._proving, []
         for repeated in answered:
             address = repeated.address
             if address not in self._missing:
-                self._answered.append(repeated)
+                self._proving.append(repeated)
                 continue
             duplicate_id = duplicate_id_of(repeated.frame)
             error: ActiveClientError
@@ -177,19 +193,19 @@ class Proof:
                     f"the address {address!r} does not exist", code=ServerCode.ADDRESS_DOES_NOT_EXIST
                 )
             session.tell_failed(repeated.token, error)
-        if self._answered:
-            self._writer = _Writer(self, session, _message_of(self._answered[-1].frame, session))
+        if self._proving:
+            self._writer = _Writer(self, session, _message_of(self._proving[-1].frame, session))
         else:
-            self._close()
+            self.go_on()
 
     def written(self) -> None:
         """A later write is on the disk, or cannot be made: no more can be known."""
         self._writer = None
-        answered, self._answered = self._answered, []
-        for repeated in answered:
+        proven, self._proving = self._proving, []
+        for repeated in proven:
             if repeated.token is not None:
                 repeated.token.settled(self._session)
-        self._close()
+        self.go_on()
 
     def _close(self) -> None:
         self.open = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from activeclient.engine.proof import PART
 from activeclient.errors import (
     InvalidDestinationError,
     JMSError,
@@ -111,6 +112,34 @@ def test_later_sends_are_told_of_behind_those_that_are_not_proven():
     peer.send(b"3", handler=lambda *_: order.append(3))
     peer.say(peer.confirm())
     assert order == [1, 2, 3]
+
+
+def test_many_are_proven_in_parts_while_the_rest_is_under_way():
+    peer, tokens = repeated(*(b"%d" % number for number in range(PART + 3)))
+    assert answer(peer, *tokens[: PART - 1]) == []
+    out = answer(peer, tokens[PART - 1])
+    assert kinds(out) == [p.BindingQuery]
+    assert answer(peer, tokens[PART]) == []  # one part at a time
+    peer.prove(out=out)
+    assert [token.done for token in tokens] == [True] * PART + [False] * 3
+    assert bodies(peer.recreate()) == [b"%d" % number for number in range(PART, PART + 3)]
+
+
+def test_a_part_whose_proof_is_lost_is_repeated_before_the_rest():
+    peer, tokens = repeated(*(b"%d" % number for number in range(PART + 1)))
+    answer(peer, *tokens[:PART])
+    peer.say(p.BindingQueryResponse(True, ["q"]))
+    assert bodies(peer.recreate()) == [b"%d" % number for number in range(PART + 1)]
+    assert not any(token.done for token in tokens)
+
+
+def test_a_part_whose_proof_is_lost_in_a_reattachment_is_proven_with_what_was_answered_since():
+    peer, tokens = repeated(*(b"%d" % number for number in range(PART + 1)), window=1_000_000)
+    peer.say(p.PacketsConfirmed(peer.session.buffer.next_id - 2))
+    peer.say(p.BindingQueryResponse(True, ["q"]))
+    out = peer.back()
+    peer.prove(out=out)
+    assert all(token.done and token.error is None for token in tokens)
 
 
 def test_closing_waits_for_the_proof():
