@@ -41,6 +41,7 @@ classes in one table, `SERVER_ERRORS`; an unknown code becomes `JMSError` with t
     │   ├── NotSent                     it certainly did not take effect
     │   ├── ForkedError                 used in a child process
     │   ├── ReattachDiverged            command counts that cannot both be true
+    │   ├── DeliveryStopped             a reattached session whose consumers get nothing
     │   └── ProtocolError
     │       ├── LocalProtocolError      we, or the caller, broke a rule
     │       └── RemoteProtocolError     the peer broke a rule: offset, packet, bytes
@@ -382,6 +383,10 @@ class NotSent(JMSError):
 
 class ReattachDiverged(JMSError):
     """The peer's count of commands cannot be true beside ours: replaying by it would lose or repeat."""
+
+
+class DeliveryStopped(JMSError):
+    """The server has messages for a consumer of a session that it had reattached, and delivers none of them."""
 
 
 class ForkedError(JMSError):

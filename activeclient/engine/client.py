@@ -29,6 +29,7 @@ from activeclient.errors import (
     ClosedError,
     ConnectFailed,
     ConnectionLost,
+    DeliveryStopped,
     DisconnectedByServer,
     HeartbeatMissed,
     IncompatibleVersion,
@@ -489,8 +490,8 @@ class ClientEngine:
                 if session.recovery is not None and session.recovery.awaits_others and session.resume_at is not None:
                     session.resume_at = min(session.resume_at, self.now)
 
-    def session_diverged(self, session: Session, error: ReattachDiverged, now: float) -> None:
-        """The counts of a session cannot both be true: it is made anew.
+    def session_diverged(self, session: Session, error: ReattachDiverged | DeliveryStopped, now: float) -> None:
+        """The server's session is of no use, though it was reattached: it is made anew.
 
         Raises:
             RemoteProtocolError: This happens on one link again and again.

@@ -504,7 +504,7 @@ class Session:
         """When `handle_timeout` has something to do; None: never."""
         life = self.life
         due = self.resume_at
-        for time in (life.check.due, life.probe_due, self.held.due):
+        for time in (life.check.due, life.delivery.due, life.probe_due, self.held.due):
             if time is not None and (due is None or time < due):
                 due = time
         return due

@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
+from activeclient.engine.delivery_check import DeliveryCheck
 from activeclient.engine.gate import claim_gate
 from activeclient.engine.recovery import BARRIER_QUEUE, Recovery, unwrapped
 from activeclient.engine.requests import REPEATABLE, Pending, Request, UnheardFailures
@@ -21,6 +22,7 @@ from activeclient.errors import (
     ClosedError,
     ConnectFailed,
     ConnectionLost,
+    DeliveryStopped,
     NotSent,
     Outcome,
     OutcomeUnknown,
@@ -90,6 +92,7 @@ class SessionLife:
         "_silent",
         "asked",
         "check",
+        "delivery",
         "fence",
         "probe_due",
         "probing",
@@ -110,6 +113,8 @@ class SessionLife:
         """When an answer to that does not count any more; None: it is not asked, or has not made the session yet."""
         self.check: SessionCheck = SessionCheck(session, session.client.config.answer_timeout)
         """Asks whether the server still answers it."""
+        self.delivery: DeliveryCheck = DeliveryCheck(session)
+        """Looks whether the server still delivers to it."""
         self._fences = 0
         """Named fences so far."""
         self._floor = -1
@@ -138,6 +143,7 @@ class SessionLife:
         if state is State.CLOSED or state is State.RECREATING:
             self.check.stop()
             self.check.unanswered = 0
+            self.delivery.renew()
         session.state = state
 
     # --- the link -------------------------------------------------------------------------------------------------
@@ -178,6 +184,7 @@ class SessionLife:
             self.check.unanswered += 1
         session.proof.link_lost()
         self.check.stop()
+        self.delivery.stop()
         if session.lost_at is None:
             self._silent = max(0.0, now - session.client.heartbeat.last_received)
         self.fence = None
@@ -247,6 +254,7 @@ class SessionLife:
     def handle_timeout(self, now: float) -> None:
         """Look at what is due: a question to the server, or its answer to whether it reattaches sessions."""
         self.check.handle_timeout(now)
+        self.delivery.handle_timeout(now)
         if self.probe_due is not None and now >= self.probe_due:
             self.probe_due = None
             self.probing = False
@@ -438,6 +446,7 @@ class SessionLife:
         session.launch()
         session.proof.go_on()
         self.check.begin(now)
+        self.delivery.begin(now)
         client.session_reattached(now)
 
     def confirmed(self) -> None:
@@ -460,8 +469,8 @@ class SessionLife:
                 session, OutcomeUnknown("the server executed it and its answer was lost with the connection")
             )
 
-    def diverged(self, error: ReattachDiverged, now: float) -> None:
-        """The counts cannot both be true: leave the server's session and make a new one, without guessing."""
+    def diverged(self, error: ReattachDiverged | DeliveryStopped, now: float) -> None:
+        """The server's session is of no use: leave it and make a new one, without guessing."""
         session = self.session
         session.client.write(session.encode(SessionClose()))
         if session.state in (State.ATTACHED, State.REBUILDING):
