@@ -548,7 +548,15 @@ class ClientConsumer:
                 )
             with kept.open() as file:
                 return file.read()
+        self._check_unread(message)
         return read_whole(self._pump, self._calls, message, settings.max_large_message_size)
+
+    @staticmethod
+    def _check_unread(message: CoreMessage) -> None:
+        """The rest of a body must not pass for all of it."""
+        stream = message.stream
+        if stream.begun and stream.error is None and not stream.discarded:
+            raise LargeMessageError("a part of the body was read already, and is not kept: it can be read once")
 
     def _kept(self, message: CoreMessage) -> KeptBody:
         """The body in a temporary file, where it is received when it is first asked for."""
@@ -567,6 +575,7 @@ class ClientConsumer:
         cacheLargeMessagesClient."""
         if self.session.settings.cache_large_messages_client:
             return self._kept(message).open()
+        self._check_unread(message)
         return BodyReader(inflated(self._pump, self._calls, message))
 
     # --- closing --------------------------------------------------------------------------------------------------

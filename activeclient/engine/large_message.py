@@ -22,6 +22,7 @@ class InboundBody:
 
     __slots__ = (
         "_chunks",
+        "begun",
         "complete",
         "discarded",
         "error",
@@ -49,6 +50,8 @@ class InboundBody:
         self.complete: bool = False
         self.kept: object = None
         """Where the application keeps the whole of it, if it does; the engine does not look."""
+        self.begun: bool = False
+        """Was a piece taken?"""
         self.suspended: bool = False
         """A replay damaged it: nothing is taken until the message is delivered anew."""
         self.discarded: bool = False
@@ -107,6 +110,7 @@ class InboundBody:
         """The next piece and the credits that its consumption returns, or None."""
         if not self._chunks:
             return None
+        self.begun = True
         taken = self._chunks.popleft()
         self.held -= taken[1]
         return taken

@@ -300,6 +300,10 @@ class ReceivedMessage(CoreMessage):
     def frame_size(self) -> int:
         return len(self._frame)
 
+    def open_body(self) -> BinaryIO:
+        # Read whole before, perhaps by whoever received it, the body comes in no pieces any more.
+        return super().open_body() if self._read_body is None else io.BytesIO(self._read_body)
+
     def load(self) -> ReceivedMessage:
         _ = self.consumer_id, self.body_type, self.address, self.properties
         return self

@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from activeclient import EmbeddedBroker, ServerLocator
+from activeclient import AcknowledgeMode, EmbeddedBroker, ServerLocator, connect
 from activeclient.client.large_message import inflate
 from activeclient.errors import LargeMessageError
 
@@ -84,6 +84,33 @@ def test_a_compressed_body_is_bounded_by_default(size: int) -> None:
             # Nothing was read of it: it can be, as a stream.
             with message.open_body() as body:
                 assert sum(map(len, iter(lambda: body.read(1 << 20), b""))) == size
+
+
+@pytest.mark.parametrize("size", [300_000, 5_000_000], ids=["read at receipt", "streamed"])
+@pytest.mark.parametrize("mode", [AcknowledgeMode.AUTO_ACKNOWLEDGE, AcknowledgeMode.CLIENT_ACKNOWLEDGE])
+def test_a_body_is_saved_whole_or_not_at_all(size: int, mode: AcknowledgeMode) -> None:
+    body = bytes(range(250)) * (size // 250)
+    with EmbeddedBroker() as broker, connect(broker.url) as connection, connection.create_session(mode) as session:
+        queue = session.create_queue("q")
+        session.create_producer(queue).send(body)
+        message = session.create_consumer(queue).receive(30)
+        file = io.BytesIO()
+        assert message.save_to(file) == size
+        assert file.getvalue() == body
+
+
+def test_the_rest_of_a_body_does_not_pass_for_all_of_it() -> None:
+    body = bytes(5_000_000)
+    with EmbeddedBroker() as broker, connect(broker.url) as connection, connection.create_session() as session:
+        queue = session.create_queue("q")
+        session.create_producer(queue).send(body)
+        message = session.create_consumer(queue).receive(30)
+        with message.open_body() as file:
+            assert file.read(10) == body[:10]
+        with pytest.raises(LargeMessageError, match="can be read once"):
+            _ = message.data
+        with pytest.raises(LargeMessageError, match="can be read once"):
+            message.open_body()
 
 
 class Zeros(io.RawIOBase):
