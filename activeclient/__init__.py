@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from activeclient.destination import Destination, Queue, TemporaryQueue, TemporaryTopic, Topic
     from activeclient.errors import (
         ActiveClientError,
+        CallInterrupted,
         CallTimeout,
         ClosedError,
         ConfigError,
@@ -98,6 +99,7 @@ __all__ = [
     "ActiveMQConnectionFactory",
     "ActiveMQXAConnectionFactory",
     "BytesMessage",
+    "CallInterrupted",
     "CallTimeout",
     "ClosedError",
     "CompletionListener",

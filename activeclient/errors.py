@@ -34,6 +34,7 @@ classes in one table, `SERVER_ERRORS`; an unknown code becomes `JMSError` with t
     │   │   ├── DisconnectedByServer
     │   │   ├── HeartbeatMissed
     │   │   ├── SessionUnanswered       pings are answered, a reattached session is not
+    │   │   ├── CallInterrupted         an exception came amid a call, as of Ctrl-C: the link is renewed
     │   │   └── ReconnectGaveUp         no attempts are left
     │   ├── CallTimeout                 connected, no answer within callTimeout; also a TimeoutError
     │   ├── OutageTimeout               no connection within callFailoverTimeout; also a TimeoutError
@@ -335,6 +336,10 @@ class HeartbeatMissed(ConnectionLost):
 
 class SessionUnanswered(ConnectionLost):
     """The server answers the connection's pings, but no longer a session that it had reattached to it."""
+
+
+class CallInterrupted(ConnectionLost):
+    """A signal handler, as of Ctrl-C, raised amid a call that changed the connection; the link is renewed."""
 
 
 class ReconnectGaveUp(ConnectionLost):

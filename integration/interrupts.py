@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from inspect import CO_GENERATOR
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Generic, TypeVar
 
 import activeclient
@@ -29,12 +29,16 @@ class Interrupt(BaseException):
 class Outcome(Generic[T]):
     """What became of a call: `value` if it returned, `interrupted` if not, and `points`, where it could have been."""
 
-    __slots__ = ("interrupted", "points", "values")
+    __slots__ = ("entered", "interrupted", "place", "points", "values")
 
     def __init__(self) -> None:
         self.values: list[T] = []
         self.interrupted = False
         self.points = 0
+        self.place = "nowhere"
+        """The functions in which it was interrupted."""
+        self.entered: set[CodeType] = set()
+        """The functions that began."""
 
     @property
     def value(self) -> T | None:
@@ -42,8 +46,8 @@ class Outcome(Generic[T]):
         return self.values[0] if self.values else None
 
 
-def interrupt(call: Callable[[], T], at: int = 0) -> Outcome[T]:
-    """Call, and raise `Interrupt` at the `at`-th place inside of activeclient; 0: nowhere.
+def interrupt(call: Callable[[], T], at: int = 0, within: str = PACKAGE) -> Outcome[T]:
+    """Call, and raise `Interrupt` at the `at`-th place in the code below the folder `within`; 0: nowhere.
 
     A finalizer is passed over: the next place behind it is taken.
     Errors of the call itself are raised.
@@ -52,10 +56,13 @@ def interrupt(call: Callable[[], T], at: int = 0) -> Outcome[T]:
 
     def place(frame: FrameType, event: str, _argument: object) -> None:
         code = frame.f_code
-        if event in ("call", "c_return") and code.co_filename.startswith(PACKAGE) and not code.co_flags & CO_GENERATOR:
+        if event in ("call", "c_return") and code.co_filename.startswith(within) and not code.co_flags & CO_GENERATOR:
             outcome.points += 1
+            if event == "call":
+                outcome.entered.add(code)
             if 0 < at <= outcome.points and not _in_a_finalizer(frame):
                 sys.setprofile(None)
+                outcome.place = _where(frame)
                 raise Interrupt
 
     sys.setprofile(place)
@@ -66,6 +73,14 @@ def interrupt(call: Callable[[], T], at: int = 0) -> Outcome[T]:
     finally:
         sys.setprofile(None)
     return outcome
+
+
+def _where(frame: FrameType | None) -> str:
+    names = []
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        names.append(f"{Path(frame.f_code.co_filename).stem}.{frame.f_code.co_name}:{frame.f_lineno}")
+        frame = frame.f_back
+    return " < ".join(names)
 
 
 def _in_a_finalizer(frame: FrameType | None) -> bool:

@@ -28,7 +28,14 @@ from activeclient.drivers.interrupts import raised_by_handler
 from activeclient.drivers.outbox import CONGESTED_BYTES, FLUSH_BYTES, Outbox
 from activeclient.drivers.poller import MAX_SECONDS, Poller
 from activeclient.drivers.ports import CancelToken, Opener, Transport
-from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, ConnectionLost, ForkedError
+from activeclient.errors import (
+    ActiveClientError,
+    CallInterrupted,
+    ClosedError,
+    ConnectFailed,
+    ConnectionLost,
+    ForkedError,
+)
 from activeclient.events import Abort, Connect, Event
 from activeclient.ports import Engine
 
@@ -288,7 +295,7 @@ class Pump:
                 self._keeper.add(self)
                 self._dispatcher.enter(self)
             self._engine.connection_lost(
-                ConnectionLost(f"{self.name or 'the connection'}: a call was interrupted"), now
+                CallInterrupted(f"{self.name or 'the connection'}: a call was interrupted"), now
             )
             self._process(now)
             self._dispatcher.rescue()

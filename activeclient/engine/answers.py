@@ -68,7 +68,7 @@ def _on_exception(session: Session, packet: ExceptionResponse, _size: int) -> No
         session.emit(SendFailed(session.channel_id, error))
         return
     session.nulls.seen_up_to(current.mark)
-    session.refusing = current, error
+    session.refusing = current, error, None
     if session.windowed:
         session.buffer.withdraw(lambda _, settle: settle is current)
     current.failed(session, error)
@@ -80,19 +80,21 @@ def _oldest_send_refused(session: Session, error: ActiveClientError) -> bool:
     no send; return False if a request waits longer."""
     current = session.current
     if not session.windowed:
-        token = session.take_oldest_send()
-        if token is None:
+        oldest = session.oldest_send()
+        if oldest is None:
             return False
         session.nulls.seen()
-        _tell_refused(session, token, error, None)
+        tell_refused(session, session.awaiting[oldest][1], error, None)
+        session.answered(oldest)
         return True
     for frame, settle in session.buffer.entries():
         if settle is not None and settle is current:
             return False
         if frame[4] in WITH_CORRELATION and frame[-1]:
             session.buffer.withdraw(lambda other, _, refused=frame: other is refused)  # type: ignore[misc]
+            session.refusing = settle, error, frame
             session.nulls.seen()
-            _tell_refused(session, settle, error, frame)
+            tell_refused(session, settle, error, frame)
             return True
     return False
 
@@ -110,17 +112,17 @@ def _send_refused(session: Session, correlation_id: int, error: ActiveClientErro
         entry = session.buffer.withdraw(matches)
         token = entry[1] if entry is not None else None
     else:
-        entry = session.awaiting.pop(correlation_id, None)
+        entry = session.awaiting.get(correlation_id)
         token = entry[1] if entry is not None else None
-        if entry is not None:
-            session.awaiting_bytes -= len(entry[0])
-        elif session.current is not None and session.current.correlation_id == correlation_id:
+        if entry is None and session.current is not None and session.current.correlation_id == correlation_id:
             token = session.current
-    session.refusing = None if token is None else (token, error)
-    _tell_refused(session, token, error, entry[0] if entry is not None else None)
+    frame = entry[0] if entry is not None else None
+    session.refusing = token, error, frame
+    tell_refused(session, token, error, frame)
+    session.answered(correlation_id)
 
 
-def _tell_refused(session: Session, token: Pending | None, error: ActiveClientError, frame: bytes | None) -> None:
+def tell_refused(session: Session, token: Pending | None, error: ActiveClientError, frame: bytes | None) -> None:
     """The server refused a send: tell whoever waits for it, else the listeners."""
     if session.transacted_sends and not isinstance(token, Request):
         session.send_refused(error)

@@ -150,6 +150,8 @@ class ClientEngine:
         self._control: deque[Callable[[Packet, float], None]] = deque()
         self.inbox: Inbox = Inbox(self)
         self._outage: tuple[ActiveClientError, float, Endpoint | None] | None = None
+        self._asked = 0
+        """The serial of the last question that listeners were told of."""
         self._reattached = 0
         self._recreated = 0
         self._in_doubt: list[bytes | str | None] = []
@@ -235,6 +237,7 @@ class ClientEngine:
         if self.gave_up is not None or self.link.state is LinkState.WAITING:
             for session in list(self.sessions.values()):
                 session.life.link_lost(now)  # if the loss itself was interrupted; else it is known
+            self.link.rearm(now, self._asked)
             self._follow_link()
             return
         self._lost(reason, now)
@@ -299,7 +302,8 @@ class ClientEngine:
         if self.link.state in (LinkState.UP, LinkState.HANDSHAKING):
             beat = self.heartbeat.next_timeout()
             tell = None if self._connected is None else self._tell_connected_by
-            for time in (beat, tell, self._look_again_at):
+            look = self._look_again_at if self.link.state is LinkState.UP else None
+            for time in (beat, tell, look):
                 if time is not None and (due is None or time < due):
                     due = time
             for session in self.sessions.values():  # hot path: asked after every write
@@ -411,9 +415,10 @@ class ClientEngine:
 
     def move_channel(self, session: Session) -> None:
         """A session leaves its channel for a new one; what still comes on the old one is dropped."""
-        self.sessions.pop(session.channel_id, None)
-        session.channel_id = self._take_channel()
-        self.sessions[session.channel_id] = session
+        before, channel = session.channel_id, self._take_channel()
+        session.channel_id = channel
+        self.sessions[channel] = session  # first: an interrupt must not lose it (`mend`)
+        self.sessions.pop(before, None)
 
     def leave_behind(self, session: Session) -> None:
         """The link was lost while the server was creating `session`: it may have one that nobody knows.
@@ -423,7 +428,7 @@ class ClientEngine:
         channel is left to it.
         """
         if self.reattaches is not False and session.reattachable and len(self._left_behind) < MAX_LEFT_BEHIND:
-            self._left_behind[session.name] = session.channel_id
+            self._left_behind.setdefault(session.name, session.channel_id)
             self.move_channel(session)
 
     def _close_left_behind(self, names: Iterable[str]) -> None:
@@ -591,7 +596,9 @@ class ClientEngine:
 
     def _lost(self, reason: ActiveClientError, now: float) -> None:
         was_up = self.link.state is LinkState.UP
-        self._tell_connected()
+        if was_up:
+            self._tell_connected()
+        self._connected = None
         endpoint, attempt = self.link.endpoint, self.link.attempts
         nonsense = isinstance(reason, RemoteProtocolError)
         stuck = self.suspects.link_lost(reason)
@@ -623,10 +630,14 @@ class ClientEngine:
             reason = lost
         self._transport_gone(reason, now)
         if was_up:
-            self._outage = (reason, now, endpoint)
-            self._reattached = self._recreated = 0
-            self._in_doubt = []
-            self.events.append(Detached(reason, endpoint))
+            if self._outage is not None and self._has_event(Reconnected):
+                self._outage = None  # an interrupt came before that
+            if self._outage is None:
+                self._reattached = self._recreated = 0
+                self._in_doubt = []
+                if not self._has_event(Detached):
+                    self.events.append(Detached(reason, endpoint))
+                self._outage = (reason, now, endpoint)
         self.link.lost(reason, now)
         if not was_up:
             self._attempt_failed(reason, endpoint, attempt, now)
@@ -674,6 +685,7 @@ class ClientEngine:
         question = self.link.take_question()
         if question is not None:
             self.events.append(Ask(question))
+            self._asked = question.serial
         connect = self.link.take_connect()
         if connect is not None:
             self.events.append(connect)
@@ -687,15 +699,14 @@ class ClientEngine:
         if any(session.state not in SETTLED for session in self.sessions.values()):
             return
         attempts = self.link.attempts
+        endpoint = self.link.endpoint
+        if self._outage is None:
+            self._connected, self._tell_connected_by = endpoint, now + VERSION_SECONDS
+        self._progress_before = self._progress()
         self.link.established(now)
         self._ever_connected = True
-        self._progress_before = self._progress()
-        endpoint = self.link.endpoint
-        if endpoint is None:
-            return
-        if self._outage is not None:
+        if self._outage is not None and endpoint is not None:
             reason, since, before = self._outage
-            self._outage = None
             self.events.append(
                 Reconnected(
                     endpoint,
@@ -708,12 +719,16 @@ class ClientEngine:
                     tuple(self._in_doubt),
                 )
             )
-        else:
-            self._connected, self._tell_connected_by = endpoint, now + VERSION_SECONDS
-            if self.server_version:
-                self._tell_connected()
+            self._outage = None
+        elif self.server_version:
+            self._tell_connected()
 
     def _tell_connected(self) -> None:
-        endpoint, self._connected = self._connected, None
-        if endpoint is not None:
-            self.events.append(Connected(endpoint, self.server_version))
+        if self._connected is not None:
+            if not self._has_event(Connected):
+                self.events.append(Connected(self._connected, self.server_version))
+            self._connected = None
+
+    def _has_event(self, kind: type[Event]) -> bool:
+        """Is one that is told once waiting? Then it was told, and an interrupt came before that was noted."""
+        return any(isinstance(event, kind) for event in self.events)

@@ -87,12 +87,20 @@ class CommandBuffer(Generic[F, T]):
         return settles
 
     def mend(self) -> list[T]:
-        """Make the counts agree with what is here, after an interrupt; return what an interrupted `confirm` freed."""
-        freed, self._freed = self._freed, []
+        """Make the counts agree with what is here, after an interrupt.
+
+        Returns:
+            What an interrupted `confirm` freed, each time until `mended` is called.
+        """
+        freed = self._freed
         if freed:
             self.first = self._until
         self.used = sum(map(self._weigh, self.frames()))
         return [settle for settle in cast("list[T | None]", freed[1::2]) if settle is not None]
+
+    def mended(self) -> None:
+        """What an interrupted `confirm` freed is settled."""
+        self._freed = []
 
     def withdraw(self, matches: Callable[[F, T | None], bool]) -> tuple[F, T | None] | None:
         """Take out the oldest command that matches: the peer refused it and never counts it, later ids move down."""

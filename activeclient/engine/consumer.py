@@ -73,8 +73,10 @@ class Consumer:
     """
 
     __slots__ = (
+        "_expecting",
         "_granting",
         "_moved",
+        "_renewal",
         "_sought",
         "_sought_early",
         "_tracks",
@@ -198,6 +200,8 @@ class Consumer:
         self.absorbing: dict[int, Held] = session.held.expected(queue) if recognises else {}
         """Held messages whose redelivery is swallowed, by message id: to this consumer, which is renewed, or to one of
         its queue in a recreated session."""
+        self._expecting: dict[int, Held] | None = None
+        """What `absorbing` is about to hold, while it is changed."""
         self._sought = 0
         """The forced delivery whose marker says whether more of them come."""
         self._sought_early = False
@@ -205,6 +209,8 @@ class Consumer:
         self._moved = False
         """Something was redelivered, or more was granted, since it was asked for."""
         self.refreshing: bool = False
+        self._renewal: Request | None = None
+        """The last request of the renewal."""
         self.ignoring: bool = False
         self.owner: object = None
         """What users know this consumer by; messages reach it through their origin."""
@@ -340,7 +346,6 @@ class Consumer:
             message.body_follows(body)
         if not held.is_same(message):
             return False
-        del self.absorbing[message.message_id]
         self._moved = True
         streaming = held.streaming
         if body is not None:
@@ -352,6 +357,7 @@ class Consumer:
                 self.large = message
             self.consumed(body.header_size)
         session = self.session
+        del self.absorbing[message.message_id]  # an interrupt before it has the message come once more
         if held.acknowledged:
             self._acknowledge_alone(message.message_id, held.fingerprint)
             if held.in_doubt:
@@ -379,7 +385,7 @@ class Consumer:
         if not buffer:
             return None
         message = buffer[0]
-        if self.reading.message is not None:
+        if self.reading.message is not None and self.reading.message is not message:  # as an interrupt may leave it
             self.reading.leave()
         stream = message.stream
         if stream is None:
@@ -416,6 +422,10 @@ class Consumer:
                 pass  # this was interrupted itself
             elif message.origin is self.origin:
                 held = any(entry[0] == message.message_id for entry in self.taken)
+                if held and message.stream is not None and message.stream.error is not None:
+                    del self.kept[-1]
+                    self._have_again(message)
+                    continue
                 self.put_back(message)
                 if not held and not self.closed:
                     message.origin = Settled(self, -1)
@@ -423,6 +433,16 @@ class Consumer:
             elif type(message.origin) is Settled and not self.closed:
                 self._back_to_buffer(message)
             del self.kept[-1]
+
+    def _have_again(self, message: CoreMessage) -> None:
+        """An interrupt came while the body was read, and a part of it is gone: have the server deliver it anew."""
+        for position, entry in enumerate(self.taken):
+            if entry[0] == message.message_id:
+                del self.taken[position]
+                break
+        if message is self.reading.message:
+            self.reading.message = None
+        self.refresh()
 
     def _back_to_buffer(self, message: CoreMessage) -> None:
         size = message.frame_size if message.stream is None else message.stream.header_size
@@ -459,6 +479,10 @@ class Consumer:
                 self.ack_bytes = 0
             elif self.ack_bytes >= self.ack_batch:
                 self.flush_acknowledgements()
+        renewal = self._renewal
+        if self.refreshing and (renewal is None or not (renewal.done or session.has_request(renewal))):
+            self.refreshing = False
+            session.damaged.add(self)  # it is renewed when the session is back
 
     def put_back(self, message: CoreMessage) -> None:
         """The application could not use what it took last: it is the next one again, as if nobody had taken it.
@@ -884,6 +908,16 @@ class Consumer:
 
     def _expect_held(self, uncommitted: dict[int, int]) -> None:
         """What the application holds will be redelivered; a body that broke off is handed out again, from its start."""
+        if self._expecting is None:  # else an interrupt came into what follows
+            self._expecting = self._held_now(uncommitted)
+        self.absorbing.clear()
+        self.absorbing.update(self._expecting)
+        self.committing.clear()
+        uncommitted.clear()
+        self.taken.clear()
+        self._expecting = None
+
+    def _held_now(self, uncommitted: dict[int, int]) -> dict[int, Held]:
         in_doubt = self.session.held.commit_in_doubt
         now: dict[int, Held] = {}
         for message_id, fingerprint in self.committing.items():
@@ -899,29 +933,19 @@ class Consumer:
             elif held.streaming.stream.complete:
                 held.streaming = None
                 now[message_id] = held
-        self.absorbing.clear()
-        self.absorbing.update(now)
-        self.committing.clear()
-        uncommitted.clear()
+        return now
 
     def _drop_buffer(self, *, keep: bool) -> None:
-        settled = self._take_settled(keep=keep)
-        self.buffer.clear()
-        self.held = 0
+        self._keep_settled(keep=keep)
         self.large = None
         self.credits = 0
-        self._return_settled(settled)
 
-    def _take_settled(self, *, keep: bool) -> list[CoreMessage]:
-        """What nobody was given and the server has no more; with `keep` it is not lost with the session."""
+    def _keep_settled(self, *, keep: bool) -> None:
+        """Drop what was delivered and not taken; with `keep` but for what the server has no more (`Settled`)."""
         self.restore_kept()
-        settled = [message for message in self.buffer if type(message.origin) is Settled] if keep else []
-        for message in settled:
-            self.buffer.remove(message)
-        return settled
-
-    def _return_settled(self, settled: list[CoreMessage]) -> None:
-        self.buffer.extendleft(reversed(settled))
+        settled = [message for message in self.buffer if keep and type(message.origin) is Settled]
+        # One step: an interrupt finds everything, or what is kept.
+        self.buffer = deque(settled)
         self.held = sum(message.frame_size for message in settled)
 
     def rolled_back(self) -> None:
@@ -940,15 +964,13 @@ class Consumer:
 
     def flush_credits_of_buffer(self) -> None:
         """Drop what was delivered and not taken, and grant its bytes again."""
-        settled = self._take_settled(keep=self.session.config.auto_commit_acks)
         dropped = sum(
             message.frame_size if message.stream is None else message.stream.header_size + message.stream.discard()
             for message in self.buffer
+            if type(message.origin) is not Settled
         )
-        self.buffer.clear()
-        self.held = 0
+        self._keep_settled(keep=self.session.config.auto_commit_acks)
         self.large = None
-        self._return_settled(settled)
         if dropped:
             self.consumed(dropped)
 
@@ -956,26 +978,31 @@ class Consumer:
         """Have the server deliver again what was not taken: a replay damaged a body that was streaming in."""
         if self.refreshing or self.closed:
             return
+        self._renewal = None
         self.refreshing = True
         session = self.session
         session.emit(LargeMessageDamaged(session.channel_id, self.id))
         self.flush_acknowledgements()
-        close = session.request_of(ConsumerClose(self.id), on_done=self._renew)
-        session.submit_behind_acknowledgements(close, self.id)
         self.ignoring = True
         self._drop_buffer(keep=True)
         for message_id, fingerprint, streaming in self.taken:
             self.absorbing[message_id] = Held(self, fingerprint, streaming)
         self.taken.clear()
         self.origin = Origin(self, session.epoch)
+        # Last: an interrupt before it is seen by `mend`, and this is done again.
+        close = self._renewal = session.request_of(ConsumerClose(self.id), on_done=self._renew)
+        session.submit_behind_acknowledgements(close, self.id)
 
     def _renew(self, request: Request) -> None:
         session = self.session
         if request.error is not None or not self.refreshing or (self.closed and not self._expects_redelivery):
             return
+        if request is not self._renewal:
+            return  # told a second time, behind an interrupt
         self.ignoring = False
         create = session.request_of(self.create_packet(), on_done=self._renewed)
         create.bound = True
+        self._renewal = create
         session.submit_first(create)
 
     def _renewed(self, request: Request) -> None:

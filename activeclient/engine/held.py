@@ -70,7 +70,7 @@ class HeldMessages:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._queues: dict[str, dict[int, Held]] = {}
-        self._left: list[tuple[Consumer, dict[int, int]]] = []
+        self._left: dict[Consumer, dict[int, int]] = {}
         """Consumers that were closed, with what they acknowledged in the open transaction."""
         self.rolled_back_by: float = 0.0
         """When the transaction of the session before is rolled back, and its messages are in their queues again."""
@@ -97,18 +97,18 @@ class HeldMessages:
         """Keep what a closed consumer acknowledged: its acknowledgements stay in the transaction."""
         acknowledged = {**consumer.committing, **(consumer.uncommitted or {})}
         if acknowledged:
-            self._left.append((consumer, acknowledged))
+            self._left[consumer] = acknowledged
         for message_id, held in list(consumer.absorbing.items()):
             if held.by is consumer and not held.acknowledged:
                 del consumer.absorbing[message_id]  # it goes to another consumer, as a new message
 
     def session_lost(self) -> None:
         """Expect what closed consumers had acknowledged; the open ones see to theirs."""
-        left, self._left = self._left, []
-        for consumer, acknowledged in left:
+        for consumer, acknowledged in self._left.items():
             expected = self.expected(consumer.queue)
             for message_id, fingerprint in acknowledged.items():
                 expected[message_id] = Held(consumer, fingerprint, acknowledged=True, in_doubt=self.commit_in_doubt)
+        self._left.clear()
 
     def rolled_back(self) -> None:
         """The application undoes what it received: everything is handed out again, but what was acknowledged before."""

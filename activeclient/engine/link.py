@@ -201,22 +201,36 @@ class Link:
 
     def lost(self, reason: ActiveClientError, now: float) -> None:
         """The transport ended, the attempt failed, or the peer cannot be used. Ignored where nothing is to be lost."""
-        was_up = self.state is State.UP
-        if not self._enter(Input.LOST):
+        if (self.state, Input.LOST) in CROSSED:
             return
+        was_up = self.state is State.UP
         self.last_error = reason
-        self._connect = None
+        self._connect = self._deadline = None
         if was_up:
             self.lost_at = now
             short = now - self._established_at < SHORT_LIFE
             self._short_lives = self._short_lives + 1 if short else 0
             self._begin(self._reconnect, now)
+        self._enter(Input.LOST)  # behind what is done again if it is interrupted; from here on see `rearm`
         if not reason.retriable:
             self._end(reason)
         elif self._give_up_at is not None and now >= self._give_up_at:
             self._out_of_attempts(now)
         else:
             self._wait(was_up, now)
+
+    def rearm(self, now: float, asked: int) -> None:
+        """Decide again how to go on if an interrupt came before that was noted.
+
+        Args:
+            asked: The serial of the last question that was passed on.
+        """
+        if self.state is not State.WAITING or self._deadline is not None:
+            return
+        if not self._undecided:
+            self._wait(False, now)
+        elif self._serial != asked:
+            self._ask(self._pause_without_answer, now)
 
     def handle_timeout(self, now: float) -> ActiveClientError | None:
         """A deadline may have passed.
@@ -393,11 +407,11 @@ class Link:
         self._end(ReconnectGaveUp(f"the connection was given up {spent}: {cause}"), cause)
 
     def _end(self, error: ActiveClientError, cause: BaseException | None = None) -> None:
-        self._enter(Input.GIVE_UP)
-        self._disarm()
         if cause is not None:
             error.__cause__ = cause
-        self._gave_up = error
+        self._gave_up = error  # first: interrupted later, that it ends is known
+        self._enter(Input.GIVE_UP)
+        self._disarm()
 
     def _disarm(self) -> None:
         self._deadline = self._give_up_at = self._connect = self._question = None

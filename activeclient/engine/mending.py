@@ -19,14 +19,17 @@ import contextlib
 import struct
 from typing import TYPE_CHECKING
 
-from activeclient.engine.requests import Request, SendToken
+from activeclient.engine.answers import WITH_CORRELATION, tell_refused
+from activeclient.engine.requests import Pending, Request, SendToken
 from activeclient.engine.session_life import State
+from activeclient.engine.settling import FENCE_KEY
 from activeclient.errors import ReattachDiverged, RemoteProtocolError
-from activeclient.wire.message import RECEIVE, received
+from activeclient.wire.message import RECEIVE, correlation_of, received
 from activeclient.wire.old_layout import modern_receive_of_equal_size as present_receive
 from activeclient.wire.packet import decode
 from activeclient.wire.packets import (
     DisconnectConsumer,
+    ExceptionResponse,
     ProducerCredits,
     ProducerFailCredits,
     ReceiveContinuation,
@@ -48,74 +51,101 @@ _UNCOUNTED = (State.NEW, State.RECREATING, State.CLOSED)
 def mend(client: ClientEngine, now: float) -> None:
     """Make every session whole. Costs time, so it is called when a link is lost, interrupted or not."""
     torn = client.inbox.torn
+    if torn is not None:
+        torn = client.inbox.torn = _judged(client, torn)  # first, and once: what follows changes what it goes by
+    for channel, session in list(client.sessions.items()):
+        if session.channel_id != channel:  # on its way from one to the other
+            client.sessions.pop(channel, None)
+            client.sessions[session.channel_id] = session
     for session in list(client.sessions.values()):
         if session.state is State.CLOSED:
+            _announce_work(session)
             if session.error is not None:
                 session.life.end_again(session.error, now)
             continue
-        if torn is not None and session.recovery is not None:
+        if session.creation is None:
+            session.close_unattended()  # an interrupt came before anybody waited for it
+        if session.recovery is not None and (torn is not None or session.recovery.stepping):
             session.life.torn = True  # a step of it may have been interrupted, and those cannot be taken again
         _mend_commands(session)
         if torn is not None and torn.session is session and session.windowed and session.state not in _UNCOUNTED:
-            _count(client, session, torn, now)
+            _count(session, torn)
         for consumer in list(session.consumers.values()):
             consumer.mend()
-        if session.work or any(consumer.has_listener for consumer in session.consumers.values()):
-            session.work_announced = False
-            session.work_ready()
+        session.mend_closing()
+        _announce_work(session)
     client.inbox.torn = None
+
+
+def _announce_work(session: Session) -> None:
+    if session.work or any(consumer.has_listener for consumer in session.consumers.values()):
+        session.work_announced = False
+        session.work_ready()
 
 
 def _mend_commands(session: Session) -> None:
     """What was sent, and what was submitted."""
+    # What is here is told, and only then forgotten: this may be interrupted, too, and is done again then.
     confirmed = session.buffer.mend()
     session.awaiting_bytes = sum(len(frame) for frame, _ in session.awaiting.values())
-    settling, session.settling = session.settling, []
-    for token in [*settling, *confirmed]:
+    settling = [*session.settling, *confirmed]
+    _relaunch(session, settling)  # first: whatever ends lets the next request go
+    for token in session.behind_proof(settling):
         if isinstance(token, Request | SendToken):  # each ends once, however often it is told; nobody waits for others
             token.settled(session)
+    session.settling = []
+    session.buffer.mended()
     if session.refusing is not None:
-        token, error = session.refusing
-        session.buffer.withdraw(lambda _, settle: settle is token)
-        token.failed(session, error)
-        session.refusing = None
-    ending = session.ending
-    if ending is not None:
-        session.ending = None
-        if ending.done:
-            session.request_ended(ending)
-    _relaunch(session)
+        refused, error, frame = session.refusing
+        if refused is not None:
+            session.buffer.withdraw(lambda _, settle: settle is refused)
+        tell_refused(session, refused, error, frame)
+    for request in list(session.ending):
+        if request.done:
+            session.request_ended(request)
+        session.ending.remove(request)
 
 
-def _relaunch(session: Session) -> None:
+def _relaunch(session: Session, settling: list[Pending]) -> None:
     """A request that was on its way to the link, and has not got a place among the commands."""
     for request in (session.launching, session.current):
-        if request is None or request.done or request in session.pending or not session.windowed:
+        if request is None or request.done or request in settling:
+            continue
+        if not session.windowed and session.current is request:
+            continue  # nothing tells whether it is on the link: it counts as what may be
+        if request in session.pending:
+            if session.current is request and not request.sent:
+                session.current = None  # as below, and interrupted there
             continue
         if session.recovery is not None or request.answered:
             continue
-        if any(settle is request for _, settle in session.buffer.entries()):
+        if session.windowed and any(settle is request for _, settle in session.buffer.entries()):
             session.current = request
             continue
         request.sent = False
+        session.pending.appendleft(request)
         if session.current is request:
             session.current = None
-        session.pending.appendleft(request)
     session.launching = None
 
 
-def _count(client: ClientEngine, session: Session, torn: Torn, now: float) -> None:
-    """How many packets of the server have taken effect: the next link brings the others again."""
-    count = torn.base + torn.taken
-    frame = torn.frame
-    if len(frame) >= _HEAD.size:
+def _judged(client: ClientEngine, torn: Torn) -> Torn:
+    """The place of an interrupt, with the frame that it came into counted as taken or not."""
+    session, frame, taken = torn.session, torn.frame, torn.taken
+    if session is not None and len(frame) >= _HEAD.size:
         size, kind, channel = _HEAD.unpack_from(frame)
         if channel == session.channel_id and len(frame) == size + 4:
             if torn.handling:
-                count -= _comes_again(client, session, frame)
+                taken -= _comes_again(client, session, frame)
             elif kind == RECEIVE:
                 whole = frame if client.version >= V2_0 else present_receive(frame)
-                count += _delivered(session, _LONG_AT(frame, len(frame) - 12)[0], received(whole).message_id)
+                taken += _delivered(session, _LONG_AT(frame, len(frame) - 12)[0], received(whole).message_id)
+    return torn._replace(taken=taken, frame=b"", handling=False)
+
+
+def _count(session: Session, torn: Torn) -> None:
+    """How many packets of the server have taken effect: the next link brings the others again."""
+    count = torn.base + torn.taken
     session.received = count
     session.confirmed_received = min(session.confirmed_received, count)
     if torn.confirmed >= 0:
@@ -146,4 +176,19 @@ def _comes_again(client: ClientEngine, session: Session, frame: bytes) -> bool:
     if isinstance(packet, ProducerCredits | ProducerFailCredits | DisconnectConsumer):
         return True  # twice does no harm
     current = session.current
-    return current is not None and not current.done and type(packet) in current.packet.REPLY
+    waiting = current is not None and not current.done
+    if isinstance(packet, ExceptionResponse):
+        # Of a refusal that was not acted on the command is still here; what `refusing` notes is acted on now.
+        correlation_id = packet.correlation_id
+        if session.refusing is not None:
+            return False
+        if correlation_id is None or correlation_id == -1:
+            return waiting and not (packet.message is not None and FENCE_KEY in packet.message)
+        return any(_is(frame, token, correlation_id, client.version) for frame, token in session.buffer.entries())
+    return current is not None and waiting and type(packet) in current.packet.REPLY
+
+
+def _is(frame: bytes, token: Pending | None, correlation_id: int, version: int) -> bool:
+    if token is not None:
+        return token.correlation_id == correlation_id
+    return frame[4] in WITH_CORRELATION and correlation_of(frame, version) == correlation_id

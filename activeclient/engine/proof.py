@@ -49,14 +49,14 @@ class Repeated(SendToken):
 
     def settled(self, session: Session) -> None:
         if not self.done:
-            self.done = True
             self._proof.answered(self)
+            self.done = True  # then: interrupted before it, this is told again
 
     def failed(self, session: Session, error: ActiveClientError) -> None:
         if not self.done:
-            self.done = True
-            self.error = error
             self._proof.refused(self, error)
+            self.error = error
+            self.done = True
 
 
 class Proof:
@@ -64,11 +64,11 @@ class Proof:
 
     __slots__ = (
         "_answered",
-        "_asking",
         "_behind",
         "_missing",
         "_outstanding",
         "_proving",
+        "_queries",
         "_session",
         "_writer",
         "open",
@@ -76,7 +76,7 @@ class Proof:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._outstanding = 0
+        self._outstanding: set[Repeated] = set()
         """Repeated sends without an answer."""
         self._answered: list[Repeated] = []
         self._proving: list[Repeated] = []
@@ -85,8 +85,8 @@ class Proof:
         """Sends that were made later and are done: they are told of in their order."""
         self.open: bool = False
         """True while a repeated send is not proven."""
-        self._asking = 0
-        """Addresses whose existence is being asked for."""
+        self._queries: list[Request] = []
+        """Whether the addresses exist."""
         self._missing: dict[str, bool] = {}
         """Addresses that do not exist, and whether the broker creates them for who may."""
         self._writer: _Writer | None = None
@@ -95,27 +95,38 @@ class Proof:
 
     def repeat(self, frame: bytes, token: Pending | None, correlation_id: int) -> Repeated:
         """Return what stands for a repeated send among the commands."""
-        self._outstanding += 1
+        repeated = Repeated(self, frame, token, correlation_id)
+        self._outstanding.add(repeated)
         self.open = True
-        return Repeated(self, frame, token, correlation_id)
+        return repeated
 
-    def take_back(self) -> list[tuple[bytes, Pending | None]]:
-        """The session is lost: return what is answered and not proven, in order of sending, and forget all."""
-        answered, self._answered, self._proving = self._proving + self._answered, [], []
-        self._outstanding = self._asking = 0
+    @property
+    def unproven(self) -> list[Repeated]:
+        """What is answered and not proven, in order of sending."""
+        return self._proving + self._answered
+
+    def take_back(self) -> None:
+        """The session is lost, and what is `unproven` the concern of its successor: forget all."""
+        self._answered, self._proving = [], []
+        self._outstanding.clear()
+        self._queries = []
         self.link_lost()
         self._close()
-        return [(repeated.frame, repeated.token) for repeated in answered]
 
     def link_lost(self) -> None:
         """The connection is lost: what writes is lost with it."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.end()
+        if self._writer is not None:
+            self._writer.end()
+        self._writer = None
 
     def go_on(self) -> None:
         """The session is back: it was reattached, or is rebuilt."""
-        if self._asking or self._writer is not None or self._session.recovery is not None:
+        if self._writer is not None or self._session.recovery is not None:
+            return
+        if self._queries:
+            for query in self._queries:
+                if not query.done and not self._session.has_request(query):  # an interrupt came before it was submitted
+                    self._session.submit_first(query)
             return
         if self._proving:  # what was to prove them is lost
             self._answered, self._proving = self._proving + self._answered, []
@@ -133,8 +144,10 @@ class Proof:
 
     def answered(self, repeated: Repeated) -> None:
         """The broker has, or had, a repeated send."""
-        self._answered.append(repeated)
-        self._one_less()
+        answered = self._answered
+        if repeated in self._outstanding and not (answered and answered[-1] is repeated):
+            answered.append(repeated)
+        self._one_less(repeated)
 
     def hold(self, token: SendToken) -> None:
         """Settle a later send behind those that are not proven."""
@@ -143,10 +156,10 @@ class Proof:
     def refused(self, repeated: Repeated, error: ActiveClientError) -> None:
         """The broker refused a repeated send."""
         self._session.tell_failed(repeated.token, error)
-        self._one_less()
+        self._one_less(repeated)
 
-    def _one_less(self) -> None:
-        self._outstanding -= 1
+    def _one_less(self, repeated: Repeated) -> None:
+        self._outstanding.discard(repeated)
         self.go_on()
 
     def _ask(self) -> None:
@@ -156,29 +169,29 @@ class Proof:
         for repeated in self._proving:
             repeated.address = str(_message_of(repeated.frame, session).address).partition("::")[0]
         addresses = {repeated.address for repeated in self._proving}
-        self._asking = len(addresses)
-        for address in sorted(addresses):
-            query = session.request_of(BindingQuery(address), self._address_known)
+        queries = [session.request_of(BindingQuery(name), self._address_known) for name in sorted(addresses)]
+        for query in queries:
             query.bound = True
+        self._queries = queries
+        for query in queries:
             session.submit_first(query)
 
     def _address_known(self, request: Request) -> None:
         packet, answer = request.packet, request.result
-        if not self._asking:
+        if request not in self._queries:
             return  # of a session before
         if answer is not None and not getattr(answer, "exists", True) and isinstance(packet, BindingQuery):
             self._missing[packet.address] = bool(getattr(answer, "auto_create_addresses", False))
-        self._asking -= 1
-        if not self._asking:
+        if all(query.done for query in self._queries):
             self._judge_addresses()
 
     def _judge_addresses(self) -> None:
         session = self._session
-        answered, self._proving = self._proving, []
-        for repeated in answered:
+        there: list[Repeated] = []
+        for repeated in self._proving:
             address = repeated.address
             if address not in self._missing:
-                self._proving.append(repeated)
+                there.append(repeated)
                 continue
             duplicate_id = duplicate_id_of(repeated.frame)
             error: ActiveClientError
@@ -193,6 +206,8 @@ class Proof:
                     f"the address {address!r} does not exist", code=ServerCode.ADDRESS_DOES_NOT_EXIST
                 )
             session.tell_failed(repeated.token, error)
+        self._proving = there
+        self._queries = []
         if self._proving:
             self._writer = _Writer(self, session, _message_of(self._proving[-1].frame, session))
         else:
@@ -200,18 +215,18 @@ class Proof:
 
     def written(self) -> None:
         """A later write is on the disk, or cannot be made: no more can be known."""
-        self._writer = None
-        proven, self._proving = self._proving, []
-        for repeated in proven:
+        for repeated in self._proving:
             if repeated.token is not None:
                 repeated.token.settled(self._session)
+        self._proving = []
+        self._writer = None
         self.go_on()
 
     def _close(self) -> None:
-        self.open = False
-        behind, self._behind = self._behind, []
-        for token in behind:
+        for token in self._behind:
             token.settled(self._session)
+        self._behind = []
+        self.open = False
         self._session.launch()  # its closing may wait for this
 
 

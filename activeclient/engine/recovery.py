@@ -111,8 +111,17 @@ class Recovery:
 
     def __init__(self, session: Session, reason: ActiveClientError, now: float, earlier: Recovery | None) -> None:
         self.session = session
-        self.reason: ActiveClientError = reason
+        self.reason: ActiveClientError = reason if earlier is None else earlier.reason
         self.began = now
+        self.sorted: bool = False
+        """Is it decided what becomes of everything that was in flight? `sort_out` does it."""
+        self.stepping: bool = False
+        """Is a step of the rebuilding being taken? If so when the link is lost, an interrupt has come into it."""
+        self._earlier = earlier
+        self._work: list[Entry] | None = None
+        """What was in flight, once it is collected; until then it is where it was."""
+        self._current: Request | None = None
+        """The request that was, if it is none of those."""
         self.rolled_back: bool = False
         self.gate_passed: bool = session.gate is None
         """Has the server done with the session before?"""
@@ -136,54 +145,96 @@ class Recovery:
         self._unheard = UnheardFailures()
         self._unsettled: Request | None = None
         self._last: Request | None = None
-        if earlier is not None:
-            earlier.drop_passed()
-            self._repeats = earlier._repeats
+        self._paused = False
+        """Does the rebuilding rest?"""
+        self._steps = self._rebuild()
+
+    def sort_out(self) -> None:
+        """Decide what becomes of everything that was in flight.
+
+        Called again when it was interrupted: what was in flight is noted here before it leaves its place, whatever
+        ends does so once, and everything else is decided anew.
+        """
+        if self.sorted:
+            return
+        session = self.session
         for consumer in list(session.consumers.values()):
             if consumer.closed and not consumer.owes_acknowledgements:
-                del session.consumers[consumer.id]  # nobody needs it any more
                 if session.recognises_held:
                     session.held.consumer_closed(consumer)
+                session.consumers.pop(consumer.id, None)  # nobody needs it any more
             consumer.forget_refresh()
-        entries, sent = session.buffer.restart()
-        unproven: list[Entry] = [(frame, token, True) for frame, token in session.proof.take_back()]
-        work = unproven + [(frame, token, position < sent) for position, (frame, token) in enumerate(entries)]
-        if earlier is not None:
-            # The one before did not get to its end: what it rebuilt is gone, what it was to repeat is not.
-            work = unproven + earlier.left()
-            self.in_doubt = earlier.in_doubt
-            self.rolled_back = earlier.rolled_back
-            self._unsettled = earlier._unsettled
-            self.reason = earlier.reason
-            session.current = None
-            if earlier._tried is not None and not earlier._tried.done:
-                self._sort_request(earlier._tried, maybe=True)
-        else:
-            work += [(frame, token, True) for frame, token in session.awaiting.values()]
+        if self._work is None:
+            self._work = self._collect()
+        session.buffer.restart()
+        session.proof.take_back()
         session.awaiting.clear()
         session.awaiting_bytes = 0
-        current, session.current = session.current, None
+        session.current = None
         session.repeated = set()
+        self._sort_all(self._work)
+        self.sorted = True
+        self._earlier = None
+
+    def _collect(self) -> list[Entry]:
+        """Return what was in flight, and leave it where it is."""
+        session = self.session
+        earlier = self._earlier
+        unproven = session.proof.unproven
+        work: list[Entry] = [(repeated.frame, repeated.token, True) for repeated in unproven]
+        if earlier is not None:
+            # The one before did not get to its end: what it rebuilt is gone, what it was to repeat is not.
+            earlier.drop_passed()
+            return work + earlier.left()
+        sent = session.buffer.transmitted - session.buffer.first
+        left: list[Entry] = [
+            (frame, token, place < sent) for place, (frame, token) in enumerate(session.buffer.entries())
+        ]
+        left += [(frame, token, True) for frame, token in session.awaiting.values()]
+        twice = {id(repeated) for repeated in unproven}  # in both places, where an interrupt left it
+        work += [entry for entry in left if id(entry[1]) not in twice]
+        current = session.current
+        if current is not None and not any(token is current for _, token, _ in work):
+            self._current = current
+        return work
+
+    def _sort_all(self, work: list[Entry]) -> None:
+        session = self.session
+        transaction = session.transaction
+        earlier = self._earlier
+        self._resend = []
+        self._unheard = UnheardFailures()
+        self.in_doubt = []
+        if earlier is not None:
+            self._repeats = earlier._repeats
+            self.in_doubt = list(earlier.in_doubt)
+            self.rolled_back = earlier.rolled_back
+            self._unsettled = earlier._unsettled
+            if self._unsettled is not None and self._unsettled.done:  # interrupted when it had just ended
+                self._unsettled = None
+                transaction.reset()
+            if earlier._tried is not None:
+                self._sort_request(earlier._tried, maybe=True)
         for frame, token, maybe in map(unwrapped, work):
             self._sort(frame, token, maybe=maybe)
-        self._unheard.tell(session)
-        if current is not None and not current.done and not any(token is current for _, token, _ in work):
-            self._sort_request(current, maybe=True)
+        if self._current is not None:
+            self._sort_request(self._current, maybe=True)
         for request in [request for request in session.pending if not request.sent]:
             packet = request.packet
+            held = session.holds_back(request)
             if (
                 request.bound
                 or isinstance(packet, BOUND_TO_EPOCH)
-                or session.holds_back(request)
-                or (isinstance(packet, Commit) and session.transaction.work and not session.recognises_held)
+                or held
+                or (isinstance(packet, Commit) and transaction.work and not session.recognises_held)
             ):
-                session.pending.remove(request)
                 self._sort_request(request, maybe=False)
-        transaction = session.transaction
+                if (request.done or held) and request in session.pending:
+                    session.pending.remove(request)
         if self._unsettled is None and transaction.work and not session.recognises_held:
             self.rolled_back = True
             transaction.rollback_only = True
-        self._steps = self._rebuild()
+        self._unheard.tell(session)
 
     @property
     def settles_commit(self) -> bool:
@@ -191,24 +242,31 @@ class Recovery:
         return self._unsettled is not None
 
     def left(self) -> list[Entry]:
-        """What it was to repeat and did not."""
-        return list(self._resend)
+        """What it was to repeat and did not; of one that is not sorted, all that was in flight."""
+        if self.sorted:
+            return list(self._resend)
+        if self._work is not None:
+            return list(self._work)
+        return [] if self._earlier is None else self._earlier.left()
 
     def abandon(self, error: ActiveClientError) -> None:
         """The session ends before the rebuilding did: a commit in doubt stays so."""
-        commit, self._unsettled = self._unsettled, None
+        commit = self._unsettled
         if commit is not None:
             unknown = TransactionOutcomeUnknownError(
                 f"the commit could not be settled: {error}", code=ServerCode.TRANSACTION_OUTCOME_UNKNOWN
             )
             unknown.__cause__ = error
             commit.failed(self.session, unknown)
+            self._unsettled = None
 
     # --- sorting out what was in flight ---------------------------------------------------------------------------
 
     def _sort(self, frame: bytes, token: Pending | None, *, maybe: bool) -> None:
         session = self.session
         kind = frame[4]
+        if token is not None and token.done and token.error is None:
+            return  # an interrupt came before it left its place
         if isinstance(token, Request):
             self._sort_request(token, maybe=maybe)
         elif kind == SEND and not session.transacted_sends:
@@ -248,9 +306,7 @@ class Recovery:
         elif request.bound:
             request.complete(session, None)  # of a renewal: the rebuilding makes this consumer, if it still is wanted
         elif isinstance(packet, AGAIN):
-            request.sent = False
-            request.recreated = request.recreated or maybe
-            session.pending.appendleft(request)
+            self._again(request, maybe=maybe)
         elif isinstance(packet, (Acknowledge, IndividualAcknowledge)) and session.recognises_held:
             request.complete(session, None)  # its messages are recognised, and acknowledged again
         elif isinstance(packet, (Acknowledge, IndividualAcknowledge)):
@@ -267,25 +323,29 @@ class Recovery:
             # Sent again when its messages are back; it took effect if none of them is redelivered.
             if maybe:
                 session.held.commit_lost()
-            request.sent = False
-            request.recreated = request.recreated or maybe
-            session.pending.appendleft(request)
+            self._again(request, maybe=maybe)
         elif not maybe or not transaction.work:
             if transaction.work:
-                transaction.reset()
                 request.failed(session, TransactionRolledBackError("the session was lost before the commit was sent"))
+                transaction.reset()
             else:
                 request.complete(session, None)
         elif transaction.repeatable is not None:
             self._unsettled = request
         else:
-            transaction.reset()
             request.failed(
                 session,
                 TransactionOutcomeUnknownError(
                     "the session was lost while the commit was on its way", code=ServerCode.TRANSACTION_OUTCOME_UNKNOWN
                 ),
             )
+            transaction.reset()  # then: interrupted in between, the commit must not look like an empty one
+
+    def _again(self, request: Request, *, maybe: bool) -> None:
+        request.sent = False
+        request.recreated = request.recreated or maybe
+        if request not in self.session.pending:
+            self.session.pending.appendleft(request)
 
     # --- rebuilding -----------------------------------------------------------------------------------------------
 
@@ -296,13 +356,17 @@ class Recovery:
 
     def go_on(self) -> None:
         """Take the next step if the session can: the answer may have come while it was being reattached."""
-        if self._last is not None and self._last.done and self.session.rebuilding:
+        if self.session.rebuilding and (self._paused or (self._last is not None and self._last.done)):
             self.advance()
 
     def advance(self) -> None:
         """The new session exists, a pause is over, or the last request of the rebuilding ended: take the next step."""
+        if self.stepping:
+            return  # interrupted in a step, it ends when the link is lost
+        self.stepping = True
         session = self.session
         session.resume_at = None
+        self._paused = False
         last, self._last = self._last, None
         if last is not None:
             self.slowest = max(self.slowest, session.client.now - self._asked_at)
@@ -310,12 +374,16 @@ class Recovery:
             step = self._steps.send(last) if last is not None else next(self._steps)
         except StopIteration:
             self._finish()
+            self.stepping = False
             return
         if isinstance(step, float):
             session.resume_at = session.client.now + step
+            self._paused = True
+            self.stepping = False
             return
         self._last = step
         self._asked_at = session.client.now
+        self.stepping = False  # it may end at once, and the next step be taken
         session.send_request(step)
 
     def _rebuild(self) -> Steps:
@@ -411,8 +479,7 @@ class Recovery:
         for frame in transaction.repeatable or ():
             session.command(session.on_this_channel(frame))
         answer = yield session.request_of(Commit(0), correlated=True)
-        self.settling = self._unsettled = None
-        transaction.reset()
+        self.settling = None
         if answer.error is None or isinstance(answer.error, DuplicateIDError):
             commit.complete(session, None)
         else:
@@ -421,13 +488,15 @@ class Recovery:
             )
             error.__cause__ = answer.error
             commit.failed(session, error)
+        self._unsettled = None  # then: until its caller knows, nothing is lost by an interrupt
+        transaction.reset()
 
     def _finish(self) -> None:
         session = self.session
-        resend, self._resend = self._resend, []
-        session.recovery = None
+        resend = list(self._resend)
         for entry in resend:
             self.repeat(entry)
+        session.recovery = None  # then: until here they are to be repeated, from here on among the commands
         session.emit(
             SessionRecreated(
                 session.name,
@@ -536,8 +605,8 @@ class Recovery:
 
     def take_request(self, request: Request) -> Request:
         """Take out `repeated_request`, to be made as a step of the rebuilding."""
-        self.session.pending.remove(request)
         self._tried = request
+        self.session.pending.remove(request)
         return request
 
     def condemn(self, command: object) -> bool:
@@ -560,9 +629,10 @@ class Recovery:
             return True
         if not self._resend or command != command_of(self._resend[0]):
             return False
-        frame, token, _ = self._resend.pop(0)
-        self._group = []
+        frame, token, _ = self._resend[0]
         self._failed(frame, token, suspects.verdict(frame))
+        self._group = []
+        del self._resend[0]
         return True
 
     def _failed(self, frame: bytes, token: Pending | None, error: ActiveClientError) -> None:

@@ -193,18 +193,18 @@ class Request(Pending):
     def complete(self, session: Session, result: Packet | None) -> None:
         """End well."""
         if not self.done:
-            ending, session.ending = session.ending, self
+            session.ending.append(self)
             self.result = result
             self.done = True
             session.request_ended(self)
-            session.ending = ending
+            session.ending.pop()
 
     def failed(self, session: Session, error: ActiveClientError) -> None:
         if self.recreated and error.code is not None and TOOK_EFFECT.get(type(self.packet)) == error.code:
             self.complete(session, None)
         elif not self.done:
-            ending, session.ending = session.ending, self
+            session.ending.append(self)
             self.error = error
             self.done = True
             session.request_ended(self)
-            session.ending = ending
+            session.ending.pop()

@@ -122,11 +122,11 @@ class Session:
         self.launching: Request | None = None
         """On its way from `pending` to `current`."""
         self.current: Request | None = None
-        self.ending: Request | None = None
-        """Done, and those who follow it are being told."""
+        self.ending: list[Request] = []
+        """Done, and those who follow them are being told; the last one amid what the one before it began."""
         self.settling: list[Pending] = []
         """Confirmed, and being told so."""
-        self.refusing: tuple[Pending, ActiveClientError] | None = None
+        self.refusing: tuple[Pending | None, ActiveClientError, bytes | None] | None = None
         """Refused by the server, and being told so."""
         self.recovery: Recovery | None = None
         self.work: deque[SendToken] = deque()
@@ -305,13 +305,30 @@ class Session:
 
     def begin_closing(self, on_done: Callable[[Request], None]) -> Request:
         """Its user closes it: nothing new is taken, what is under way is settled, then the server closes it too."""
+        farewell = self.farewell = self.request_of(SessionClose(), on_done)
+        self._begin_closing(farewell)
+        return farewell
+
+    def _begin_closing(self, farewell: Request) -> None:
         self.closing = True
         for consumer in list(self.consumers.values()):
             consumer.reading.fail(ClosedError("the session is closed"))
             consumer.look_for_redeliveries()
-        self.farewell = self.request_of(SessionClose(), on_done)
-        self._say_farewell(self.farewell, held=self._awaits_redelivery)
-        return self.farewell
+        self._say_farewell(farewell, held=self._awaits_redelivery)
+
+    def mend_closing(self) -> None:
+        """Go on with the closing of consumers, and of the session, that an interrupt came into."""
+        for consumer in list(self.consumers.values()):
+            if consumer.closed and consumer.error is None and not self.closing:
+                if consumer.farewell is None:
+                    self.close_consumer(consumer)
+                else:
+                    self._say_farewell(consumer.farewell, held=consumer.awaits_redelivery)
+        if self.farewell is not None:
+            if self.closing:
+                self._say_farewell(self.farewell, held=self._awaits_redelivery)
+            else:
+                self._begin_closing(self.farewell)
 
     def disown(self, error: ActiveClientError) -> None:
         """See `ClientEngine.disown`."""
@@ -343,9 +360,9 @@ class Session:
 
         def closed(_request: Request) -> None:
             if self.consumers.get(consumer.id) is consumer:
-                del self.consumers[consumer.id]
                 if self.recognises_held:
                     self.held.consumer_closed(consumer)
+                self.consumers.pop(consumer.id, None)
             if self.farewell is not None:
                 self._say_farewell(self.farewell, held=self._awaits_redelivery)
 
@@ -520,6 +537,10 @@ class Session:
         elif self.recovery is not None:
             self.recovery.advance()
 
+    def has_request(self, request: Request) -> bool:
+        """True while a request waits for its turn, or for its answer."""
+        return request is self.current or request in self.pending
+
     def want_credits(self, address: str, need: int) -> CreditPool:
         """The pool of an address, asking the server for more where that is due; `need` is the frame to be sent."""
         pool = self.pools.get(address)
@@ -629,7 +650,7 @@ class Session:
         work = self.work
         self.settling = buffer.confirm(last)
         if self.proof.open:
-            self.settling = self._behind_proof(self.settling)
+            self.settling = self.behind_proof(self.settling)
         for token in self.settling:
             if type(token) is SendToken:  # hot: what its `settled` does
                 if not token.done:
@@ -643,7 +664,7 @@ class Session:
             self.work_ready()
         self.room_made()
 
-    def _behind_proof(self, freed: list[Pending]) -> list[Pending]:
+    def behind_proof(self, freed: list[Pending]) -> list[Pending]:
         """Hold back the sends among what is confirmed, while repeated ones are not proven; return the rest."""
         rest: list[Pending] = []
         for token in freed:
@@ -668,10 +689,10 @@ class Session:
         """NULL_RESPONSE. On a counted session the confirmation has said it already; only fences live by it."""
         if correlation_id >= 0:
             if not self.windowed:
-                entry = self.awaiting.pop(correlation_id, None)
+                entry = self.awaiting.get(correlation_id)
                 if entry is not None:
-                    self.awaiting_bytes -= len(entry[0])
                     self._send_answered(entry[1])
+                    self.answered(correlation_id)
                 elif self.current is not None and self.current.correlation_id == correlation_id:
                     self.current.complete(self, None)
             return
@@ -680,9 +701,10 @@ class Session:
             self.life.fence_answered()
         elif not self.windowed:
             current = self.current
-            token = self.take_oldest_send()
-            if token is not None:
-                self._send_answered(token)
+            oldest = self.oldest_send()
+            if oldest is not None:
+                self._send_answered(self.awaiting[oldest][1])
+                self.answered(oldest)
             elif current is not None and current.answered_by_null:
                 current.complete(self, None)
 
@@ -692,20 +714,25 @@ class Session:
             self.proof.hold(token)
         else:
             token.settled(self)
-        if self.transaction.unverified and self.pending:
-            self.launch()
 
-    def take_oldest_send(self) -> SendToken | None:
-        """Take out the send that the next answer without a correlation id is for, on a session that counts nothing.
+    def answered(self, correlation_id: int) -> None:
+        """The send is no more among those of a session that counts nothing: last, for an interrupt must lose none."""
+        entry = self.awaiting.get(correlation_id)
+        if entry is not None:
+            self.awaiting_bytes -= len(entry[0])
+            del self.awaiting[correlation_id]
+            if self.transaction.unverified and self.pending:
+                self.launch()
+
+    def oldest_send(self) -> int | None:
+        """The correlation id of the send that the next answer without one is for, on a session that counts nothing.
 
         None when the answer is for the current request, or for nothing.
         """
         first = next(iter(self.awaiting), None)
         if first is None or self.sends_identified or (self.current is not None and self.current.sends_before < first):
             return None
-        frame, token = self.awaiting.pop(first)
-        self.awaiting_bytes -= len(frame)
-        return token
+        return first
 
     def count_received(self, size: int, count: int = 1) -> None:
         """`count` counted packets of `size` bytes in all were taken; confirm when the window is reached."""
@@ -728,17 +755,19 @@ class Session:
     def consumer_lost(self, consumer: Consumer, error: ActiveClientError) -> None:
         """The server ended a consumer, or it could not be brought back."""
         if not consumer.closed:
-            consumer.closed = True
-            consumer.error = error
-            consumer.reading.fail(error)
-            self.consumers.pop(consumer.id, None)
             if self.recognises_held:
                 self.held.consumer_closed(consumer)
-            self.emit(ConsumerLost(self.channel_id, consumer.id, error))
+            consumer.error = error
+            consumer.reading.fail(error)
+            event = ConsumerLost(self.channel_id, consumer.id, error)
+            # No call in between: an interrupt finds it there, and hears of it again, or gone and told.
+            consumer.closed = True
+            self.client.events.append(event)
+            self.consumers.pop(consumer.id, None)
             return
-        self.consumers.pop(consumer.id, None)
         if self.recognises_held:
             self.held.consumer_closed(consumer)
+        self.consumers.pop(consumer.id, None)
         farewell = consumer.farewell
         if farewell is not None and not farewell.sent:
             if farewell in self.pending:

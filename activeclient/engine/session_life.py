@@ -173,9 +173,9 @@ class SessionLife:
         session = self.session
         self.probe_due = None
         if self.asked:
-            self.asked = False
             if session.state in (State.NEW, State.RECREATING):
                 session.client.leave_behind(session)
+            self.asked = False
         if session.state in (State.NEW, State.CLOSED):
             return
         if session.state in (State.ATTACHED, State.REBUILDING):
@@ -435,9 +435,9 @@ class SessionLife:
             self._answer_lost(current)
         if session.recovery is not None:
             session.recovery.go_on()
-        damaged, session.damaged = session.damaged, set()
-        for consumer in damaged:
+        for consumer in list(session.damaged):
             consumer.refresh()
+            session.damaged.discard(consumer)
         if session.nulls.due and session.recovery is None:
             session.submit_first(session.request_of(QueueQuery(BARRIER_QUEUE)))
         for pool in session.pools.values():
@@ -487,8 +487,11 @@ class SessionLife:
         session.resume_at = None  # of the recovery before this one
         self.torn = True
         self._enter(State.RECREATING, now)  # before anything ends: what that sets free must not be sent yet
-        session.recovery = Recovery(session, reason or ClosedError("the connection was lost"), now, session.recovery)
-        session.epoch += 1
+        if session.recovery is None or session.recovery.sorted:  # else an interrupt came into that
+            reason = reason or ClosedError("the connection was lost")
+            session.recovery = Recovery(session, reason, now, session.recovery)
+        session.epoch += 1  # before anything ends: who hears of it sees that the session was lost
+        session.recovery.sort_out()
         session.received = -1
         session.received_bytes = 0
         session.confirmed_received = -1
@@ -527,19 +530,21 @@ class SessionLife:
     def end_again(self, error: ActiveClientError, now: float) -> tuple[bytes | str | None, ...]:
         """What the end means for everything that waits; done again where it was interrupted."""
         session = self.session
+        recovery = session.recovery
+        if recovery is not None:
+            recovery.sort_out()
         entries = session.buffer.entries()
         sent = max(0, session.buffer.transmitted - session.buffer.first)
         work: list[tuple[bytes, Pending | None, bool]] = [
-            (frame, token, True) for frame, token in session.proof.take_back()
+            (repeated.frame, repeated.token, True) for repeated in session.proof.unproven
         ]
         work += [(frame, token, position < sent) for position, (frame, token) in enumerate(entries)]
         in_doubt: list[bytes | str | None] = []
-        if session.recovery is not None:
+        if recovery is not None:
             # Those that it has failed already: nobody else will tell of them.
-            in_doubt += session.recovery.in_doubt
-            work = session.recovery.left() + work
-            session.recovery.abandon(error)
-            session.recovery = None
+            in_doubt += recovery.in_doubt
+            work = recovery.left() + work
+            recovery.abandon(error)
         work += [(frame, token, True) for frame, token in session.awaiting.values()]
         session.unsettled = session.unsettled or unsettled_of(session, work)
         unheard = UnheardFailures()
@@ -574,6 +579,8 @@ class SessionLife:
             consumer.error = error
             consumer.reading.fail(error)
         session.consumers.clear()
+        session.recovery = None  # what is in flight leaves its place last: until here an interrupt loses nothing
+        session.proof.take_back()
         session.buffer.restart()
         session.awaiting.clear()
         session.awaiting_bytes = 0

@@ -19,7 +19,7 @@ class Log:
 
     def __init__(self):
         self.work = []
-        self.ending = None
+        self.ending: list = []
         self.events = []
         self.ended = []
 

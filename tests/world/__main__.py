@@ -1,4 +1,4 @@
-"""Many lifetimes from the command line: `python -m tests.world --seeds 0:100000 [--keep-going]`.
+"""Many lifetimes from the command line: `python -m tests.world --seeds 0:100000 [--keep-going] [--stormy]`.
 
 Law of this file: it prints each failure with the command that repeats it, and exits with their number, at most 1.
 """
@@ -18,6 +18,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.world")
     parser.add_argument("--seeds", default="0:500", help="A:B, the first and the one behind the last")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
+    parser.add_argument("--stormy", action="store_true", help="interrupt calls of the engine, too")
     parser.add_argument("--trace", action="store_true", help="show where an exception came from")
     arguments = parser.parse_args()
     first, last = (int(part) for part in arguments.seeds.split(":"))
@@ -25,7 +26,7 @@ def main() -> int:
     failed = 0
     for seed in range(first, last):
         try:
-            live(seed)
+            live(seed, stormy=arguments.stormy)
         except Failure as failure:
             failed += 1
             sys.stdout.write(f"{failure}\n")

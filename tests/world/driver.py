@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from activeclient.engine.client import ClientEngine
 from activeclient.engine.session import Session
-from activeclient.errors import ConnectFailed, ConnectionLost
+from activeclient.errors import CallInterrupted, ConnectFailed, ConnectionLost
 from activeclient.events import Abort, Connect, Connected, Event, Work
 from tests.world.clock import Clock, Timer
 from tests.world.network import Connection
 
 if TYPE_CHECKING:
+    from tests.world.storm import Storm
     from tests.world.world import World
 
 EVENTS_AT_ONCE = 2000
@@ -33,17 +34,16 @@ class ClientEnd:
 
     def data(self, chunk: bytes) -> None:
         """Bytes from the server."""
-        if self.driver.end is self:
-            self.driver.engine.receive_data(chunk, self.driver.clock.now)
-            self.driver.process()
+        driver = self.driver
+        if driver.end is self:
+            driver.tell(lambda: driver.engine.receive_data(chunk, driver.clock.now))
 
     def gone(self, reason: str) -> None:
         """The socket ended."""
         driver = self.driver
         if driver.end is self:
             driver.end = None
-            driver.engine.connection_lost(ConnectionLost(reason), driver.clock.now)
-            driver.process()
+            driver.tell(lambda: driver.engine.connection_lost(ConnectionLost(reason), driver.clock.now))
 
 
 class Driver:
@@ -63,6 +63,8 @@ class Driver:
         """Called when the first connection stands."""
         self._timer: Timer | None = None
         self._timer_at: float | None = None
+        self.storm: Storm | None = None
+        """What interrupts calls of the engine."""
         self._working: list[Session] = []
         self._busy = False
 
@@ -70,6 +72,25 @@ class Driver:
         """Begin."""
         self.engine.open(self.clock.now)
         self.process()
+
+    def tell(self, call: Callable[[], None]) -> None:
+        """Call the engine, and do what follows.
+
+        A call that is interrupted costs the link, as `Pump.repair` has it, and so does an interrupt of that.
+        """
+        while self._interrupted(call):
+            self._drop()
+            call = self._repair
+        self.process()
+
+    def _interrupted(self, call: Callable[[], None]) -> bool:
+        if self.storm is None:
+            call()
+            return False
+        return self.storm.interrupts(call)
+
+    def _repair(self) -> None:
+        self.engine.connection_lost(CallInterrupted("a call was interrupted"), self.clock.now)
 
     def process(self) -> None:
         """Events, bytes, timer; then those who wait, and what they caused."""
@@ -125,8 +146,7 @@ class Driver:
 
     def _timeout(self) -> None:
         self._timer = self._timer_at = None
-        self.engine.handle_timeout(self.clock.now)
-        self.process()
+        self.tell(lambda: self.engine.handle_timeout(self.clock.now))
 
     def _drop(self) -> None:
         self.attempt += 1
@@ -148,8 +168,7 @@ class Driver:
 
     def _refused(self, attempt: int) -> None:
         if attempt == self.attempt:
-            self.engine.connection_lost(ConnectFailed("refused"), self.clock.now)
-            self.process()
+            self.tell(lambda: self.engine.connection_lost(ConnectFailed("refused"), self.clock.now))
 
     def _made(self, attempt: int, fate: str) -> None:
         if attempt != self.attempt:
@@ -162,5 +181,4 @@ class Driver:
         if fate == "late":
             transport.up.held_until = self.clock.now + self.world.stall()
         transport.attach(self.end, None if fate == "silent" else self.world.broker.accept(transport))
-        self.engine.connection_made(self.clock.now)
-        self.process()
+        self.tell(lambda: self.engine.connection_made(self.clock.now))

@@ -15,6 +15,7 @@ from tests.world.world import live
 LIFETIMES = int(os.environ.get("ACTIVECLIENT_LIFETIMES", "600"))
 FIRST = int(os.environ.get("ACTIVECLIENT_FIRST_LIFETIME", "0"))
 PARTS = 20
+STORMS_PARTS = 8
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -23,13 +24,25 @@ def test_lifetimes_keep_every_promise(part: int) -> None:
         live(seed)
 
 
+@pytest.mark.parametrize("part", range(STORMS_PARTS))
+def test_lifetimes_keep_every_promise_while_calls_of_the_engine_are_interrupted(part: int) -> None:
+    for seed in range(FIRST + part, FIRST + LIFETIMES // 2, STORMS_PARTS):
+        live(seed, stormy=True)
+
+
+def test_storms_interrupt_recreations_and_what_mends_them() -> None:
+    storms = [live(seed, stormy=True).driver.storm for seed in range(60)]
+    assert sum(storm.count for storm in storms if storm is not None) > 100
+
+
 def test_a_lifetime_is_repeated_by_its_seed() -> None:
-    def story(seed: int) -> list[str]:
-        world = live(seed)
+    def story(seed: int, *, stormy: bool = False) -> list[str]:
+        world = live(seed, stormy=stormy)
         return [f"{when} {type(event).__name__}" for when, event in world.driver.log]
 
     assert story(7) == story(7)
     assert story(7) != story(8)
+    assert story(9, stormy=True) == story(9, stormy=True)
 
 
 def test_the_lifetimes_meet_what_they_are_made_for() -> None:

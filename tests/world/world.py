@@ -47,6 +47,7 @@ from tests.world.broker import Broker, Habits, Key, Queue, Stored
 from tests.world.clock import Clock, LiveLock
 from tests.world.driver import Driver
 from tests.world.network import Connection, Weather
+from tests.world.storm import Storm
 
 STEPS = 60_000
 REST = 60.0
@@ -115,9 +116,12 @@ class World:
         seed: Its number.
         setups: What the applications do, instead of what the seed says.
         lossless: Whether every session outlives the faults, instead of what the seed says.
+        stormy: Whether calls of the engine are interrupted, too.
     """
 
-    def __init__(self, seed: int, *, setups: tuple[str, ...] | None = None, lossless: bool | None = None) -> None:
+    def __init__(
+        self, seed: int, *, setups: tuple[str, ...] | None = None, lossless: bool | None = None, stormy: bool = False
+    ) -> None:
         self.seed = seed
         rng = self.rng = random.Random(seed)
         self.clock = Clock(STEPS)
@@ -187,6 +191,8 @@ class World:
         """Queues that an administrator deleted."""
         self.driver = self._client()
         self._populate()
+        if stormy:
+            self.driver.storm = Storm(self.clock, random.Random(f"storm of {seed}"), lambda: self.quiet_from)
         self.driver.on_connected = self._plan_faults
         self.driver.after = self._wake
 
@@ -844,13 +850,15 @@ class World:
             problems.append("not connected at the end")
 
 
-def live(seed: int, *, setups: tuple[str, ...] | None = None, lossless: bool | None = None) -> World:
+def live(
+    seed: int, *, setups: tuple[str, ...] | None = None, lossless: bool | None = None, stormy: bool = False
+) -> World:
     """Run one lifetime; the arguments are those of `World`.
 
     Raises:
         Failure: It broke a promise.
     """
-    world = World(seed, setups=setups, lossless=lossless)
+    world = World(seed, setups=setups, lossless=lossless, stormy=stormy)
     try:
         world.run()
     except Failure:
