@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import CodeType
 from typing import Any
 
 import activeclient
@@ -21,6 +22,7 @@ from activeclient import (
     TransactionRolledBackError,
 )
 from integration.interrupts import Outcome, interrupt
+from integration.scenarios import SCENARIOS, Scene
 
 PATIENCE = 20.0
 """Seconds; a busy machine needs some."""
@@ -108,7 +110,7 @@ class Rain:
         end = time.monotonic() + PATIENCE
         while (now := (self.sessions(), self.consumers())) != before and time.monotonic() < end:
             time.sleep(0.05)
-        assert now == before
+        assert now == before, f"sessions and consumers: {now}, before {before}"
 
     def over_creation(self, create: Callable[[], Any], rounds: int) -> int:
         """Interrupt a call that makes something, again and again; it works each time afterwards. Returns how often it
@@ -125,6 +127,30 @@ class Rain:
             create().close()
         return hits
 
+    def over_calls(self, name: str, rounds: int) -> tuple[int, set[CodeType]]:
+        """Play a scenario once as it is, and then again and again with an interrupt at one of its places.
+
+        Returns:
+            How often it was hit, and the functions that began in the calls that it makes.
+        """
+        dry = Strikes(0)
+        self._play(name, dry)
+        hits = 0
+        for _ in range(rounds):
+            strikes = Strikes(self._random.randrange(1, dry.points + 1))
+            try:
+                self._play(name, strikes)
+            except BaseException as error:
+                error.add_note(f"{name}, interrupted at place {strikes.at} of {dry.points}: {strikes.place}")
+                raise
+            hits += strikes.hit
+        return hits, dry.entered
+
+    def _play(self, name: str, strikes: Strikes) -> None:
+        with self.leaves_nothing(), activeclient.connect(self.url) as connection:
+            SCENARIOS[name](Scene(self.url, connection, strikes))
+            connection.create_session().close()  # it is of use afterwards
+
     def over_messages(self, mode: AcknowledgeMode, queue_name: str, rounds: int) -> Ledger:
         """Send and receive under interrupts, and then receive the rest."""
         with activeclient.connect(self.url) as connection:
@@ -133,6 +159,30 @@ class Rain:
     def chance(self, probability: float) -> bool:
         """Is it so, this time?"""
         return self._random.random() < probability
+
+
+class Strikes:
+    """Makes calls, and interrupts one of them: at the place `at`, counted through all of them; 0: at none."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.hit = False
+        self.place = "nowhere"
+        self.points = 0
+        self.entered: set[CodeType] = set()
+
+    def __call__(self, call: Callable[[], Any]) -> Outcome[Any]:
+        """Make a call."""
+        if self.hit:
+            outcome: Outcome[Any] = Outcome()
+            outcome.values.append(call())
+            return outcome
+        outcome = interrupt(call, max(0, self.at - self.points))
+        self.points += outcome.points
+        self.entered |= outcome.entered
+        self.hit = outcome.interrupted
+        self.place = outcome.place
+        return outcome
 
 
 class _Stream:

@@ -6,29 +6,35 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
 from activeclient import AcknowledgeMode
 from integration.artemis import Broker
 from integration.rain import MODES, Rain
+from integration.scenarios import SCENARIOS
 
 TIMES = int(os.environ.get("ACTIVECLIENT_RAIN", "1"))
 SEED = int(os.environ.get("ACTIVECLIENT_RAIN_SEED", "1"))
 
 
+@pytest.fixture
+def rain(artemis: Broker) -> Iterator[Rain]:
+    made = Rain(f"{artemis.url()}?user=admin&password=admin", SEED)
+    yield made
+    made.close()
+
+
 @pytest.mark.parametrize(
     "mode", [mode for mode in MODES if mode is not AcknowledgeMode.SESSION_TRANSACTED], ids=lambda mode: mode.name
 )
-def test_nothing_confirmed_is_lost_under_a_rain_of_interrupts(artemis: Broker, mode: AcknowledgeMode) -> None:
-    if not artemis.reattaches:
-        pytest.skip(
-            "an interrupt amid a recreation may still lose a message: Recovery cannot be interrupted anywhere yet"
-        )
-    rain = Rain(f"{artemis.url()}?user=admin&password=admin", SEED)
-    try:
-        ledger = rain.over_messages(mode, f"rain.{mode.name}.{SEED}", 30 * TIMES)
-        ledger.check()
-        assert ledger.interrupts > 5
-    finally:
-        rain.close()
+def test_nothing_confirmed_is_lost_under_a_rain_of_interrupts(rain: Rain, mode: AcknowledgeMode) -> None:
+    ledger = rain.over_messages(mode, f"rain.{mode.name}.{SEED}", 30 * TIMES)
+    ledger.check()
+    assert ledger.interrupts > 5
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_call_keeps_its_promise_when_it_is_interrupted(rain: Rain, name: str) -> None:
+    rain.over_calls(name, TIMES)

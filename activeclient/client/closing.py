@@ -78,11 +78,18 @@ def close_sessions(
         for facade in sessions:
             facade.begin_closing()
         limit = factory.patience.limit(timeout)
+        left = NOTHING
+        interrupted = True  # then the closing goes on by itself on the next link: ended here, it would stay there
         try:
             if not pump.closed:
                 _wait(factory, sessions, limit, timeout, answer)
+            interrupted = False
+        except ActiveClientError:
+            interrupted = False
+            raise
         finally:
-            left = _end(factory, sessions, finally_=finally_ or timeout is not None)
+            if not interrupted:
+                left = _end(factory, sessions, finally_=finally_ or timeout is not None)
     for facade in sessions:
         facade.wait_for_callbacks()
     return left

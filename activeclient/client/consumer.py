@@ -180,6 +180,8 @@ class ClientConsumer:
         if self.engine.kept:
             with self._pump.lock, self._pump.motion:
                 self.engine.restore_kept()
+                if self.engine.refreshing and not self._pump.closed:
+                    self._pump.process()
 
     def receive_immediate(self) -> CoreMessage | Any:
         """Return a message if the broker has one for us now (receiveImmediate)."""
@@ -607,10 +609,12 @@ class ClientConsumer:
         if self._pump.forked:
             return  # the parent goes on using it
         with self._pump.lock, self._pump.motion:
-            request = self.begin_closing()
-            if request is None:
-                return
             engine = self.engine
+            request = (
+                self.begin_closing() or engine.farewell
+            )  # that one, should an interrupt have ended an earlier call
+            if request is None or request.done or engine.session.state is State.CLOSED or self._pump.closed:
+                return
             patience = self.session.factory.patience
             try:
                 if not self._calls.closed(request, lambda: engine.owes_acknowledgements, patience.limit()):
@@ -644,11 +648,11 @@ class ClientConsumer:
         if engine.closed:
             return None
         engine.flush_acknowledgements()
-        engine.closed = True
         engine.buffer.clear()  # what waits there is not ours any more
         self.session.forget_consumer(engine.id)
         engine.reading.fail(ClosedError("the consumer is closed"))
         if session.state.value == "closed" or self._pump.closed:
+            engine.closed = True
             session.consumers.pop(engine.id, None)
             self._pump.notify()
             return None

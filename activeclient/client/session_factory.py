@@ -470,6 +470,11 @@ class ClientSessionFactory(JavaNames):
         try:
             left = close_sessions(self, self._sessions.values(), None, finally_=True, answer=CLOSE_SECONDS)
             self._wait_for_abandoned(time.monotonic() + CLOSE_SECONDS)
+        except ActiveClientError:
+            raise
+        except BaseException:
+            self._close_unattended()
+            raise
         finally:
             facades = list(self._sessions.values())
             cause = self.engine.gave_up or self.engine.last_error
@@ -509,14 +514,17 @@ class ClientSessionFactory(JavaNames):
         Waits a second at most for the server to close its sessions, which would last for the TTL otherwise.
         """
         try:
-            with self.pump.lock, self.pump.motion:
-                for session in list(self.engine.sessions.values()):
-                    session.close_unattended()
-                if not self.pump.closed:
-                    self.pump.process()
-            self._wait_for_abandoned(time.monotonic() + CLOSE_SECONDS)
+            self._close_unattended()
         finally:
             self.close()
+
+    def _close_unattended(self) -> None:
+        with self.pump.lock, self.pump.motion:
+            for session in list(self.engine.sessions.values()):
+                session.close_unattended()
+            if not self.pump.closed:
+                self.pump.process()
+        self._wait_for_abandoned(time.monotonic() + CLOSE_SECONDS)
 
     def __enter__(self) -> Self:
         return self

@@ -7,6 +7,7 @@ that the broker refused, a consumer that it ended. Thread-safe.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import uuid
 import weakref
@@ -21,7 +22,14 @@ from activeclient.client.listeners import ConnectionFailure, EventListener, Fail
 from activeclient.client.management import Management
 from activeclient.client.session_factory import ClientSessionFactory
 from activeclient.destination import Destination
-from activeclient.errors import ActiveClientError, ClosedError, IllegalStateError, InvalidClientIDError, JMSError
+from activeclient.errors import (
+    ActiveClientError,
+    ClosedError,
+    IllegalStateError,
+    InvalidClientIDError,
+    InvalidDestinationError,
+    JMSError,
+)
 from activeclient.events import ConsumerLost, Event, Reconnected, SendFailed
 from activeclient.java_names import Sealed
 from activeclient.jms.addressing import Known
@@ -383,7 +391,8 @@ class Connection(Sealed):
             sessions = list(self._sessions)
         if any(session.consumes_from(destination) for session in sessions):
             raise IllegalStateError(f"{destination} has consumers")
-        self._initial.delete_queue(destination.address)
+        with contextlib.suppress(InvalidDestinationError):  # an interrupted call has deleted it
+            self._initial.delete_queue(destination.address)
         self._temporaries.discard(destination)
         self._known.forget()  # so that producers of this destination look again
 

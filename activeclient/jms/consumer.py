@@ -424,7 +424,7 @@ class MessageConsumer(Generic[M], Sealed):
             UnsettledError: Acknowledgements were not confirmed in time. They still are when the connection is back,
                 unless the session is closed before.
         """
-        if self._closed or self._session.is_forked:
+        if self._ended or self._session.is_forked:
             return
         self._closed = True
         self._core.stop_listening()
@@ -436,7 +436,6 @@ class MessageConsumer(Generic[M], Sealed):
     def _close_core(self) -> None:
         if self._ended:
             return
-        self._ended = True
         self._session.forget_consumer(self)
         self.settle_read_body()
         try:
@@ -444,10 +443,20 @@ class MessageConsumer(Generic[M], Sealed):
             if self._subscription is not None and not self._session.core.is_closed:
                 self._session.core.delete_queue_soon(self._subscription)
         except UnsettledError:
+            self._ended = True
             raise
         except ActiveClientError as error:
             # Temporary: the broker deletes it with the connection.
             logger.debug("closing %r: %s", self, error)
+        self._ended = True  # then: a call that was interrupted is gone on with by the next one
+
+    def abandon(self) -> None:
+        """Close the consumer with nobody waiting for it: an interrupt came before its user got it."""
+        self._closed = self._ended = True
+        self._session.forget_consumer(self)
+        self._core.abandon()
+        if self._subscription is not None:
+            self._session.core.delete_abandoned_queue(self._subscription)
 
     def close_with_session(self) -> None:
         """Close the consumer without waiting for the broker: closing its session does (called by the session)."""
@@ -456,10 +465,10 @@ class MessageConsumer(Generic[M], Sealed):
         self._wait_for_listener()
         if self._ended:
             return
-        self._ended = True
         self._session.forget_consumer(self)
         self.settle_read_body()
         self._core.close_with_session(self._subscription)
+        self._ended = True
 
     def settle_read_body(self) -> None:
         """Acknowledge the streamed message that is still open if its body is here as a whole, and so stays readable.

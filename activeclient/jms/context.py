@@ -280,8 +280,12 @@ class JMSContext(MessageFactory, Sealed):
         return self._consumer(made)
 
     def _consumer(self, made: MessageConsumer[K]) -> JMSConsumer[K]:
-        self._start_if_wanted()
-        return JMSConsumer(self, made)
+        try:
+            self._start_if_wanted()
+            return JMSConsumer(self, made)
+        except BaseException:
+            made.abandon()
+            raise
 
     def _start_if_wanted(self) -> None:
         if self.auto_start:

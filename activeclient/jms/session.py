@@ -515,7 +515,7 @@ class Session(MessageFactory, JavaNames):
             return  # the parent goes on using it
         self.check_may_close("close")
         with self._closing:
-            if self._closed:
+            if self._closed and self.core.is_closed:  # else an interrupt ended the call before
                 return
             try:
                 for consumer in list(self._consumers):

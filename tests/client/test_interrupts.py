@@ -13,6 +13,7 @@ import pytest
 import activeclient
 from activeclient import AcknowledgeMode, EmbeddedBroker
 from integration.rain import MODES, Rain
+from integration.scenarios import SCENARIOS
 
 TIMES = int(os.environ.get("ACTIVECLIENT_RAIN", "1"))
 SEED = int(os.environ.get("ACTIVECLIENT_RAIN_SEED", "1"))
@@ -32,6 +33,12 @@ def test_nothing_confirmed_is_lost_and_nothing_comes_twice(rain: Rain, mode: Ack
         ledger = rain.over_messages(mode, f"rain.{mode.name}", 60 * TIMES)
     ledger.check()
     assert ledger.interrupts > 10
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_call_keeps_its_promise_when_it_is_interrupted(rain: Rain, name: str) -> None:
+    hits, _ = rain.over_calls(name, 3 * TIMES)
+    assert hits > 0
 
 
 @pytest.mark.parametrize("what", ["session", "consumer", "subscription", "connection", "context", "management"])
