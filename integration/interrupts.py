@@ -46,20 +46,24 @@ class Outcome(Generic[T]):
         return self.values[0] if self.values else None
 
 
-def interrupt(call: Callable[[], T], at: int = 0, within: str = PACKAGE) -> Outcome[T]:
+def interrupt(
+    call: Callable[[], T], at: int = 0, within: str = PACKAGE, outcome: Outcome[T] | None = None
+) -> Outcome[T]:
     """Call, and raise `Interrupt` at the `at`-th place in the code below the folder `within`; 0: nowhere.
 
     A finalizer is passed over: the next place behind it is taken.
-    Errors of the call itself are raised.
+    Errors of the call itself are raised; `outcome`, if given, tells of it then too.
     """
-    outcome: Outcome[T] = Outcome()
+    outcome = Outcome() if outcome is None else outcome
 
     def place(frame: FrameType, event: str, _argument: object) -> None:
         code = frame.f_code
-        if event in ("call", "c_return") and code.co_filename.startswith(within) and not code.co_flags & CO_GENERATOR:
+        if event not in ("call", "c_return") or not code.co_filename.startswith(within):
+            return
+        if event == "call":
+            outcome.entered.add(code)
+        if not code.co_flags & CO_GENERATOR:
             outcome.points += 1
-            if event == "call":
-                outcome.entered.add(code)
             if 0 < at <= outcome.points and not _in_a_finalizer(frame):
                 sys.setprofile(None)
                 outcome.place = _where(frame)

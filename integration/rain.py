@@ -173,16 +173,17 @@ class Strikes:
 
     def __call__(self, call: Callable[[], Any]) -> Outcome[Any]:
         """Make a call."""
+        outcome: Outcome[Any] = Outcome()
         if self.hit:
-            outcome: Outcome[Any] = Outcome()
             outcome.values.append(call())
             return outcome
-        outcome = interrupt(call, max(0, self.at - self.points))
-        self.points += outcome.points
-        self.entered |= outcome.entered
-        self.hit = outcome.interrupted
-        self.place = outcome.place
-        return outcome
+        try:
+            return interrupt(call, max(0, self.at - self.points), outcome=outcome)
+        finally:
+            self.points += outcome.points
+            self.entered |= outcome.entered
+            self.hit = outcome.interrupted
+            self.place = outcome.place
 
 
 class _Stream:
