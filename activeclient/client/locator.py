@@ -63,6 +63,8 @@ class ServerLocator(SettingAttributes):
     _factories: list[ClientSessionFactory]
     _rng: random.Random
     _turn: int
+    _taste: int
+    """A random number: which host RandomSticky sticks to."""
 
     def __init__(
         self,
@@ -105,6 +107,7 @@ class ServerLocator(SettingAttributes):
         state["_factories"] = []
         state["_rng"] = random.Random()
         state["_turn"] = state["_rng"].randrange(len(parsed.endpoints))
+        state["_taste"] = state["_rng"].getrandbits(32)
 
     @classmethod
     def reliable(
@@ -170,8 +173,8 @@ class ServerLocator(SettingAttributes):
         policy, turn = self._settings.load_balancing_policy, self._turn
         self.__dict__["_turn"] += 1
         members = self._members()
-        first = begin_with(policy, members, turn, self._rng) if members else ()
-        endpoints = begin_with(policy, self._endpoints, turn, self._rng)
+        first = begin_with(policy, members, turn, self._rng, self._taste) if members else ()
+        endpoints = begin_with(policy, self._endpoints, turn, self._rng, self._taste)
         factory = ClientSessionFactory(
             self._settings, endpoints, self._scheme, self._rng, self._tls, first, wait=wait, strategy=self._strategy
         )
@@ -233,11 +236,14 @@ class ServerLocator(SettingAttributes):
         return f"<ServerLocator {self._url}>"
 
 
-def begin_with(policy: str, endpoints: tuple[Endpoint, ...], turn: int, rng: random.Random) -> tuple[Endpoint, ...]:
+def begin_with(
+    policy: str, endpoints: tuple[Endpoint, ...], turn: int, rng: random.Random, taste: int = 0
+) -> tuple[Endpoint, ...]:
     """The hosts in the order in which a connection tries them (connectionLoadBalancingPolicyClassName).
 
     Args:
-        turn: Counts the connections of a locator, from a random number on: where RoundRobin and RandomSticky begin.
+        turn: Counts the connections of a locator, from a random number on: where RoundRobin begins.
+        taste: Which host RandomSticky begins with, whatever other hosts are known when it is asked.
     """
     match policy:
         case "FirstElement":
@@ -245,7 +251,9 @@ def begin_with(policy: str, endpoints: tuple[Endpoint, ...], turn: int, rng: ran
         case "Random":
             first = rng.randrange(len(endpoints))
         case "RandomSticky":
-            first = hash(endpoints) % len(endpoints)
+            # A host keeps its rank among whichever others: the cluster may be known to the second connection only.
+            ranks = [hash((taste, endpoint.host.lower(), endpoint.port)) for endpoint in endpoints]
+            first = ranks.index(max(ranks))
         case _:
             first = turn % len(endpoints)
     return endpoints[first:] + endpoints[:first]

@@ -547,6 +547,10 @@ class ClientEngine:
                 self._tell_connected()
             self.limits.told(packet, self.link.endpoint)
             self.topology.told(packet)
+            if self.limits.known and not self.sessions and self.config.user is not None:
+                # Such a broker names its cluster after a login only. Without a user none is shown: the sessions to
+                # come may show one of their own, and a login that is refused would cost the connection.
+                self.show_login(self.config.user, self.config.password)
         elif isinstance(packet, Disconnect):
             self._on_disconnect(packet, now)
         elif isinstance(packet, DisconnectConsumerKill):

@@ -170,8 +170,9 @@ class EndpointList:
 
     @property
     def members(self) -> tuple[Endpoint, ...]:
-        """The live brokers of the topology, by the ids of their nodes."""
-        return tuple(p for _, (p, _) in sorted(self._nodes.items()) if p is not None)
+        """The live brokers of the topology: those that are configured, in that order, then the others by their ids."""
+        live = [p for _, (p, _) in sorted(self._nodes.items()) if p is not None]
+        return tuple(sorted(live, key=self._rank))
 
     def redirect(self, target: Endpoint) -> None:
         """The broker sends us elsewhere: the target is tried next, and at once unless redirects go in circles."""
@@ -201,6 +202,10 @@ class EndpointList:
         nowhere: frozenset[str] = frozenset()
         found = [self._addresses.get(host, nowhere) for host in hosts]
         return hosts[0] == hosts[1] or not found[0].isdisjoint(found[1])
+
+    def _rank(self, endpoint: Endpoint) -> int:
+        ranks = (rank for rank, known in enumerate(self._initial) if self._same(known, endpoint))
+        return next(ranks, len(self._initial))
 
     def _is_own(self, endpoint: Endpoint) -> bool:
         return any(own is not None and self._same(endpoint, own) for own in (self.current, self._backup))

@@ -36,6 +36,16 @@ def test_every_policy_keeps_all_hosts(policy: str) -> None:
     assert sorted(host.host for host in begin_with(policy, HOSTS, 7, random.Random(3))) == ["a", "b", "c"]
 
 
+def test_random_sticky_stays_with_its_host_when_others_become_known() -> None:
+    found = set()
+    for taste in range(30):
+        stuck = begin_with("RandomSticky", HOSTS, 0, random.Random(1), taste)[0]
+        found.add(stuck)
+        for turn, known in enumerate((HOSTS[::-1], (stuck,), HOSTS)):
+            assert begin_with("RandomSticky", known, turn, random.Random(turn), taste)[0] == stuck
+    assert found == set(HOSTS)
+
+
 def test_settings_are_attributes_by_their_name() -> None:
     locator = ServerLocator("tcp://localhost:1?retryInterval=7")
     assert locator.retry_interval == 7

@@ -51,7 +51,17 @@ class Peer:
     """See the module."""
 
     def __init__(
-        self, *, hosts=(A,), attempts=-1, first_attempts=-1, ttl=60.0, check=30.0, answer_timeout=30.0, version=NEWEST
+        self,
+        *,
+        hosts=(A,),
+        attempts=-1,
+        first_attempts=-1,
+        ttl=60.0,
+        check=30.0,
+        answer_timeout=30.0,
+        version=NEWEST,
+        user=None,
+        password=None,
     ):
         self.endpoints = EndpointList(hosts, ha=False, failover_attempts=0)
         link = Link(
@@ -62,7 +72,14 @@ class Peer:
             handshake_timeout=5,
         )
         serial = iter(range(10**6))
-        config = ClientConfig(connection_ttl=ttl, check_period=check, answer_timeout=answer_timeout, version=version)
+        config = ClientConfig(
+            connection_ttl=ttl,
+            check_period=check,
+            answer_timeout=answer_timeout,
+            version=version,
+            user=user,
+            password=password,
+        )
         self.engine = ClientEngine(config, link, self.endpoints, lambda: f"name-{next(serial)}")
         self.now = 100.0
         self.events = []

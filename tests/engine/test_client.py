@@ -38,6 +38,7 @@ from activeclient.wire import packets as p
 from activeclient.wire.fields import TransportConfiguration
 from activeclient.wire.frames import MAGIC
 from activeclient.wire.versions import NEWEST, OLDEST, V2_18
+from tests.engine.answering import PRE_AUTH
 from tests.engine.peer import FIRST, NOBODY, PING, A, B, Creation, Peer
 
 
@@ -732,6 +733,22 @@ def test_credentials_are_shown_before_a_session_is_asked_for(answers):
     assert [type(packet) for packet in out] == [p.AddMetadata]
     peer.say(p.NullResponse())
     assert peer.session.usable
+
+
+@pytest.mark.parametrize(("user", "session", "shown"), [("u", False, 1), (None, False, 0), ("u", True, 0)])
+def test_a_broker_that_names_its_cluster_after_a_login_gets_one_before_the_first_session(user, session, shown):
+    """Without a user in the settings none is shown: sessions may have one, and a refusal would end the connection."""
+    peer = Peer(user=user, password="s3cret").open()
+    peer.connect()
+    if session:
+        peer.engine.create_session(SessionConfig(user="other", password="x"), peer.now)
+        peer.serve()
+    out = peer.say(PING, PRE_AUTH, PRE_AUTH)
+    assert [packet.login.user for packet in out if isinstance(packet, p.CheckForFailover)] == ["u"] * shown
+    if shown:
+        told = p.ClusterTopology(False, "n", 1, transport("c"), transport("d"), True)
+        peer.say(p.CheckForFailoverReply(True), told)
+        assert [member.host for member in peer.endpoints.members] == ["c"]
 
 
 def test_refused_credentials_end_the_connection():

@@ -163,6 +163,16 @@ def test_what_is_tried_first_is_so_at_the_first_connect_only():
     assert one_round(those) == [D, A, B]
 
 
+def test_members_that_are_configured_come_first_in_their_order():
+    local = Endpoint(host="localhost", port=7)
+    those = endpoints(B, local)
+    those.learn("1", C, None, False)
+    those.learn("2", Endpoint(host="127.0.0.1", port=7), None, False)
+    those.learn("3", B, None, False)
+    those.resolved({"localhost": frozenset({"127.0.0.1"}), "127.0.0.1": frozenset({"127.0.0.1"})})
+    assert [each.host for each in those.members] == ["b", "127.0.0.1", "c"]
+
+
 def test_the_members_are_the_live_brokers_by_their_ids():
     those = endpoints(A)
     those.learn("2", C, D, False)
