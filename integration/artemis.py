@@ -143,10 +143,14 @@ class ServedBroker(Broker):
         """Process id while it runs."""
         return self._server.pid if self._server is not None and self._server.alive else None
 
-    def start(self, timeout: float = START_LIMIT) -> None:
+    def launch(self) -> None:
+        """Start the process without waiting until it is ready: a backup is so when its primary has gone."""
         if self.running():
             raise BrokerError(f"{self} runs already")
         self._server = self._launch()
+
+    def start(self, timeout: float = START_LIMIT) -> None:
+        self.launch()
         try:
             self.wait_ready(timeout)
             self._prepare()
@@ -192,11 +196,13 @@ class LocalBroker(ServedBroker):
         port: int | None = None,
         instance: Path | None = None,
         keep: bool = False,
+        data: Path | None = None,
     ) -> None:
         """Write the instance folder; nothing runs yet.
 
         *instance*: its folder, which may hold the data of an earlier run; default: a temporary one. *keep*: the folder
-        stays after `remove` and after our end. UnavailableError: the software cannot be fetched.
+        stays after `remove` and after our end. *data*: where journal, bindings, pages and large messages are, which
+        the halves of a pair share; default: in the instance. UnavailableError: the software cannot be fetched.
         """
         if generation not in GENERATIONS:
             raise ValueError(f"generation must be one of {', '.join(GENERATIONS)}, not {generation!r}")
@@ -212,12 +218,9 @@ class LocalBroker(ServedBroker):
         self.instance = instance or Path(tempfile.mkdtemp(prefix=f"activeclient-artemis-{generation}-"))
         if not keep:
             processes.own_folder(self.instance)
-        self._configure()
-
-    @property
-    def data(self) -> Path:
+        self.data = data or self.instance / "data"
         """Journal, bindings, pages and large messages."""
-        return self.instance / "data"
+        self._configure()
 
     def _launch(self) -> processes.Server:
         java = f"-Xms{self.settings.heap_start_mb}m -Xmx{self.settings.heap_max_mb}m -XX:+UseG1GC"

@@ -23,6 +23,20 @@ class TlsFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Membership:
+    """The place of a broker in a cluster on this machine."""
+
+    peers: tuple[int, ...]
+    """Ports of the other members."""
+    policy: str = ""
+    """What `<ha-policy>` holds; empty: the broker is half of no pair."""
+    balancing: str = "ON_DEMAND"
+    """`<message-load-balancing>`: whether messages go to the members that have consumers."""
+    name: str = "member"
+    """Distinguishes members in logs."""
+
+
+@dataclass(frozen=True, slots=True)
 class BrokerSettings:
     """What a test may choose. Sizes in bytes, times in the unit that the name says."""
 
@@ -40,6 +54,8 @@ class BrokerSettings:
     heap_max_mb: int = 1024
     tls: TlsFiles | None = None
     extra_address_settings: str = ""
+    cluster: Membership | None = None
+    """Which other brokers it knows; None: it stands alone."""
     newest_version: int = NEWEST
     """The newest protocol version that the embedded broker speaks; the others speak what they speak."""
 
@@ -50,6 +66,8 @@ ADDRESS_FULL_DROP = "full.drop"
 LIMITED_USER = "limited"
 LIMITED_PASSWORD = "limited"
 SECURED = "secured"
+CLUSTER_USER = "cluster"
+CLUSTER_PASSWORD = "cluster-secret"  # members of a cluster show it to each other, on the loopback interface
 DEAD_LETTERS = "DLQ"
 EXPIRED = "ExpiryQueue"
 
@@ -78,10 +96,12 @@ def broker_xml(settings: BrokerSettings, *, host: str, port: int, tls_port: int 
       </address-setting>"""
         for match, policy in ((ADDRESS_FULL_FAIL, "FAIL"), (ADDRESS_FULL_BLOCK, "BLOCK"), (ADDRESS_FULL_DROP, "DROP"))
     )
+    cluster = settings.cluster
+    name = "activeclient-tests" if cluster is None else f"activeclient-tests-{cluster.name}"
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <configuration xmlns="urn:activemq">
   <core xmlns="urn:activemq:core">
-    <name>activeclient-tests</name>
+    <name>{name}</name>
     <persistence-enabled>{_bool(settings.persistent)}</persistence-enabled>
     <journal-type>NIO</journal-type>
     <paging-directory>{data}/paging</paging-directory>
@@ -102,6 +122,7 @@ def broker_xml(settings: BrokerSettings, *, host: str, port: int, tls_port: int 
     <acceptors>
 {chr(10).join(acceptors)}
     </acceptors>
+{_membership(cluster, host, port) if cluster is not None else ""}
     <security-settings>
       <security-setting match="#">
 {_permissions("amq,limited")}
@@ -161,6 +182,29 @@ def _acceptor(name: str, host: str, port: int, settings: BrokerSettings, more: s
         f";tcpSendBufferSize=1048576;tcpReceiveBufferSize=1048576;useEpoll=true;amqpCredits=1000;amqpLowCredits=300{more}"
     )
     return f'      <acceptor name="{name}">{escape(url)}</acceptor>'
+
+
+def _membership(cluster: Membership, host: str, port: int) -> str:
+    """Connectors, the cluster connection over them, and the policy of the pair."""
+    connectors = [f'<connector name="self">tcp://{host}:{port}</connector>']
+    connectors += [f'<connector name="peer-{peer}">tcp://{host}:{peer}</connector>' for peer in cluster.peers]
+    references = "".join(f"<connector-ref>peer-{peer}</connector-ref>" for peer in cluster.peers)
+    policy = f"<ha-policy>{cluster.policy}</ha-policy>" if cluster.policy else ""
+    return f"""    <connectors>{"".join(connectors)}</connectors>
+    <cluster-user>{CLUSTER_USER}</cluster-user>
+    <cluster-password>{CLUSTER_PASSWORD}</cluster-password>
+    <cluster-connections>
+      <cluster-connection name="tests">
+        <connector-ref>self</connector-ref>
+        <check-period>1000</check-period>
+        <connection-ttl>60000</connection-ttl>
+        <retry-interval>200</retry-interval>
+        <message-load-balancing>{cluster.balancing}</message-load-balancing>
+        <max-hops>1</max-hops>
+        <static-connectors>{references}</static-connectors>
+      </cluster-connection>
+    </cluster-connections>
+    {policy}"""
 
 
 def _permissions(roles: str) -> str:

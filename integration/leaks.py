@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from activeclient.testing import leaks
+from integration.clusters import standing
 from integration.processes import reaper_pid
 
 
@@ -17,10 +18,12 @@ class Leaks(leaks.Leaks):
     def __init__(self) -> None:
         super().__init__()
         self._children = _children()
+        self._standing = standing()
 
     def now(self) -> list[str]:
-        """What is there now and was not then."""
-        children = [f"process {pid}" for pid in sorted(_children() - self._children) if pid != reaper_pid()]
+        """What is there now and was not then. Members of pairs and clusters of then may be other processes now."""
+        known = self._children | {member.pid for member in self._standing} | {reaper_pid()}
+        children = [f"process {pid}" for pid in sorted(_children() - known)]
         return super().now() + children
 
 

@@ -35,6 +35,7 @@ from integration.handshake import MAGIC, Handshake, answers, ping_frame
 from integration.leaks import Leaks
 from integration.processes import Server, reaper_pid
 from integration.provision import in_ci
+from integration.running import end_all
 from integration.toolchain import DISTRIBUTION_VERSION, SERVER_VERSION, TOXIPROXY_VERSION, UnavailableError
 
 # -- brokers --------------------------------------------------------------------------------------------------------
@@ -173,6 +174,29 @@ def test_a_broker_that_cannot_start_says_why(private_broker: Broker) -> None:
     with pytest.raises(BrokerError, match="ended while starting"):
         private_broker.start(timeout=20)
     assert not private_broker.running()
+
+
+def test_what_runs_in_another_terminal_is_found_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    script = (
+        "import signal, threading\n"
+        "from integration.running import recorded\n"
+        "end = threading.Event()\n"
+        "signal.signal(signal.SIGTERM, lambda *_: end.set())\n"
+        "with recorded('tcp://host:1'):\n"
+        "    print('runs', flush=True)\n"
+        "    end.wait()\n"
+    )
+    assert end_all() == []
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "runs\n"
+        left = tmp_path / "activeclient" / "running" / f"{os.getpid()}.json"
+        left.write_text("{}")  # of a process that was killed: nobody holds it
+        assert end_all() == ["tcp://host:1"]
+        assert process.wait(30) == 0
+        assert not left.exists()
+    assert end_all() == []
 
 
 # -- processes never outlive us -------------------------------------------------------------------------------------
