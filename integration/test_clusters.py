@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -187,6 +190,25 @@ def test_a_first_connect_finds_whichever_half_is_live(pair: Pair) -> None:
             assert port_of(connection.factory) == other.port
     finally:
         pair.restore(victim)
+
+
+def test_doctor_tells_of_the_pair(pair: Pair) -> None:
+    live = pair.live
+    ended = subprocess.run(
+        [sys.executable, "-m", "activeclient", "doctor", "--json", "--timeout", "60", pair.url(profile="reliable")],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE * 2,
+        check=False,
+    )
+    assert ended.stdout, ended.stderr
+    told = json.loads(ended.stdout)
+    (broker,) = [host["broker"] for host in told["hosts"] if host["broker"] is not None]
+    (node,) = broker["nodes"]
+    other = pair.other(live)
+    assert (node["live"], node["backup"]) == (f"{live.host}:{live.port}", f"{other.host}:{other.port}")
+    about = [finding["level"] for finding in told["findings"] if f":{other.port}" in finding["text"]]
+    assert about == ["note"]
 
 
 def test_large_messages_and_prepared_branches_outlive_a_take_over(pair: Pair) -> None:

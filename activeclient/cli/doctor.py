@@ -15,7 +15,7 @@ from activeclient.cli.exits import Exit
 from activeclient.cli.findings import Effective, Finding, Level, effective, judge
 from activeclient.cli.options import CONNECTION, JsonOption, PasswordFileOption, UserOption, target
 from activeclient.cli.output import Output
-from activeclient.cli.probing import Host, probe
+from activeclient.cli.probing import Broker, Host, probe
 from activeclient.cli.running import command
 from activeclient.settings import Settings, explain_cut
 from activeclient.urls import parse_url
@@ -119,6 +119,18 @@ def _host_lines(hosts: Sequence[Host]) -> Iterator[str]:
             yield f"  broker  {version}, protocol {protocol_name(broker.protocol)}, node {broker.node_id or 'not told'}"
             again = {True: "reattached", False: "not reattached: each cut recreates them", None: "not known"}
             yield f"  sessions after a cut are {again[broker.reattaches]}"
+            yield from topology_lines(broker)
+
+
+def topology_lines(broker: Broker) -> Iterator[str]:
+    """The cluster that the broker tells clients of."""
+    if not broker.nodes:
+        yield "  cluster not told"
+    for node in broker.nodes:
+        if node.live is None:
+            yield "  cluster none: the broker stands alone"
+        else:
+            yield f"  cluster node {node.id}: live {node.live}, backup {node.backup or 'none'}"
 
 
 def _setting_lines(used: Sequence[Effective]) -> Iterator[str]:

@@ -109,7 +109,13 @@ def effective(url: str, settings: Settings, given: Mapping[str, object]) -> Iter
 def judge(url: str, settings: Settings, hosts: Sequence[Host]) -> list[Finding]:
     """Everything that is to be said, the gravest first."""
     finder = _Finder(url, settings)
-    found = [*finder.hosts(hosts), *finder.brokers(hosts), *finder.cuts(hosts), *finder.safety(hosts)]
+    found = [
+        *finder.hosts(hosts),
+        *finder.brokers(hosts),
+        *finder.clusters(hosts),
+        *finder.cuts(hosts),
+        *finder.safety(hosts),
+    ]
     order = list(Level)
     return sorted(dict.fromkeys(found), key=lambda finding: order.index(finding.level))
 
@@ -126,7 +132,11 @@ class _Finder:
     def hosts(self, hosts: Sequence[Host]) -> Iterator[Finding]:
         """What keeps connections from coming up."""
         reached = any(host.broker is not None or host.denied for host in hosts)
+        waiting = _backups(hosts)
         for host in hosts:
+            if host.error is not None and any(address.text in waiting for address in host.addresses):
+                yield Finding(Level.NOTE, f"{host.name}: a backup, which takes no connections until it has taken over")
+                continue
             if host.denied is not None:
                 yield Finding(
                     Level.PROBLEM,
@@ -147,6 +157,19 @@ class _Finder:
             if tls is not None and tls.expires_in_days is not None and tls.expires_in_days < CERTIFICATE_DAYS:
                 yield Finding(
                     Level.WARNING, f"{host.name}: the broker's certificate expires in {tls.expires_in_days} days"
+                )
+
+    def clusters(self, hosts: Sequence[Host]) -> Iterator[Finding]:
+        """What the brokers tell of their clusters."""
+        for host, broker in _answered(hosts):
+            told = {place for node in broker.nodes for place in (node.live, node.backup) if place is not None}
+            own = sorted(place for place in told if _names_this_machine(place))
+            if own and not host.local:
+                yield Finding(
+                    Level.WARNING,
+                    f"{host.name}: the broker's connectors name {', '.join(own)}, which is this machine for every"
+                    " client: name a host there that clients reach",
+                    self._fixed(use_topology_for_load_balancing=False, ha=False),
                 )
 
     def _way_in(self, error: str) -> str | None:
@@ -261,6 +284,16 @@ class _Finder:
 
 def _answered(hosts: Sequence[Host]) -> list[tuple[Host, Broker]]:
     return [(host, host.broker) for host in hosts if host.broker is not None]
+
+
+def _backups(hosts: Sequence[Host]) -> frozenset[str]:
+    """Addresses that brokers tell of as backups, of whom no more can be expected than a closed port."""
+    return frozenset(node.backup for _, broker in _answered(hosts) for node in broker.nodes if node.backup is not None)
+
+
+def _names_this_machine(place: str) -> bool:
+    host = place.rpartition(":")[0].strip("[]")
+    return host in ("localhost", "0.0.0.0", "::", "::1") or host.startswith("127.")
 
 
 def _text(value: Value) -> str:

@@ -55,6 +55,17 @@ class Encryption:
 
 
 @dataclass(slots=True)
+class Node:
+    """One node of the broker's cluster, as the broker tells clients of it."""
+
+    id: str
+    live: str | None
+    """`host:port`; None: of a broker that stands alone."""
+    backup: str | None
+    """`host:port` of the broker that takes over for it; None: none stands by."""
+
+
+@dataclass(slots=True)
 class Broker:
     """What answered the login."""
 
@@ -68,6 +79,8 @@ class Broker:
     """Milliseconds that count instead of every client's connectionTTL; -1 none."""
     max_delivery_attempts: int | None = None
     management_error: str | None = None
+    nodes: list[Node] = field(default_factory=list)
+    """Its cluster; empty when it did not tell in time."""
 
 
 @dataclass(slots=True)
@@ -175,6 +188,8 @@ def _log_in(found: Host, scheme: str, endpoint: Endpoint, settings: Settings, ti
             with factory.create_session():
                 engine = factory.engine
                 found.broker = Broker(_since(began), engine.server_version, engine.reattaches)
+                for node, live, backup in factory.nodes(timeout):
+                    found.broker.nodes.append(Node(node, _place(live), _place(backup)))
                 _ask(found.broker, factory, timeout)
         except JMSSecurityError as error:
             found.denied = str(error)
@@ -220,6 +235,10 @@ def _text(value: object) -> str | None:
 
 def _number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _place(endpoint: Endpoint | None) -> str | None:
+    return None if endpoint is None else str(endpoint)
 
 
 def _since(began: float) -> float:

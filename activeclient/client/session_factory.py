@@ -399,10 +399,27 @@ class ClientSessionFactory(JavaNames):
             patience: Seconds, counted from the opening of the connection, to wait until it is told anything.
         """
         with self.pump.lock:
-            if not self.pump.closed:
-                left = self._opened_at + patience - time.monotonic()
-                self.pump.wait(lambda: self._candidates.told or not self.is_connected, max(0.0, left))
+            self._wait_for_topology(self._opened_at + patience - time.monotonic())
             return self._candidates.members
+
+    def nodes(self, timeout: float = 0.0) -> tuple[tuple[str, Endpoint | None, Endpoint | None], ...]:
+        """Return what the broker has told of its cluster: id, live broker and backup of each node.
+
+        A broker that stands alone tells of one node without addresses. Newer brokers (2.57) tell after a login only,
+        which comes with the first session.
+
+        Args:
+            timeout: Seconds to wait until it has told anything.
+        """
+        arguments.seconds("timeout", timeout)
+        with self.pump.lock:
+            self._wait_for_topology(timeout)
+            return self._candidates.nodes
+
+    def _wait_for_topology(self, seconds: float) -> None:
+        """With the lock held."""
+        if not self.pump.closed:
+            self.pump.wait(lambda: self._candidates.told or not self.is_connected, max(0.0, seconds))
 
     def _stop_listening(self, event: GaveUp | ConsumerLost) -> None:
         # What listens no more is kept by whoever uses it alone.

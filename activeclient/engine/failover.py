@@ -169,6 +169,14 @@ class EndpointList:
             self._backup = self._backup_of(self.current)
 
     @property
+    def nodes(self) -> tuple[tuple[str, Endpoint | None, Endpoint | None], ...]:
+        """What is known of the cluster: id, live broker and backup of each node, by the ids.
+
+        A broker that stands alone tells of one node without addresses, which is itself.
+        """
+        return tuple((node, live, backup) for node, (live, backup) in sorted(self._nodes.items()))
+
+    @property
     def members(self) -> tuple[Endpoint, ...]:
         """The live brokers of the topology: those that are configured, in that order, then the others by their ids."""
         live = [p for _, (p, _) in sorted(self._nodes.items()) if p is not None]

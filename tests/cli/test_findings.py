@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from activeclient.cli.doctor import on_a_cut, protocol_name, verdict
+from activeclient.cli.doctor import on_a_cut, protocol_name, topology_lines, verdict
 from activeclient.cli.exits import Exit
 from activeclient.cli.findings import Finding, Level, effective, judge
-from activeclient.cli.probing import Address, Broker, Encryption, Host
+from activeclient.cli.probing import Address, Broker, Encryption, Host, Node
 from activeclient.settings import Settings
 from activeclient.urls import parse_url
 
@@ -166,3 +166,48 @@ def test_protocol_versions_have_the_names_of_releases() -> None:
     assert protocol_name(200) == "200 (Artemis 2.37 or newer)"
     assert protocol_name(132) == "132 (Artemis 2.21)"
     assert protocol_name(1) == "1"
+
+
+PAIR = [Node("n", "127.0.0.1:1", "127.0.0.1:2")]
+
+
+def closed(port: int) -> Host:
+    return Host(f"h:{port}", local=True, addresses=[Address(f"127.0.0.1:{port}", error="refused")], error="refused")
+
+
+def answering(nodes: list[Node], *, local: bool = True) -> Host:
+    made = host(local=local)
+    assert made.broker is not None
+    made.broker.nodes = nodes
+    return made
+
+
+def test_a_backup_that_waits_is_no_trouble() -> None:
+    url = "(tcp://h:1,tcp://h:2)?profile=reliable&user=me"
+    (found,) = findings(url, answering(PAIR), closed(2))
+    assert (found.level, found.text) == (
+        Level.NOTE,
+        "h:2: a backup, which takes no connections until it has taken over",
+    )
+    (found,) = findings(url, answering(PAIR), closed(3))
+    assert (found.level, found.text) == (Level.WARNING, "h:3: refused")
+
+
+@pytest.mark.parametrize("place", ["localhost:1", "127.0.0.1:1", "0.0.0.0:1", "[::1]:1"])
+def test_connectors_that_name_this_machine_are_told_of_by_a_far_broker_only(place: str) -> None:
+    assert findings(RELIABLE, answering([Node("n", place, None)])) == []
+    (found,) = findings(RELIABLE, answering([Node("n", place, None)], local=False))
+    assert found.level is Level.WARNING
+    assert f"connectors name {place}, which is this machine for every client" in found.text
+
+
+def test_a_cluster_is_shown_node_by_node() -> None:
+    broker = Broker(1.0, 136, True)
+    assert list(topology_lines(broker)) == ["  cluster not told"]
+    broker.nodes = [Node("n", None, None)]
+    assert list(topology_lines(broker)) == ["  cluster none: the broker stands alone"]
+    broker.nodes = [*PAIR, Node("m", "h:3", None)]
+    assert list(topology_lines(broker)) == [
+        "  cluster node n: live 127.0.0.1:1, backup 127.0.0.1:2",
+        "  cluster node m: live h:3, backup none",
+    ]
