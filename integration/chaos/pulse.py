@@ -134,6 +134,8 @@ class JavaPulse:
 
     def __init__(self, url: str, queue: str) -> None:
         command, self.version = java_command("jms-peer", SOURCES, "Pulse")
+        self.errors = ""
+        """What it wrote to its standard error, once it was stopped."""
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
         options = ("-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem")
         self._process = subprocess.Popen(
@@ -154,6 +156,7 @@ class JavaPulse:
             raise
 
     def _said(self) -> str:
+        """The end of what it wrote to its standard error."""
         self._errors.seek(0)
         return self._errors.read()[-2000:]
 
@@ -161,6 +164,7 @@ class JavaPulse:
         """End it and return what it noted."""
         try:
             out, _ = self._process.communicate(timeout=PATIENCE)
+            self.errors = self._said()
         finally:
             self.kill()
         notes = Notes()

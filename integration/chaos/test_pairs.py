@@ -116,6 +116,8 @@ def compared(killer: Killer, measured: Measured) -> list[str]:
             f"  {name}: continues after {_shown(continued[name])}; {len(notes.sent)} sent, {notes.lost} lost,"
             f" {notes.duplicated} received twice"
         )
+        if isinstance(pulse, JavaPulse) and notes.lost:
+            print(pulse.errors)
         if name == "ours" and (notes.lost or notes.duplicated):
             wrong.append(f"the pulse lost {notes.lost} and got {notes.duplicated} twice")
     if continued and statistics.median(continued["ours"]) > statistics.median(continued["Java"]) * 1.1:
