@@ -214,6 +214,7 @@ class ClientProducer:
                 if pool is None or pool.balance < size:
                     with pump.motion:
                         pool = self._wait_for_credits(to, size, timeout)
+                    frame = engine.on_this_channel(frame)  # a recreation meanwhile may have moved the session
             else:
                 pool = None
             pump.moving = True
