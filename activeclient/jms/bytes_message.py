@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import TYPE_CHECKING, BinaryIO, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar, overload
 
 from activeclient.client.large_message import check_binary
 from activeclient.errors import (
@@ -280,8 +280,13 @@ class BytesMessage(Message):
         self._position += len(piece)
         return piece
 
-    read = read_bytes
-    """The name that files have."""
+    @overload
+    def read(self, kind: int = -1, /) -> bytes: ...
+    @overload
+    def read(self, kind: type[T], /) -> T: ...
+    def read(self, kind: Any = -1, /) -> Any:
+        """The whole body as `kind`, as `Message.read`; with a number, or nothing, `read_bytes`, as of a file."""
+        return self.read_bytes(kind) if isinstance(kind, int) else super().read(kind)
 
     # --- writing values -------------------------------------------------------------------------------------------
 

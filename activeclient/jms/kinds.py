@@ -11,11 +11,13 @@ from typing import BinaryIO, cast
 
 from activeclient.destination import Destination
 from activeclient.errors import JMSError, MessageFormatError
+from activeclient.jms.bodies import is_typed, typed_message
 from activeclient.jms.bytes_message import BytesMessage
 from activeclient.jms.foreign import ForeignMessage, copy_headers, is_foreign
 from activeclient.jms.map_message import MapMessage
 from activeclient.jms.message import Acknowledger, Message
 from activeclient.jms.object_message import ObjectMessage
+from activeclient.jms.serializers import JSON_ONLY, Serializers
 from activeclient.jms.stream_message import StreamMessage
 from activeclient.jms.text_message import TextMessage
 from activeclient.jms.typed import K
@@ -46,8 +48,11 @@ def received_message(core: CoreMessage, owner: Acknowledger, destination: Destin
     return _BY_BODY_TYPE.get(core.body_type, Message).received(core, owner, destination)
 
 
-def message_of(body: object) -> Message:
+def message_of(body: object, serializers: Serializers = JSON_ONLY) -> Message:
     """The message itself; or a new one with this body, or with what a message of another implementation holds.
+
+    Args:
+        serializers: The first one serializes objects with declared fields.
 
     Raises:
         MessageFormatError: No message has such a body.
@@ -60,14 +65,20 @@ def message_of(body: object) -> Message:
         return TextMessage(body)
     if is_foreign(body):
         given = cast(ForeignMessage, body)
-        made = new_message(given.body)
+        made = new_message(given.body, serializers=serializers)
         copy_headers(given, made)
         return made
-    return new_message(body)
+    return new_message(body, serializers=serializers)
 
 
-def new_message(body: object = None, *, properties: Mapping[str, object] | None = None) -> Message:
-    """A message with this body: text, bytes or a binary file, a mapping, a list or a tuple (a stream), or None.
+def new_message(
+    body: object = None,
+    *,
+    properties: Mapping[str, object] | None = None,
+    serializers: Serializers = JSON_ONLY,
+) -> Message:
+    """A message with this body: text, bytes or a binary file, a mapping, a list or a tuple (a stream), None, or an
+    object with declared fields (a dataclass, a pydantic model, an attrs class, a struct), which is serialized.
 
     Raises:
         MessageFormatError: No message has such a body.
@@ -77,9 +88,11 @@ def new_message(body: object = None, *, properties: Mapping[str, object] | None 
             return kind(body, properties=properties)
     if body is None:
         return Message(properties=properties)
+    if is_typed(body):
+        return typed_message(body, serializers=serializers, properties=properties)
     if hasattr(body, "read"):
         return BytesMessage(cast(BinaryIO, body), properties=properties)
     raise MessageFormatError(
         f"a {type(body).__name__} cannot be sent: give a message, text, bytes, a binary file, a mapping, a list,"
-        " a tuple or None; other objects need an ObjectMessage"
+        " a tuple, None or a dataclass; other objects need a serializer: create_typed_message, create_object_message"
     )

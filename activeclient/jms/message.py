@@ -372,6 +372,26 @@ class Message:
             raise MessageFormatError(f"the body is {type(body).__name__}, not {kind.__name__}")
         return body
 
+    def read(self, kind: type[T], /) -> T:
+        """The body as `kind`, validated: `message.read(Order)`.
+
+        Args:
+            kind: `str`, `bytes`: the body of a text or bytes message as it is. `dict`, `list`, `object`: plain values,
+                of JSON, map and stream messages. A dataclass, a pydantic model, an attrs class, a struct, or a type
+                such as `list[Order]`: made of plain values. A class of messages: the message itself.
+
+        Raises:
+            MessageFormatError: The body is something else; the text says where, and shows no value.
+            ConfigError: `kind` needs a library that is not installed.
+        """
+        from activeclient.jms.bodies import read_body  # it imports every class of messages
+        from activeclient.jms.serializers import JSON_ONLY
+
+        owner = self._owner
+        if owner is None and hasattr(self, "_forwarded"):
+            owner = self._forwarded[0]
+        return read_body(self, kind, JSON_ONLY if owner is None else owner.serializers)
+
     def is_body_assignable_to(self, kind: type) -> bool:
         """Would `get_body(kind)` do? True for every kind when there is no body."""
         instance("kind", kind, type)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import BinaryIO, overload
 
 from activeclient.jms import exact
+from activeclient.jms.bodies import typed_message
 from activeclient.jms.bytes_message import BytesMessage
 from activeclient.jms.kinds import new_message
 from activeclient.jms.map_message import MapMessage
@@ -54,7 +55,7 @@ class MessageFactory:
             MessageFormatError: No message has such a body.
         """
         self.check_open()
-        return new_message(body, properties=properties)
+        return new_message(body, properties=properties, serializers=self.serializers)
 
     def create_text_message(self, text: str | None = None, *, properties: Values | None = None) -> TextMessage:
         """A message with a text."""
@@ -98,3 +99,25 @@ class MessageFactory:
         """
         self.check_open()
         return ObjectMessage(value, serializer=serializer, serializers=self.serializers, properties=properties)
+
+    def create_typed_message(
+        self,
+        value: object,
+        *,
+        serializer: Serializer | None = None,
+        properties: Values | None = None,
+    ) -> Message:
+        """A message with `value` serialized as its body: by default JSON text, which `message.read(kind)` reads.
+
+        So a dict becomes JSON, not the map message that `create_message` makes of it.
+
+        Args:
+            value: A dataclass, a pydantic model, an attrs class, a struct, or what the serializer takes.
+            serializer: For this message alone; without it the first of `serializers`.
+
+        Raises:
+            MessageFormatError: The serializer does not take the value.
+            ConfigError: msgspec is needed and not installed.
+        """
+        self.check_open()
+        return typed_message(value, serializer, serializers=self.serializers, properties=properties)

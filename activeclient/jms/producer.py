@@ -167,8 +167,9 @@ class MessageProducer(Sealed):
 
         Args:
             message: A message; or text, bytes, a binary file, a mapping (a map message), a list or a tuple (a stream
-                message), None: a message is made of it. A message of another implementation is copied and told its
-                headers (`activeclient.jms.foreign`).
+                message), None: a message is made of it. A dataclass, a pydantic model, an attrs class or a struct is
+                serialized: as JSON text, unless the session has another serializer. A message of another
+                implementation is copied and told its headers (`activeclient.jms.foreign`).
             destination: Where to; only for a producer without a destination of its own.
             delivery_mode: This and the next three: for this send only.
             time_to_live: Seconds until it expires; 0 never.
@@ -193,7 +194,7 @@ class MessageProducer(Sealed):
             raise IllegalStateError(
                 "outside of a branch a message of an XA session would be lost; see XAResource.start"
             )
-        given = message_of(message)
+        given = message_of(message, self._session.serializers)
         to = self._destination
         if destination is not None or to is None or self._known_in != self._session.known.generation:
             to = self._target(destination)
