@@ -63,7 +63,8 @@ def close_sessions(
     """Close sessions of one connection and return what could not be settled.
 
     Args:
-        timeout: Seconds to wait for what is under way, instead of closeTimeout.
+        timeout: Seconds to wait for running callbacks and then for what is under way, instead of onMessageCloseTimeout
+            and closeTimeout.
         finally_: The connection is closed next. Otherwise a session with nothing under way is closed on the server
             when the connection is back.
         answer: Seconds that the broker has to answer the closing when all is settled; default: what is left.
@@ -72,7 +73,7 @@ def close_sessions(
     for facade in sessions:
         facade.stop_listening()
     for facade in sessions:
-        facade.wait_for_callbacks()
+        facade.wait_for_callbacks(timeout)
     pump = factory.pump
     with pump.lock, pump.motion:
         for facade in sessions:
@@ -91,7 +92,7 @@ def close_sessions(
             if not interrupted:
                 left = _end(factory, sessions, finally_=finally_ or timeout is not None)
     for facade in sessions:
-        facade.wait_for_callbacks()
+        facade.wait_for_callbacks(timeout)
     return left
 
 

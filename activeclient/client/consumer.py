@@ -218,7 +218,7 @@ class ClientConsumer:
             if left is not None and left <= 0:
                 return None
             self._pump.wait(
-                lambda: (bool(engine.buffer) and self._delivers) or engine.closed,
+                lambda: (bool(engine.buffer) and self._delivers) or engine.closed or self._drained,
                 left,
                 STREAM_PATIENCE if self._streaming else 0.0,
             )
@@ -228,6 +228,8 @@ class ClientConsumer:
             if message is not None:
                 return message
             self._check()
+            if self._drained:
+                return None
 
     def _receive_one(self, timeout: float | None) -> CoreMessage | None:
         """Without prefetch: ask for one message, and take that back when the wait for it is over."""
@@ -267,7 +269,9 @@ class ClientConsumer:
             early = engine.body_came
             sequence = engine.force_delivery()
             error = self._calls.wait_for(
-                lambda asked=sequence: bool(engine.buffer) or engine.closed or engine.forced_seen >= asked  # type: ignore[misc]
+                lambda asked=sequence: (  # type: ignore[misc]
+                    bool(engine.buffer) or engine.closed or engine.forced_seen >= asked or self._drained
+                )
             )
             if error is not None and not engine.buffer and not engine.closed:
                 error.outcome = Outcome.NOT_SENT  # nothing was taken
@@ -289,6 +293,11 @@ class ClientConsumer:
     def _delivers(self) -> bool:
         """Is the session started? Looking at a queue needs no start, here as on the server."""
         return self.engine.session.started or self.engine.browse_only
+
+    @property
+    def _drained(self) -> bool:
+        """Does it hand out nothing more, because its connection is drained?"""
+        return self.session.draining and not self.engine.browse_only
 
     def _wait_for_place(self, rate: RateLimit) -> None:
         with self._pump.lock, self._pump.motion:
@@ -342,6 +351,8 @@ class ClientConsumer:
                 return message
             if self.is_closed:
                 self._check()  # a give-up is no end of the messages
+                return None
+            if self._drained:
                 return None
             left = limit - (calls.usable_seconds() - begun)
             if left <= 0:

@@ -86,6 +86,8 @@ class ClientSession(XAResource, JavaNames):
             settings.call_failover_timeout / 1000,
         )
         self.callbacks: Callbacks = Callbacks(self)
+        self.draining = False
+        """Does it receive nothing more, until it is closed?"""
         self.callback_errors = 0
         self.last_callback_error: BaseException | None = None
         self.send_acknowledgement_handler: SendHandler | None = None
@@ -136,6 +138,39 @@ class ClientSession(XAResource, JavaNames):
             self.engine.started = False
             self._request(SessionStop())
         self.wait_for_callbacks()
+
+    def stop_receiving(self) -> None:
+        """Receive nothing more, for good: no listener is called again, and `receive` returns None, now and later.
+
+        What was received can still be acknowledged and committed. Does not wait for the broker.
+        """
+        engine = self.engine
+        with self.pump.lock, self.pump.motion:
+            self.draining = True
+            if self.is_closed or self.pump.closed:
+                return
+            if engine.started:
+                engine.started = False
+                engine.submit(engine.request_of(SessionStop()))
+                self.pump.process()
+            self.pump.notify()
+
+    @property
+    def is_working(self) -> bool:
+        """Was something received or sent that is not acknowledged, committed or rolled back yet?"""
+        engine = self.engine
+        if self.is_closed:
+            return False
+        return (
+            engine.transaction.work
+            or engine.branch is not None
+            or any(consumer.taken for consumer in engine.consumers.values())
+        )
+
+    @property
+    def callbacks_idle(self) -> bool:
+        """Does no callback run, and is none due?"""
+        return dispatch.current().wait_idle(self.callbacks, 0)
 
     def close(self, timeout: float | None = None) -> None:
         """Close the session, once what it has under way is settled: sends, acknowledgements, commits of other threads.
@@ -207,10 +242,17 @@ class ClientSession(XAResource, JavaNames):
         if self.engine.state is State.CLOSED and not self.engine.work:
             self.factory.forget(self.engine)
 
-    def wait_for_callbacks(self) -> None:
-        """Wait until no callback runs or is due: for each at most onMessageCloseTimeout. A callback does not wait."""
+    def wait_for_callbacks(self, limit: float | None = None) -> None:
+        """Wait until no callback runs or is due: for each at most onMessageCloseTimeout. A callback does not wait.
+
+        Args:
+            limit: Seconds to wait for all of them, instead.
+        """
         dispatcher = dispatch.current()
         if dispatcher.running_in_current_thread(self.callbacks):
+            return
+        if limit is not None:
+            dispatcher.wait_idle(self.callbacks, limit)
             return
         limit = self.settings.on_message_close_timeout / 1000
         called = -1

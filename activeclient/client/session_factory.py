@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 from activeclient import arguments
 from activeclient.client.closing import Patience, close_sessions, leave, report, tell
+from activeclient.client.draining import drain_sessions
 from activeclient.client.dropped import close_dropped
 from activeclient.client.listeners import EventListener, FailoverEventListener, FailureListener, Listeners
 from activeclient.client.policies import first_connect_policy, reconnect_policy
@@ -471,12 +472,53 @@ class ClientSessionFactory(JavaNames):
         if self.pump.closed:
             raise ClosedError("the connection is closed")
 
-    def close(self) -> None:
+    def finish(self, timeout: float) -> bool:
+        """Receive nothing more, and wait until what was received is finished; True if all was, within `timeout` s.
+
+        The connection stays open, so that results can still be sent; `drain` closes it too.
+        """
+        arguments.seconds("timeout", timeout)
+        if self.pump.closed:
+            return True
+        left = drain_sessions(self, self._sessions.values(), time.monotonic() + timeout)
+        if left:
+            link_log.warning(
+                "connection %s: %d of %d sessions had not finished what they had received within %g s",
+                self.name,
+                len(left),
+                len(self._sessions),
+                timeout,
+            )
+        return not left
+
+    def drain(self, timeout: float) -> bool:
+        """Receive nothing more, let what was received be finished, and close the connection; True if all was finished.
+
+        Args:
+            timeout: Seconds for all of it. What is not finished then is rolled back by closing, and is redelivered.
+
+        Raises:
+            UnsettledError: Sends, acknowledgements or commits could not be settled; the connection is closed all the
+                same.
+        """
+        deadline = time.monotonic() + timeout
+        finished = False
+        try:
+            finished = self.finish(timeout)
+        finally:
+            self.close(max(0.0, deadline - time.monotonic()))
+        return finished
+
+    def close(self, timeout: float | None = None) -> None:
         """Close the sessions, once what they have under way is settled, and the connection.
 
         Waits for sends, acknowledgements and commits under way to be confirmed, closeTimeout at most, also while the
         connection is won back. With nothing under way it takes about a second at most, in any state. Every completion
         handler has been called when this returns. Closing again does nothing.
+
+        Args:
+            timeout: Seconds to wait for running listeners and then for what is under way, instead of
+                onMessageCloseTimeout and closeTimeout.
 
         Raises:
             UnsettledError: What was under way could not be settled; the connection is closed all the same.
@@ -485,7 +527,7 @@ class ClientSessionFactory(JavaNames):
             return
         left = NOTHING
         try:
-            left = close_sessions(self, self._sessions.values(), None, finally_=True, answer=CLOSE_SECONDS)
+            left = close_sessions(self, self._sessions.values(), timeout, finally_=True, answer=CLOSE_SECONDS)
             self._wait_for_abandoned(time.monotonic() + CLOSE_SECONDS)
         except ActiveClientError:
             raise
@@ -497,7 +539,7 @@ class ClientSessionFactory(JavaNames):
             cause = self.engine.gave_up or self.engine.last_error
             self.pump.close()
         for facade in facades:  # made meanwhile
-            facade.wait_for_callbacks()
+            facade.wait_for_callbacks(timeout)
             left += facade.take_unsettled()
         error = report(f"connection {self.name}", left + self._forgotten, cause)
         self._forgotten = NOTHING

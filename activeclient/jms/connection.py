@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 import uuid
 import weakref
 from collections.abc import Callable
@@ -109,6 +110,7 @@ class Connection(Sealed):
         self._temporaries: set[Destination] = set()
         self._known = Known()
         self._started = False
+        self._draining = False
         self._used = False
         self.tag = str(uuid.uuid4())
         self._exception_listener: ExceptionListener | None = None
@@ -399,10 +401,16 @@ class Connection(Sealed):
     # --- life -----------------------------------------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Begin to deliver messages; new connections do not, so that everything can be set up before."""
+        """Begin to deliver messages; new connections do not, so that everything can be set up before.
+
+        Raises:
+            IllegalStateError: The connection is being drained.
+        """
         self.check_open()
         with self._lock:
             self.check_open()
+            if self._draining:
+                raise IllegalStateError("the connection is being drained")
             self._used = True
             self._started = True
             sessions = list(self._sessions)
@@ -429,6 +437,46 @@ class Connection(Sealed):
             if not session.is_closed:
                 session.core.stop()
 
+    def drain(self, timeout: Duration = 30.0) -> bool:
+        """Receive nothing more, let what was received be finished, and close; for a worker that is told to end.
+
+        From now on no listener is called, and `receive` returns None at once: loops over messages end. Then this waits
+        until running listeners have returned, open transactions are committed or rolled back, and what was received
+        in CLIENT and INDIVIDUAL mode is acknowledged; in AUTO and DUPS_OK mode what `receive` has returned counts as
+        finished. An outage is waited for too. Then the connection is closed; messages that nobody received are other
+        consumers'.
+
+        Args:
+            timeout: Seconds or a timedelta, for all of it. What is not finished then is rolled back by closing, and its
+                messages are redelivered.
+
+        Returns:
+            True if all was finished in time. False is logged too.
+
+        Raises:
+            IllegalStateError: A listener of this connection calls.
+            UnsettledError: Sends, acknowledgements or commits could not be settled; the connection is closed all the
+                same.
+        """
+        limit = timeout_seconds("timeout", timeout)
+        if self.factory.is_forked:
+            return True  # the parent goes on using it
+        with self._lock:
+            if self._closed:
+                return True
+            sessions = list(self._sessions)
+            for session in sessions:
+                session.check_may_close("drain")
+            self._draining = True
+            self._started = False
+        deadline = time.monotonic() + limit
+        finished = False
+        try:
+            finished = self.factory.finish(limit)
+        finally:
+            self._close(max(0.0, deadline - time.monotonic()))
+        return finished
+
     def close(self) -> None:
         """Close the connection with all that belongs to it, once what is under way is settled; ends blocked calls.
 
@@ -441,6 +489,9 @@ class Connection(Sealed):
             IllegalStateError: A listener of this connection calls.
             UnsettledError: Something could not be settled; the connection is closed all the same.
         """
+        self._close(None)
+
+    def _close(self, timeout: float | None) -> None:
         if self.factory.is_forked:
             return  # the parent goes on using it
         with self._lock:
@@ -456,7 +507,7 @@ class Connection(Sealed):
         for session in sessions:
             session.settle_read_bodies()
         try:
-            self.factory.close()
+            self.factory.close(timeout)
         finally:
             for session in sessions:
                 session.connection_closed()
