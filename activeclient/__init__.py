@@ -12,6 +12,9 @@ from activeclient.version import __version__
 
 if TYPE_CHECKING:
     from activeclient import errors, events, reconnection
+    from activeclient.app.application import App
+    from activeclient.app.delivery import Delivery
+    from activeclient.app.retries import Reject
     from activeclient.broker.embedded import EmbeddedBroker
     from activeclient.client.listeners import ConnectionFailure, FailoverEventType, Recovery
     from activeclient.client.locator import ServerLocator
@@ -98,6 +101,7 @@ __all__ = [
     "ActiveClientError",
     "ActiveMQConnectionFactory",
     "ActiveMQXAConnectionFactory",
+    "App",
     "BytesMessage",
     "CallInterrupted",
     "CallTimeout",
@@ -109,6 +113,7 @@ __all__ = [
     "ConnectionFailure",
     "ConnectionLost",
     "ConnectionMetaData",
+    "Delivery",
     "DeliveryMode",
     "DeliveryStopped",
     "Destination",
@@ -156,6 +161,7 @@ __all__ = [
     "ReconnectGaveUp",
     "ReconnectionStrategy",
     "Recovery",
+    "Reject",
     "RemoteProtocolError",
     "Requestor",
     "ResourceAllocationError",
@@ -193,6 +199,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "App": "app.application",
+    "Delivery": "app.delivery",
+    "Reject": "app.retries",
     "AcknowledgeMode": "jms.modes",
     "ActiveMQConnectionFactory": "jms.connection_factory",
     "ActiveMQXAConnectionFactory": "jms.xa",

@@ -144,6 +144,30 @@ def _end_of_secret(text: str, position: int) -> int:
     return len(text)
 
 
+_SECRET_SAID: Final = re.compile(
+    r"""(?ix)
+    (["']? \b [\w.-]* (?:pass|pwd|secret|token|credential|kennwort|api[_-]?key|authorization) [\w.-]* ["']?
+        \s* [=:] \s* (?:(?:basic|bearer)\s+)?)
+    ("[^"]*"|'[^']*'|[^\s,;&)}\]]+)
+    | ((?:basic|bearer)\s+) ([\w+/=.~-]{8,})
+    | (://) [^/\s@]* @
+    """
+)
+
+
+def without_secrets(text: str) -> str:
+    """`text`, an error's say, without what looks like a secret: `password=...`, `"token": "..."`, `://user:pw@host`."""
+    return _SECRET_SAID.sub(_hidden, text[:_MAX_READ])
+
+
+def _hidden(found: re.Match[str]) -> str:
+    said, value, scheme, _, slashes = found.groups()
+    if said is not None:
+        quote = value[0] if value[0] in "\"'" else ""
+        return f"{said}{quote}{MASK}{quote}"
+    return f"{scheme}{MASK}" if scheme is not None else f"{slashes}{MASK}@"
+
+
 def never_raises(method: F) -> F:
     """A `__repr__` for objects that may be shown before they are complete, or after their constructor has failed, as
     tools do that report the values of local variables."""

@@ -17,6 +17,7 @@ from activeclient.cli.exits import MEANING
 from activeclient.cli.explain import explain
 from activeclient.cli.perf import perf
 from activeclient.cli.receive import receive
+from activeclient.cli.run import run
 from activeclient.cli.send import send
 from activeclient.cli.stat import stat
 from activeclient.version import __version__
@@ -49,5 +50,5 @@ def _main(
     pass
 
 
-for _body in (demo, broker, send, receive, browse, stat, perf, doctor, explain):
+for _body in (demo, broker, run, send, receive, browse, stat, perf, doctor, explain):
     app.command(epilog="Exit codes: activeclient --help")(_body)

@@ -502,11 +502,12 @@ class ClientSessionFactory(JavaNames):
                 same.
         """
         deadline = time.monotonic() + timeout
-        finished = False
         try:
             finished = self.finish(timeout)
-        finally:
-            self.close(max(0.0, deadline - time.monotonic()))
+        except BaseException:  # an interrupt: who asks twice does not want to wait
+            self.close(0)
+            raise
+        self.close(max(0.0, deadline - time.monotonic()))
         return finished
 
     def close(self, timeout: float | None = None) -> None:

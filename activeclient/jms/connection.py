@@ -470,11 +470,12 @@ class Connection(Sealed):
             self._draining = True
             self._started = False
         deadline = time.monotonic() + limit
-        finished = False
         try:
             finished = self.factory.finish(limit)
-        finally:
-            self._close(max(0.0, deadline - time.monotonic()))
+        except BaseException:  # an interrupt: who asks twice does not want to wait
+            self._close(0)
+            raise
+        self._close(max(0.0, deadline - time.monotonic()))
         return finished
 
     def close(self) -> None:

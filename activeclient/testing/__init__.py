@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from activeclient.broker.embedded import EmbeddedBroker
+    from activeclient.testing.app import AppUnderTest
     from activeclient.testing.broker import BrokerUnderTest
     from activeclient.testing.cuts import Cut, Direction, How, random_cuts
     from activeclient.testing.cutter import Cutter
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from activeclient.testing.waiting import wait_until
 
 __all__ = [
+    "AppUnderTest",
     "BrokerUnderTest",
     "Cut",
     "Cutter",
@@ -30,6 +32,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AppUnderTest": "testing.app",
     "BrokerUnderTest": "testing.broker",
     "Cut": "testing.cuts",
     "Cutter": "testing.cutter",

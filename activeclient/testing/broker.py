@@ -115,6 +115,10 @@ class BrokerUnderTest:
         self._queues.append(made.name)
         return made
 
+    def owns_queue(self, *names: str) -> None:
+        """Queues of these names, if they come into being, are deleted with this object too."""
+        self._queues += names
+
     # --- faults, on every kind of broker --------------------------------------------------------------------------
 
     def drop_connections(self, how: How = How.RESET) -> int:

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from activeclient.app.application import App
     from activeclient.broker.configuration import BrokerConfiguration
     from activeclient.broker.embedded import EmbeddedBroker
     from activeclient.destination import Queue
     from activeclient.jms.connection import Connection
     from activeclient.jms.connection_factory import ActiveMQConnectionFactory
     from activeclient.jms.session import Session
+    from activeclient.testing.app import AppUnderTest
     from activeclient.testing.broker import BrokerUnderTest
 
 PATIENCE = 5.0
@@ -112,6 +116,17 @@ def jms_session(jms_connection: Connection) -> Iterator[Session]:
 def jms_queue(artemis_broker: BrokerUnderTest) -> Queue:
     """A queue of the test's own, gone after it."""
     return artemis_broker.new_queue()
+
+
+@pytest.fixture
+def jms_app(artemis_broker: BrokerUnderTest) -> Iterator[Callable[[App], AppUnderTest]]:
+    """A function that runs an application on the test's broker: `running = jms_app(app)`; stopped after the test."""
+    import contextlib
+
+    from activeclient.testing.app import AppUnderTest
+
+    with contextlib.ExitStack() as stack:
+        yield lambda app: stack.enter_context(AppUnderTest(app, artemis_broker))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from activeclient.cli.exits import MEANING
 from activeclient.version import __version__
 from tests.pages import ROOT
 
-COMMANDS = ("demo", "broker", "send", "receive", "browse", "stat", "perf", "doctor", "explain")
+COMMANDS = ("demo", "broker", "run", "send", "receive", "browse", "stat", "perf", "doctor", "explain")
 NOBODY = "tcp://127.0.0.1:1"
 """A port where nobody listens."""
 

@@ -1,0 +1,1 @@
+"""Tests of applications: handlers, retries, dead letters, and how they end."""
