@@ -54,6 +54,8 @@ logger = logging.getLogger("activeclient.app")
 F = TypeVar("F", bound=Callable[..., object])
 DRAIN = 30.0
 """Seconds that running handlers have when the application ends."""
+GRACE = 0.1
+"""Seconds beyond the limit in which threads whose message is settled may end."""
 MAX_REFUSALS = 1000
 """Messages of which something was refused, and which have not come again yet."""
 
@@ -122,6 +124,9 @@ class App:
         """Set when the application is to end."""
         self._lock = threading.Lock()
         self._sending = threading.Lock()
+        """Held by who sends, which may wait for the broker."""
+        self._shared = threading.Lock()
+        """Guards what workers share; never held while anything waits."""
         self._connection: Connection | None = None
         self._session: Session | None = None
         self._workers: list[Worker] = []
@@ -322,7 +327,7 @@ class App:
             try:
                 finished = connection.drain(limit)
                 for worker in self._workers:
-                    finished = worker.join(max(0.05, deadline - time.monotonic())) and finished
+                    finished = worker.join(max(0.0, deadline + GRACE - time.monotonic())) and finished
             finally:
                 left = self.in_doubt()
                 self._connection = self._session = None
@@ -444,21 +449,21 @@ class App:
 
     def count(self, listener: Listener, what: str) -> None:
         """Something became of a message (called by workers)."""
-        with self._sending:
+        with self._shared:
             before = self._counts[listener.name]
             self._counts[listener.name] = replace(before, **{what: getattr(before, what) + 1})
 
     def refuse(self, message_id: str | None, error: BaseException) -> None:
         """What a handler did was refused: its message, which comes again, has failed (called by workers)."""
         if message_id is not None:
-            with self._sending:
+            with self._shared:
                 self._refusals[message_id] = error
 
     def take_refusal(self, message_id: str | None) -> BaseException | None:
         """Why the handling of a message was refused, once (called by workers)."""
         if message_id is None or not self._refusals:
             return None
-        with self._sending:
+        with self._shared:
             refused: BaseException | None = self._refusals.pop(message_id, None)
             return refused
 

@@ -250,15 +250,13 @@ class Worker:
         """Have the message tried again, or send it to the dead-letter address."""
         listener, message = self._listener, delivery.message
         try:
-            decision = listener.policy.decide(
-                error, delivery.attempt, unreadable=error is delivery.unreadable and error is not None
-            )
+            decision = listener.policy.decide(error, delivery.attempt, unreadable=delivery.unreadable is not None)
         except Exception:
             logger.exception("%s: the backoff of %s failed", self._thread.name, listener.name)
             decision = Again(LONGEST_PAUSE)
         where = f"{message.jms_message_id or 'a message'} of {listener.destination}"
         told = described(error)
-        traceback = error if not isinstance(error, Reject) and error is not delivery.unreadable else None
+        traceback = error if not isinstance(error, Reject) and delivery.unreadable is None else None
         if isinstance(decision, Again):
             if self._settle(message, lambda: self._try_again(delivery, decision.delay), blame=False):
                 self._app.count(listener, "retried")

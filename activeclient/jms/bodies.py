@@ -61,7 +61,7 @@ def check_kind(what: str, kind: object, serializers: Serializers = JSON_ONLY) ->
     Raises:
         ConfigError: No type; or one that needs a library that is not installed, which the text names.
     """
-    if kind is Any or kind in (str, bytes, *_PLAIN):
+    if _without_members(kind) in (Any, str, bytes, *_PLAIN):
         return
     if kind is None or not (isinstance(kind, type) or typing.get_origin(kind) is not None or _is_union(kind)):
         raise ConfigError(what, None, f"must be a class or a type such as list[Order], not {type(kind).__name__}")
@@ -74,6 +74,14 @@ def check_kind(what: str, kind: object, serializers: Serializers = JSON_ONLY) ->
         raise ConfigError(what, _name(kind), f"cannot be a body: {error}") from None
     if isinstance(shape, msgspec.inspect.CustomType) and len(list(serializers)) == 1:
         raise ConfigError(what, _name(kind), "has no declared fields: give a dataclass, a model, a struct, dict, ...")
+
+
+def _without_members(kind: Any) -> Any:
+    """`dict` for `dict[str, Any]` and `list` for `list[object]`, of which nothing is to be validated; else `kind`."""
+    members = typing.get_args(kind)
+    if typing.get_origin(kind) is dict and members[0] is str and members[1] in (Any, object):
+        return dict
+    return list if typing.get_origin(kind) is list and members[0] in (Any, object) else kind
 
 
 def _is_union(kind: object) -> bool:
@@ -202,6 +210,7 @@ def read_body(message: Message, kind: type[T], serializers: Serializers) -> T:
         ConfigError: `kind` needs a library that is not installed.
     """
     found: object
+    kind = _without_members(kind)
     if isinstance(kind, type) and issubclass(kind, Message):
         found = message
     elif kind in (str, bytes):

@@ -133,6 +133,52 @@ def test_a_body_that_cannot_be_read_is_a_dead_letter_at_once(app: App, jms_app: 
     assert "hunter2" not in str(dead[0].properties["activeclient_error"])
 
 
+def test_an_unreadable_body_stays_one_when_a_middleware_changes_the_error(app: App, jms_app: Run) -> None:
+    @app.around_handler
+    def wrapping(delivery: Delivery, handle: Callable[[Delivery], object]) -> object:
+        try:
+            return handle(delivery)
+        except Exception as error:
+            raise RuntimeError("something went wrong") from error
+
+    @app.listener("orders")
+    def handle(order: dict[str, int]) -> None: ...
+
+    running = jms_app(app)
+    running.send("orders", "no json")
+    running.wait_until_done(PATIENCE)
+    (dead,) = running.dead_letters("handle")
+    assert dead.properties["activeclient_attempts"] == 1
+    assert dead.properties["activeclient_error_type"] == "RuntimeError"
+
+
+def test_a_send_that_waits_holds_up_no_worker(app: App, artemis_broker: BrokerUnderTest, jms_app: Run) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    @app.listener("orders")
+    def handle(body: str) -> None: ...
+
+    running = jms_app(app)
+    original = app._session
+    assert original is not None
+
+    class Slow:
+        def create_producer(self) -> Any:
+            inside.set()
+            assert go_on.wait(PATIENCE)
+            return original.create_producer()
+
+    app._session = Slow()  # type: ignore[assignment]
+    sender = threading.Thread(target=lambda: app.send("elsewhere", "x"))
+    sender.start()
+    assert inside.wait(PATIENCE)
+    with artemis_broker.connect() as connection, connection.create_session() as session:
+        session.create_producer(session.create_queue("orders")).send("x")
+    wait_until(lambda: running.counts("handle").handled == 1, PATIENCE)
+    go_on.set()
+    sender.join(PATIENCE)
+
+
 def test_a_handler_rejects_and_an_error_of_a_kind_of_its_own_is_tried_again(app: App, jms_app: Run) -> None:
     @app.listener("orders", retries=1)
     def handle(body: str) -> None:

@@ -233,4 +233,8 @@ def test_without_msgspec_the_error_names_the_extra(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "msgspec", None)
     with pytest.raises(ConfigError, match=r"pip install 'activeclient\[typed\]'"):
         check_kind("body", Line)
-    check_kind("body", dict)
+    for plain in (dict, dict[str, Any], list[object], str):
+        check_kind("body", plain)
+    assert TextMessage('{"number": 1}').read(dict[str, Any]) == {"number": 1}
+    with pytest.raises(MessageFormatError, match="the body is a list, not dict"):
+        TextMessage("[1]").read(dict[str, Any])
