@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+import activeclient
 from activeclient.testing.cuts import Cut, Direction
 from activeclient.testing.cutter import Cutter
 from integration.artemis import Broker
@@ -23,7 +24,7 @@ from integration.differences import differs
 from tests.pages import ROOT
 
 EXAMPLES = ROOT / "examples"
-COVERED = {"consumer", "jndi_lookup", "listener_events", "producer", "tls", "transacted_mover"}
+COVERED = {"consumer", "jndi_lookup", "listener_events", "producer", "tls", "transacted_mover", "worker"}
 LONGEST_RUN = 120.0
 CUTS = 4
 """Of each run; fewer than the delivery attempts that a broker allows."""
@@ -71,6 +72,21 @@ def test_what_is_produced_is_moved_and_consumed_exactly_once_through_cuts(
     if artemis.reattaches:  # it reattaches: nothing comes twice
         assert received.startswith("received 2000, ")
     assert cutter.cuts >= CUTS
+
+
+def test_a_worker_handles_what_is_sent_and_ends_when_it_is_told_to(
+    artemis: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("ACTIVECLIENT_URL", artemis.url())
+    with activeclient.connect(artemis.url()) as connection, connection.create_session() as session:
+        session.create_producer(session.create_queue("orders")).send('{"article": "apples", "count": 3}')
+        with subprocess.Popen(command("worker"), stderr=subprocess.PIPE, text=True) as running:
+            with session.create_consumer(session.create_queue("invoices")) as consumer:
+                assert consumer.receive(timeout=LONGEST_RUN).read(dict) == {"article": "apples", "total": 6}
+            running.terminate()
+            _, errors = running.communicate(timeout=LONGEST_RUN)
+            assert (running.returncode, errors) == (0, "")
 
 
 def test_listeners_hear_of_a_cut(cutter: Cutter, monkeypatch: pytest.MonkeyPatch) -> None:

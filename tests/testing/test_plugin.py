@@ -169,5 +169,5 @@ def test_the_examples_pass_as_users_run_them(run) -> None:
     ended = run(*map(str, EXAMPLES))
     outcomes = ended.parseoutcomes()
     assert set(outcomes) == {"passed"}
-    assert outcomes["passed"] >= 8
-    assert len(EXAMPLES) == 3
+    assert outcomes["passed"] >= 10
+    assert len(EXAMPLES) == 4
