@@ -15,6 +15,7 @@ from activeclient.cli.app import app
 from tests.pages import PAGES, ROOT, Block, blocks, pages_with
 
 PROGRAM = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+PROGRAM |= {group.name for group in app.registered_groups}
 LANGUAGES = {"python", "sh", "text", "properties", "mermaid"}
 
 

@@ -34,6 +34,9 @@ class MessageFilter:
         except RemoteProtocolError:
             return False
 
+    def __str__(self) -> str:
+        return self._filter.text
+
     @never_raises
     def __repr__(self) -> str:
         return repr(self._filter)

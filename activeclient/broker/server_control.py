@@ -34,6 +34,7 @@ class ServerControl:
             "closeSessionWithID": self.close_session,
             "listConnectionsAsJSON": self.connections_as_json,
             "listSessionsAsJSON": self.sessions_as_json,
+            "listAllConsumersAsJSON": self.consumers_as_json,
             "listRemoteAddresses": self.remote_addresses,
             "getConnectionCount": self.connection_count,
             "ConnectionCount": self.connection_count,
@@ -107,6 +108,25 @@ class ServerControl:
                     "metadata": session.metadata,
                 }
                 for session in (found.sessions.values() if found is not None else ())
+            ]
+        )
+
+    def consumers_as_json(self) -> str:
+        """The consumers of all connections, as a JSON text."""
+        return json.dumps(
+            [
+                {
+                    "consumerID": consumer.id,
+                    "connectionID": str(connection.serial),
+                    "sessionID": session.name,
+                    "queueName": consumer.queue.name,
+                    "browseOnly": consumer.browse_only,
+                    "deliveringCount": len(consumer.delivering),
+                    **({} if consumer.filter is None else {"filter": str(consumer.filter)}),
+                }
+                for connection in self._sorted()
+                for session in connection.sessions.values()
+                for consumer in session.consumers.values()
             ]
         )
 

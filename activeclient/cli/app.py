@@ -11,11 +11,13 @@ import typer
 
 from activeclient.cli.broker import broker
 from activeclient.cli.browse import browse
+from activeclient.cli.check import check
 from activeclient.cli.demo import demo
 from activeclient.cli.doctor import doctor
 from activeclient.cli.exits import MEANING
 from activeclient.cli.explain import explain
 from activeclient.cli.perf import perf
+from activeclient.cli.queue import queue
 from activeclient.cli.receive import receive
 from activeclient.cli.run import run
 from activeclient.cli.send import send
@@ -50,5 +52,6 @@ def _main(
     pass
 
 
-for _body in (demo, broker, run, send, receive, browse, stat, perf, doctor, explain):
+for _body in (demo, broker, run, send, receive, browse, stat, check, perf, doctor, explain):
     app.command(epilog="Exit codes: activeclient --help")(_body)
+app.add_typer(queue, name="queue", epilog="Exit codes: activeclient --help", no_args_is_help=True)

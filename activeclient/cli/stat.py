@@ -67,7 +67,7 @@ def stat(
         if watch is not None:
             _watch(output, look, watch)
         found = look()
-        _print(output, found)
+        show_queues(output, found)
     return Exit.NO if containing and not found else Exit.OK
 
 
@@ -76,7 +76,7 @@ def _watch(output: Output, look: object, seconds: float) -> None:
     assert callable(look)
     if not output.on_terminal:
         while True:
-            _print(output, look())
+            show_queues(output, look())
             time.sleep(seconds)
     from rich.live import Live
 
@@ -87,7 +87,8 @@ def _watch(output: Output, look: object, seconds: float) -> None:
             live.update(table(look(), console.width), refresh=True)
 
 
-def _print(output: Output, queues: Sequence[QueueStatus]) -> None:
+def show_queues(output: Output, queues: Sequence[QueueStatus]) -> None:
+    """Print queues: JSON, a table for a terminal, or lines for a pipe."""
     if output.as_json:
         output.record({"queues": [dataclasses.asdict(queue) for queue in queues]})
     elif output.on_terminal:

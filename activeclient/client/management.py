@@ -15,11 +15,17 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from activeclient.arguments import text
+from activeclient.arguments import flag, one_of, text, whole
+from activeclient.client.broker_status import AddressStatus, ConnectionStatus, ConsumerStatus, Row
+from activeclient.client.broker_status import number as number_in
+from activeclient.client.broker_status import text as text_in
+from activeclient.client.broker_status import yes as yes_in
 from activeclient.client.closing import leave
+from activeclient.client.session import ROUTING, RoutingType
 from activeclient.errors import (
     ActiveClientError,
     CallTimeout,
+    InvalidDestinationError,
     JMSError,
     MessageFormatError,
     OutageTimeout,
@@ -27,6 +33,7 @@ from activeclient.errors import (
     RemoteProtocolError,
 )
 from activeclient.masking import Secret, always_shown
+from activeclient.server_code import ServerCode
 from activeclient.wire.message import TEXT, text_body, text_of
 from activeclient.wire.names import (
     ATTRIBUTE,
@@ -167,22 +174,184 @@ class Management:
         Raises:
             JMSError, JMSSecurityError, CallTimeout, OutageTimeout: As `invoke`.
         """
+        for row in self._pages("listQueues", "queues", containing):
+            status = _status(row)
+            if status.name != self._answers:
+                yield status
+
+    def addresses(self, containing: str = "") -> Iterator[AddressStatus]:
+        """The addresses whose name contains a text, without the one that this object gets its answers by.
+
+        Raises:
+            JMSError, JMSSecurityError, CallTimeout, OutageTimeout: As `invoke`.
+        """
+        for row in self._pages("listAddresses", "addresses", containing):
+            status = AddressStatus.of(row)
+            if status.name != self._answers:
+                yield status
+
+    def connections(self) -> list[ConnectionStatus]:
+        """The connections of all clients, this one too.
+
+        Raises:
+            JMSError, JMSSecurityError, CallTimeout, OutageTimeout: As `invoke`.
+        """
+        return [ConnectionStatus.of(row) for row in self._list("listConnectionsAsJSON", "connections")]
+
+    def consumers(self, queue: str | None = None) -> list[ConsumerStatus]:
+        """The consumers of all clients, or those of a queue; without the one of this object.
+
+        Raises:
+            JMSError, JMSSecurityError, CallTimeout, OutageTimeout: As `invoke`.
+        """
+        text("queue", queue, optional=True)
+        found = [ConsumerStatus.of(row) for row in self._list("listAllConsumersAsJSON", "consumers")]
+        return [each for each in found if each.queue != self._answers and queue in (None, each.queue)]
+
+    def _pages(self, operation: str, what: str, containing: str) -> Iterator[dict[str, Json]]:
         text("containing", containing)
         wanted = json.dumps({"field": "name", "operation": "CONTAINS", "value": containing})
         page = 1
         while True:
-            found = self.invoke("broker", "listQueues", wanted, page, PAGE)
-            rows = found.get("data") if isinstance(found, dict) else None
-            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-                raise RemoteProtocolError("the answer to listQueues is no list of queues")
-            for row in rows:
-                assert isinstance(row, dict)
-                status = _status(row)
-                if status.name != self._answers:
-                    yield status
+            found = self.invoke("broker", operation, wanted, page, PAGE)
+            rows = _rows(operation, what, found.get("data") if isinstance(found, dict) else None)
+            yield from rows
             if len(rows) < PAGE:
                 return
             page += 1
+
+    def _list(self, operation: str, what: str) -> list[dict[str, Json]]:
+        return _rows(operation, what, self.invoke("broker", operation))
+
+    # --- what changes something -----------------------------------------------------------------------------------
+
+    def create(
+        self,
+        name: str,
+        address: str | None = None,
+        *,
+        routing_type: RoutingType = "ANYCAST",
+        durable: bool = True,
+        filter: str | None = None,
+        max_consumers: int = -1,
+    ) -> None:
+        """Create a queue, and its address if there is none.
+
+        Args:
+            name: The queue's.
+            address: Default: the name.
+            filter: Only messages that match it are kept, in the core filter language.
+            max_consumers: At most so many; -1: no limit.
+
+        Raises:
+            JMSError: It exists, or the broker refuses it; and what else `invoke` raises.
+        """
+        text("name", name)
+        text("address", address, optional=True)
+        text("filter", filter, optional=True)
+        flag("durable", durable)
+        whole("max_consumers", max_consumers, -1)
+        one_of("routing_type", routing_type, ROUTING)
+        wanted: dict[str, Json] = {
+            "name": name,
+            "address": address or name,
+            "routing-type": routing_type,
+            "durable": durable,
+            "max-consumers": max_consumers,
+            "auto-create-address": True,
+        }
+        if filter is not None:
+            wanted["filter-string"] = filter
+        self.invoke("broker", "createQueue", json.dumps(wanted), False)
+
+    def delete(self, name: str, *, with_consumers: bool = False) -> None:
+        """Delete a queue with its messages, and its address if that has no other queue and was made automatically.
+
+        Args:
+            with_consumers: End its consumers; without it, a queue that has some is refused.
+
+        Raises:
+            InvalidDestinationError: There is no such queue.
+            JMSError: It has consumers; and what else `invoke` raises.
+        """
+        flag("with_consumers", with_consumers)
+        self._require(name)
+        self.invoke("broker", "destroyQueue", name, with_consumers, True)
+
+    def purge(self, name: str, filter: str | None = None) -> int:
+        """Remove the messages of a queue that no consumer has, and return how many.
+
+        Args:
+            filter: Only those that match it, in the core filter language.
+
+        Raises:
+            InvalidDestinationError: There is no such queue.
+            JMSError: What else `invoke` raises.
+        """
+        text("filter", filter, optional=True)
+        self._require(name)
+        if filter is None:
+            return self._counted(name, "removeAllMessages")
+        return self._counted(name, "removeMessages", filter)
+
+    def move(self, name: str, target: str, filter: str | None = None) -> int:
+        """Move the messages of a queue that no consumer has to another queue, and return how many.
+
+        Args:
+            filter: Only those that match it, in the core filter language.
+
+        Raises:
+            InvalidDestinationError: There is no such queue, or no such target.
+            JMSError: What else `invoke` raises.
+        """
+        text("filter", filter, optional=True)
+        self._require(name)
+        self._require(target)
+        return self._counted(name, "moveMessages", filter, target)
+
+    def retry(self, name: str) -> int:
+        """Send the dead letters of a queue back to the queues that they came from, and return how many.
+
+        Raises:
+            InvalidDestinationError: There is no such queue.
+            JMSError: What else `invoke` raises.
+        """
+        self._require(name)
+        return self._counted(name, "retryMessages")
+
+    def pause(self, name: str, *, persist: bool = False) -> None:
+        """Let a queue deliver nothing; it takes messages.
+
+        Args:
+            persist: Also after a restart of the broker. The embedded broker does not know that.
+
+        Raises:
+            InvalidDestinationError: There is no such queue.
+            JMSError: What else `invoke` raises.
+        """
+        flag("persist", persist)
+        self._require(name)
+        self.invoke(f"queue.{name}", "pause", persist)
+
+    def resume(self, name: str) -> None:
+        """Let a paused queue deliver again.
+
+        Raises:
+            InvalidDestinationError: There is no such queue.
+            JMSError: What else `invoke` raises.
+        """
+        self._require(name)
+        self.invoke(f"queue.{name}", "resume")
+
+    def _require(self, name: str) -> None:
+        if not self._session.query_queue(name).exists:
+            raise InvalidDestinationError(f"there is no queue {name[:200]}", code=ServerCode.QUEUE_DOES_NOT_EXIST)
+
+    def _counted(self, name: str, operation: str, *arguments: Json) -> int:
+        count = self.invoke(f"queue.{name}", operation, *arguments)
+        if isinstance(count, bool) or not isinstance(count, int):
+            raise RemoteProtocolError(f"the answer to {operation} is no number")
+        return count
 
     def _ask(self, what: str, names: Mapping[str, str], arguments: tuple[Json, ...]) -> Json:
         for name in names.values():
@@ -253,32 +422,29 @@ def decoded(value: Json, depth: int = 0) -> Json:
     return value
 
 
-def _status(row: Mapping[str, object]) -> QueueStatus:
-    def text(key: str) -> str:
-        return str(row.get(key, ""))
+def _rows(operation: str, what: str, found: Json) -> list[dict[str, Json]]:
+    rows = found if isinstance(found, list) else None
+    if rows is None or not all(isinstance(row, dict) for row in rows):
+        raise RemoteProtocolError(f"the answer to {operation} is no list of {what}")
+    return rows  # type: ignore[return-value]
 
-    def number(key: str) -> int:
-        value = text(key)
-        return int(value) if value.lstrip("-").isdigit() else 0
 
-    def yes(key: str) -> bool:
-        return text(key).lower() == "true"
-
+def _status(row: Row) -> QueueStatus:
     return QueueStatus(
-        name=text("name"),
-        address=text("address"),
-        routing_type=text("routingType"),
-        messages=number("messageCount"),
-        delivering=number("deliveringCount"),
-        scheduled=number("scheduledCount"),
-        consumers=number("consumerCount"),
-        added=number("messagesAdded"),
-        acknowledged=number("messagesAcked"),
-        expired=number("messagesExpired"),
-        killed=number("messagesKilled"),
-        durable=yes("durable"),
-        temporary=yes("temporary"),
-        paused=yes("paused"),
-        internal=yes("internalQueue"),
-        filter=text("filter"),
+        name=text_in(row, "name"),
+        address=text_in(row, "address"),
+        routing_type=text_in(row, "routingType"),
+        messages=number_in(row, "messageCount"),
+        delivering=number_in(row, "deliveringCount"),
+        scheduled=number_in(row, "scheduledCount"),
+        consumers=number_in(row, "consumerCount"),
+        added=number_in(row, "messagesAdded"),
+        acknowledged=number_in(row, "messagesAcked"),
+        expired=number_in(row, "messagesExpired"),
+        killed=number_in(row, "messagesKilled"),
+        durable=yes_in(row, "durable"),
+        temporary=yes_in(row, "temporary"),
+        paused=yes_in(row, "paused"),
+        internal=yes_in(row, "internalQueue"),
+        filter=text_in(row, "filter"),
     )

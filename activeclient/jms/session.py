@@ -45,7 +45,9 @@ from activeclient.masking import never_raises
 from activeclient.server_code import ServerCode
 
 if TYPE_CHECKING:
+    from activeclient.client.management import Management
     from activeclient.jms.connection import Connection
+    from activeclient.jms.times import Duration
     from activeclient.wire.packets import CreateSharedQueue
 
 D = TypeVar("D", Queue, Topic)
@@ -373,6 +375,11 @@ class Session(MessageFactory, JavaNames):
     def forget_consumer(self, consumer: MessageConsumer) -> None:
         """A consumer was closed (called by it)."""
         self._consumers.discard(consumer)
+
+    def management(self, *, timeout: Duration = 10.0) -> Management:
+        """The broker's management, as `Connection.management`."""
+        self.check_open()
+        return self._connection.management(timeout=timeout)
 
     def keep_browser(self, browser: QueueBrowser) -> None:
         """A browser looks (called by it): closing the session ends that."""

@@ -12,10 +12,13 @@ import pytest
 from activeclient.__main__ import main
 from activeclient.cli.app import app
 from activeclient.cli.exits import MEANING
+from activeclient.cli.queue import queue
 from activeclient.version import __version__
 from tests.pages import ROOT
 
-COMMANDS = ("demo", "broker", "run", "send", "receive", "browse", "stat", "perf", "doctor", "explain")
+COMMANDS = ("demo", "broker", "run", "send", "receive", "browse", "stat", "check", "perf", "doctor", "explain")
+GROUPS = ("queue",)
+"""Commands that have commands of their own."""
 NOBODY = "tcp://127.0.0.1:1"
 """A port where nobody listens."""
 
@@ -97,13 +100,23 @@ def test_the_libraries_of_the_command_line_are_loaded_by_it_alone() -> None:
 
 def test_the_page_names_every_command_and_every_exit_code() -> None:
     page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(COMMANDS)
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == {*COMMANDS, *GROUPS}
     codes = {int(code): text for code, text in re.findall(r"^\| (\d+) \| (.*) \|$", page, re.MULTILINE)}
     assert codes == {int(code): meaning for code, meaning in MEANING.items()}
 
 
 def test_the_commands_are_those_that_are_tested() -> None:
     assert {command.callback.__name__ for command in app.registered_commands if command.callback} == set(COMMANDS)
+    assert {group.name for group in app.registered_groups} == set(GROUPS)
+
+
+def test_each_command_of_queues_has_help_and_json(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in queue.registered_commands:
+        assert command.callback is not None
+        assert main(["queue", command.name or command.callback.__name__, "--help"]) == 0
+        assert "--json" in capsys.readouterr().out
+    assert main(["queue", "--help"]) == 0
+    assert " purge " in capsys.readouterr().out
 
 
 def test_without_its_libraries_it_says_what_to_install(
