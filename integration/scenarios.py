@@ -586,7 +586,42 @@ def management(scene: Scene) -> None:
     assert scene.made(lambda: managed.invoke(f"queue.{scene.name('q')}", "countMessages")) == 1
     (found,) = scene.made(lambda: list(managed.queues(scene.name("q"))))
     assert found.messages == 1
+    name = scene.name("managed")
+
+    def certainly(call: Callable[..., object]) -> Callable[[], None]:
+        def made() -> None:
+            with contextlib.suppress(JMSError):  # an interrupted call may have been carried out
+                call(name)
+
+        return made
+
+    scene.done(certainly(managed.create))
+    assert scene.made(lambda: [each.name for each in managed.addresses(name)]) == [name]
+    assert scene.made(managed.connections)
+    assert scene.made(lambda: managed.consumers(name)) == []
+    scene.done(lambda: managed.pause(name), lambda: managed.resume(name))
+    assert scene.made(lambda: managed.move(scene.name("q"), name)) in (0, 1)
+    assert scene.made(lambda: managed.purge(name)) in (0, 1)
+    assert scene.made(lambda: managed.retry(name)) == 0
+    scene.done(certainly(managed.delete))
     _closed(scene, managed)
+    with scene.connection.create_session() as session:
+        _closed(scene, scene.made(session.management))
+
+
+@scenario
+def draining(scene: Scene) -> None:
+    scene.fill(scene.name(), "x")
+    with activeclient.connect(scene.url) as connection:
+        session = connection.create_session()
+        message = session.create_consumer(session.create_queue(scene.name())).receive(PATIENCE)
+        assert scene.made(lambda: message.read(str)) == "x"
+        scene.done(connection.drain)
+        assert connection.is_closed
+    with ServerLocator.reliable(scene.url) as locator:
+        core = locator.create_session_factory()
+        scene.done(core.create_session().stop_receiving, partial(core.finish, PATIENCE), partial(core.drain, PATIENCE))
+        assert core.is_closed
 
 
 # --- outages ----------------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from activeclient.engine.link import State as LinkState
 from activeclient.engine.requests import Pending
 from activeclient.engine.session import Session, SessionConfig
 from activeclient.engine.unsettled import NOTHING
-from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, OutageTimeout
+from activeclient.errors import ActiveClientError, ClosedError, ConnectFailed, OutageTimeout, UnsettledError
 from activeclient.events import (
     Ask,
     Connected,
@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     import random
 
 callback_log: logging.Logger = logging.getLogger("activeclient.callbacks")
+INTERRUPTED_SECONDS = 1.0
+"""How long the closing of a connection waits when its draining is interrupted."""
 CLOSE_SECONDS = 1.0
 """How long closing waits, when nothing is under way, for the server to answer the closing of sessions."""
 _serial = itertools.count(1)
@@ -505,7 +507,8 @@ class ClientSessionFactory(JavaNames):
         try:
             finished = self.finish(timeout)
         except BaseException:  # an interrupt: who asks twice does not want to wait
-            self.close(0)
+            with contextlib.suppress(UnsettledError):  # it is logged, and the interrupt must not be replaced
+                self.close(INTERRUPTED_SECONDS)
             raise
         self.close(max(0.0, deadline - time.monotonic()))
         return finished

@@ -21,7 +21,7 @@ from activeclient.client.closing import leave
 from activeclient.client.dropped import Members, close_dropped
 from activeclient.client.listeners import ConnectionFailure, EventListener, FailoverEventListener, FailureListener
 from activeclient.client.management import Management
-from activeclient.client.session_factory import ClientSessionFactory
+from activeclient.client.session_factory import INTERRUPTED_SECONDS, ClientSessionFactory
 from activeclient.destination import Destination
 from activeclient.errors import (
     ActiveClientError,
@@ -30,6 +30,7 @@ from activeclient.errors import (
     InvalidClientIDError,
     InvalidDestinationError,
     JMSError,
+    UnsettledError,
 )
 from activeclient.events import ConsumerLost, Event, Reconnected, SendFailed
 from activeclient.java_names import Sealed
@@ -473,7 +474,8 @@ class Connection(Sealed):
         try:
             finished = self.factory.finish(limit)
         except BaseException:  # an interrupt: who asks twice does not want to wait
-            self._close(0)
+            with contextlib.suppress(UnsettledError):  # it is logged, and the interrupt must not be replaced
+                self._close(INTERRUPTED_SECONDS)
             raise
         self._close(max(0.0, deadline - time.monotonic()))
         return finished
