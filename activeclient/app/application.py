@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from activeclient.jms.session import Session
     from activeclient.setting_keywords import SettingKeywords
 
-logger = logging.getLogger("activeclient.app")
+logger: logging.Logger = logging.getLogger("activeclient.app")
 F = TypeVar("F", bound=Callable[..., object])
 DRAIN = 30.0
 """Seconds that running handlers have when the application ends."""
@@ -120,7 +120,7 @@ class App:
         """What was registered."""
         self.handler_middleware: list[HandlerMiddleware] = []
         self.send_middleware: list[SendMiddleware] = []
-        self.stopping = threading.Event()
+        self.stopping: threading.Event = threading.Event()
         """Set when the application is to end."""
         self._lock = threading.Lock()
         self._sending = threading.Lock()

@@ -109,11 +109,11 @@ class Delivery:
         attempt: int,
         send: Callable[[Sending], object],
     ) -> None:
-        self.message = message
+        self.message: Message = message
         """The message as it was received: headers, properties, body."""
-        self.destination = destination
+        self.destination: Destination = destination
         """The destination of the listener."""
-        self.attempt = attempt
+        self.attempt: int = attempt
         """1 for the first attempt. A redelivery after an outage or a crash is no further attempt: see `redelivered`."""
         self.unreadable: MessageFormatError | None = None
         """Why the body could not be read, if so."""

@@ -58,10 +58,10 @@ if TYPE_CHECKING:
     from activeclient.jms.producer import MessageProducer
     from activeclient.jms.session import Session
 
-logger = logging.getLogger("activeclient.app")
+logger: logging.Logger = logging.getLogger("activeclient.app")
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 """Seconds before a new session, after the one before could not be used; doubled each time."""
-REFUSED = (
+REFUSED: tuple[type[ActiveClientError], ...] = (
     MessageFormatError,
     InvalidDestinationError,
     ConfigError,
@@ -71,7 +71,9 @@ REFUSED = (
     JMSSecurityError,
 )
 """What a send, or the commit that contains it, raises when it would do so again."""
-FATAL = (ReconnectGaveUp, JMSSecurityError, ForkedError)
+UNDONE: tuple[type[ActiveClientError], ...] = (TransactionRolledBackError, *REFUSED)
+"""After these what was done for a message is rolled back."""
+FATAL: tuple[type[ActiveClientError], ...] = (ReconnectGaveUp, JMSSecurityError, ForkedError)
 """After these no new session would do better: the application ends."""
 
 
@@ -229,7 +231,7 @@ class Worker:
         except TransactionOutcomeUnknownError as error:
             logger.warning("%s: the message comes again unless this was committed: %s", self._thread.name, error)
             return False
-        except (TransactionRolledBackError, *REFUSED) as error:
+        except UNDONE as error:
             cause = error if isinstance(error, REFUSED) else error.__cause__
             if isinstance(cause, REFUSED):
                 logger.warning("%s: rolled back, as this was refused: %s", self._thread.name, cause)

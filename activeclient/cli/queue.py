@@ -33,7 +33,9 @@ from activeclient.jms.selector import core_filter
 NameArgument = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue's name.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-queue = typer.Typer(name="queue", help="List, create, delete, purge, move, retry, pause and resume queues.")
+queue: typer.Typer = typer.Typer(
+    name="queue", help="List, create, delete, purge, move, retry, pause and resume queues."
+)
 
 
 @contextlib.contextmanager

@@ -86,7 +86,7 @@ class ClientSession(XAResource, JavaNames):
             settings.call_failover_timeout / 1000,
         )
         self.callbacks: Callbacks = Callbacks(self)
-        self.draining = False
+        self.draining: bool = False
         """Does it receive nothing more, until it is closed?"""
         self.callback_errors = 0
         self.last_callback_error: BaseException | None = None
