@@ -18,6 +18,7 @@ from activeclient.broker import commands
 from activeclient.broker.consumer import ServerConsumer
 from activeclient.broker.message import StoredMessage
 from activeclient.broker.replies import error_packet
+from activeclient.engine.buffer_bounds import ByBytes
 from activeclient.engine.command_buffer import CommandBuffer
 from activeclient.errors import (
     ActiveClientError,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
 _CONFIRMED: Final = p.PacketsConfirmed.KIND
 _NOT_COUNTED: Final = -1
-_UNBOUNDED: Final = 1 << 62
 _LEAST_PIECE: Final = 1024
 _MOST_PIECE: Final = 4 * 1024 * 1024
 """Bounds of the pieces in which large messages leave, whatever minLargeMessageSize the client chose."""
@@ -140,7 +140,7 @@ class ServerSession:
         """May consumers be given messages? (hot path)"""
         self.counted: int = -1
         """Id of the last command that is complete."""
-        self.buffer: CommandBuffer[bytes, None] = CommandBuffer(_UNBOUNDED, len)
+        self.buffer: CommandBuffer[None] = CommandBuffer(ByBytes(server.limits.unconfirmed_high))
         self._bytes = 0
         """Of commands counted since the last confirmation was due."""
         self._due = -1
@@ -327,14 +327,14 @@ class ServerSession:
         """Send a counted packet, after the confirmation that is due (hot path)."""
         if self.moving:
             if self.window >= 0:
-                self.buffer.append(frame, None)
+                self.buffer.append(frame, None, len(frame))
             return
         if self._due >= 0:
             self.flush_confirmation()
         if self.window >= 0:
             buffer = self.buffer
-            buffer.append(frame, None)
-            if buffer.used >= self.server.limits.unconfirmed_high:
+            buffer.append(frame, None, len(frame))
+            if buffer.used >= buffer.limit:
                 self._hoard()
         self.connection.write(frame)
 
@@ -343,7 +343,8 @@ class ServerSession:
         self.send(encode(packet, self.channel, self.version))
 
     def _hoard(self) -> None:
-        self.flowing = False
+        if self.buffer.full:
+            self.flowing = False
         if self.buffer.used >= self.server.limits.unconfirmed_limit and not self.closed:
             self.server.report(f"{self.connection.name}: session {self.channel} ended: it never confirms")
             self.connection.abort()
@@ -375,7 +376,7 @@ class ServerSession:
             and not connection.gone
             and not connection.congested
             and not connection.aborted
-            and self.buffer.used < self.server.limits.unconfirmed_high
+            and not self.buffer.full
         )
 
     def update_flow(self) -> None:

@@ -191,9 +191,8 @@ class Calls:
         session.check_open()
         if not session.room or self.pump.congested:
             # Wait for half of the buffer, not for one place: a sender that is woken for each message crawls.
-            half = session.buffer.limit >> 1
             error = self.wait_for(
-                lambda: (session.room and session.buffer.used <= half and not self.pump.congested) or _closed(session),
+                lambda: (session.room and session.buffer.half_free and not self.pump.congested) or _closed(session),
                 timeout,
                 patience(session.buffer.limit),
             )

@@ -184,8 +184,8 @@ class ClientProducer:
                 token = SendToken(correlation_id, handler, message)
                 asks = True
             elif self._windowed:
+                engine.correlation_id = correlation_id = engine.correlation_id + 1
                 token, asks = None, True
-                correlation_id = engine.next_correlation()
             elif durable or engine.transacted_sends:
                 # Without a command buffer only its own answer tells what became of a send, a refusal included.
                 correlation_id = engine.next_correlation()

@@ -19,7 +19,7 @@ from activeclient.engine.producer import CreditPool
 from activeclient.engine.proof import Proof, Repeated
 from activeclient.engine.recovery import Recovery
 from activeclient.engine.requests import Pending, Request, SendToken
-from activeclient.engine.session_config import SessionConfig
+from activeclient.engine.session_config import IN_FLIGHT_LIMIT, SessionConfig
 from activeclient.engine.session_life import SessionLife, State
 from activeclient.engine.settling import NullCounter
 from activeclient.engine.transaction import Transaction
@@ -65,8 +65,6 @@ __all__ = ["Session", "SessionConfig", "State"]
 
 ATTACHED = State.ATTACHED
 CONFIRMED = struct.Struct(">ibqi")
-IN_FLIGHT_LIMIT = 1 << 20
-"""Bytes of sends that may wait for their answer when there is no command buffer (window -1): one default window."""
 MAX_ACCEPTED = 4096
 
 
@@ -89,9 +87,7 @@ class Session:
         self.recognises_held: bool = self.transacted_acks and not self.transacted_sends and not config.xa
         """What the application holds outlives the session: only its acknowledgements are committed, and done again."""
         self.held: HeldMessages = HeldMessages(self)
-        self.buffer: CommandBuffer[bytes, Pending] = CommandBuffer(
-            config.window if config.window >= 1 else IN_FLIGHT_LIMIT, len
-        )
+        self.buffer: CommandBuffer[Pending] = CommandBuffer(config.bound)
         self.awaiting: dict[int, tuple[bytes, SendToken]] = {}
         self.awaiting_bytes: int = 0
         self.received: int = -1
@@ -248,23 +244,19 @@ class Session:
         if state is ATTACHED or state is State.REBUILDING:
             size = len(frame)
             if self.windowed:
-                buffer = self.buffer
-                buffer.pairs.extend((frame, token))
-                buffer.used += size
+                self.buffer.append(frame, token, size)
             client = self.client
             client.outbox.append(frame)
             client.pending_bytes += size
         elif self.may_command:
-            self.buffer.append(frame, token)
+            self.buffer.append(frame, token, len(frame))
 
     def send(self, frame: bytes, token: SendToken | None, size: int) -> None:
         """Send a message of `size` bytes; the caller has asked `room` (hot path: `command`, without its calls)."""
         if self.transacted_sends:
             self.transaction.sent(frame)
         if self.windowed:
-            buffer = self.buffer
-            buffer.pairs.extend((frame, token))
-            buffer.used += size
+            self.buffer.append(frame, token, size)
         elif token is not None:
             self.awaiting[token.correlation_id] = (frame, token)
             self.awaiting_bytes += size
@@ -677,7 +669,7 @@ class Session:
     def room_made(self) -> None:
         """Commands left the buffer, confirmed or refused: what waited for their place goes on."""
         buffer = self.buffer
-        if buffer.used < buffer.limit:
+        if buffer.used < buffer.limit or not buffer.full:
             if self.owed:
                 owed, self.owed = self.owed, set()
                 for consumer in owed:

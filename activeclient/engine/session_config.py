@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from activeclient.engine.buffer_bounds import Bound, ByBytes, ByMessages
+
+IN_FLIGHT_LIMIT = 1 << 20
+"""Bytes of sends that may wait for their answer when there is no command buffer (window -1): one default window."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
@@ -22,11 +27,19 @@ class SessionConfig:
     pre_acknowledge: bool = False
     window: int = -1
     """confirmationWindowSize."""
+    recovery_messages: int | None = None
+    """recoveryBufferSize: the buffer is bounded by so many messages, and by `window` bytes; None: by bytes alone."""
     min_large_message_size: int = 102400
     producer_window: int = 65536
     max_frame_size: int = 100 << 20
     gate: bool = False
     """Recreate it only when the server has done with the one before, where that cannot be reattached."""
+
+    @property
+    def bound(self) -> Bound:
+        """How much of what was sent is kept until it is confirmed."""
+        size = self.window if self.window >= 1 else IN_FLIGHT_LIMIT
+        return ByBytes(size) if self.recovery_messages is None else ByMessages(self.recovery_messages, size)
 
     def wire_window(self, *, reattach: bool) -> int:
         """What is asked of the server: a confirmation of each command, whatever the user's window.

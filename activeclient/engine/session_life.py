@@ -179,7 +179,7 @@ class SessionLife:
         if session.state in (State.NEW, State.CLOSED):
             return
         if session.state in (State.ATTACHED, State.REBUILDING):
-            session.buffer.mark_transmitted()
+            session.buffer.link_lost()
         if session.state is State.REATTACHING:
             self.check.unanswered += 1
         session.proof.link_lost()
@@ -412,6 +412,7 @@ class SessionLife:
         started = session.lost_at if session.lost_at is not None else now
         confirmed = session.buffer.first - 1 - self._floor
         self._enter(State.REBUILDING if session.recovery is not None else State.ATTACHED, now)
+        session.buffer.replayed()
         client.outbox.extend(replayed)
         client.pending_bytes += session.buffer.used
         session.emit(
@@ -474,7 +475,7 @@ class SessionLife:
         session = self.session
         session.client.write(session.encode(SessionClose()))
         if session.state in (State.ATTACHED, State.REBUILDING):
-            session.buffer.mark_transmitted()
+            session.buffer.link_lost()
         session.client.move_channel(session)
         self._recreate(error, now)
 
@@ -522,7 +523,7 @@ class SessionLife:
         if session.state is State.CLOSED:
             return ()
         if session.state in (State.ATTACHED, State.REBUILDING):
-            session.buffer.mark_transmitted()
+            session.buffer.link_lost()
         session.error = error
         self._enter(State.CLOSED, now)
         return self.end_again(error, now)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from activeclient.engine.buffer_bounds import ByBytes
 from activeclient.engine.consumer import SLACK
 from activeclient.engine.session_life import BARRIER_QUEUE
 from activeclient.errors import ConnectionLost, RemoteProtocolError
@@ -542,11 +543,11 @@ def test_the_second_step_of_a_renewal_that_waits_for_room_is_over_with_its_sessi
     peer, consumer, *_ = cut_while_streaming(renewed=False)
     buffer = peer.session.buffer
     close = buffer.next_id - 1
-    buffer.limit = 50
+    buffer.bind(ByBytes(50))
     peer.send(b"x" * 100, duplicate_id=b"d")
     peer.sent()
     assert peer.say(peer.confirm(close)) == []  # no room for the CreateConsumer
-    buffer.limit = 100_000
+    buffer.bind(ByBytes(100_000))
     out = peer.recreate()
     assert [type(packet) for packet in out] == [p.CreateConsumer]
     out = peer.say(peer.confirm(), DEFINED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from activeclient.engine.buffer_bounds import ByBytes
 from activeclient.engine.gate import (
     LONGEST_GATE,
     LONGEST_PAUSE,
@@ -67,7 +68,7 @@ def rebuild(peer, out, answer=DEFINED):
 def test_with_a_duplicate_id_a_send_is_repeated_and_without_it_is_unknown(window):
     peer = Peer().begin(window=window)
     if window == 1:
-        peer.session.buffer.limit = 10_000
+        peer.session.buffer.bind(ByBytes(10_000))
     with_id, without = peer.send(b"1", duplicate_id=b"d"), peer.send(b"2")
     out = peer.recreate()
     assert bodies(out) == [b"1"]
