@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         MessageFormatError,
         MessageNotReadableError,
         MessageNotWriteableError,
+        MessagesMissing,
         NamingError,
         NoTextError,
         NotSent,
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
         UnsupportedOperationError,
         XAError,
     )
+    from activeclient.events import SessionState
     from activeclient.jms.browser import QueueBrowser
     from activeclient.jms.bytes_message import BytesMessage
     from activeclient.jms.connection import Connection
@@ -146,6 +148,7 @@ __all__ = [
     "MessageNotReadableError",
     "MessageNotWriteableError",
     "MessageProducer",
+    "MessagesMissing",
     "NamingError",
     "NoTextError",
     "NotSent",
@@ -168,6 +171,7 @@ __all__ = [
     "Serializer",
     "ServerLocator",
     "Session",
+    "SessionState",
     "SessionUnanswered",
     "Settings",
     "StoreError",
@@ -233,6 +237,7 @@ _HOMES = {
     "Serializer": "jms.serializers",
     "ServerLocator": "client.locator",
     "Session": "jms.session",
+    "SessionState": "events",
     "Settings": "settings",
     "StreamMessage": "jms.stream_message",
     "StreamWriter": "writer.stream_writer",

@@ -36,6 +36,7 @@ classes in one table, `SERVER_ERRORS`; an unknown code becomes `JMSError` with t
     │   │   ├── SessionUnanswered       pings are answered, a reattached session is not
     │   │   ├── CallInterrupted         an exception came amid a call, as of Ctrl-C: the link is renewed
     │   │   └── ReconnectGaveUp         no attempts are left
+    │   │       └── MessagesMissing     what was lost on the way is in no recovery buffer any more
     │   ├── CallTimeout                 connected, no answer within callTimeout; also a TimeoutError
     │   ├── OutageTimeout               no connection within callFailoverTimeout; also a TimeoutError
     │   ├── OutcomeUnknown              it may have taken effect; carries the duplicate id to retry with
@@ -346,6 +347,24 @@ class ReconnectGaveUp(ConnectionLost):
     """No attempts are left; the connection is closed. The cause is the last error."""
 
     retriable = False
+
+
+class MessagesMissing(ReconnectGaveUp):
+    """A reconnection was aborted: what the cut lost is no longer in a recovery buffer, so it cannot be sent again.
+
+    The connection is closed. `sent_by` is "client" or "broker": whose recovery buffer (`recoveryBufferSize`) was too
+    small; `missing` are the numbers of the commands that are lost, counted from 0 in the session `session_name`.
+    """
+
+    def __init__(self, missing: range, sent_by: str, session_name: str, why: str) -> None:
+        super().__init__(
+            f"the reconnection was aborted: {why}, and the {sent_by}'s recovery buffer no longer has"
+            f" {'command' if len(missing) == 1 else 'commands'} {missing[0]}"
+            f"{f' to {missing[-1]}' if len(missing) > 1 else ''} of session {session_name} (recoveryBufferSize)"
+        )
+        self.missing = missing
+        self.sent_by = sent_by
+        self.session_name = session_name
 
 
 class CallTimeout(JMSError, TimeoutError):

@@ -6,6 +6,7 @@ thing that happened. `seconds` are durations on the engine's monotonic clock.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import Field, dataclass, field, fields
 
 from activeclient.errors import ActiveClientError
@@ -24,6 +25,26 @@ class Endpoint:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class SessionState(enum.Enum):
+    """Where a connection and its sessions are in their life; the names are those of Diffusion's session states."""
+
+    CONNECTING = "connecting"
+    """For the first time."""
+    CONNECTED_ACTIVE = "connected active"
+    RECOVERING_RECONNECT = "recovering reconnect"
+    """The connection was lost and is being won back; the broker keeps the sessions meanwhile."""
+    CLOSED_BY_CLIENT = "closed by client"
+    CLOSED_BY_SERVER = "closed by server"
+    """The broker said goodbye or refused the login, and the connection was not, or could not be, won back."""
+    CLOSED_FAILED = "closed failed"
+    """It could not be made or won back: no attempts or no time were left, or messages are missing."""
+
+    @property
+    def is_closed(self) -> bool:
+        """True in the last three: no other state follows."""
+        return self.name.startswith("CLOSED")
 
 
 class Event:
@@ -94,6 +115,14 @@ class Connected(Event):
     endpoint: Endpoint
     server_version: int
     """The protocol version of the server; 0 when a server before 2.18 has not said it, for want of a session."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class StateChanged(Event):
+    """The connection went from one state to another."""
+
+    old: SessionState
+    new: SessionState
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

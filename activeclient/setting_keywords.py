@@ -23,6 +23,7 @@ class SettingKeywords(TypedDict, total=False):
     failover_attempts: int
     reconnect_profile: str
     reconnection_timeout: int
+    recovery_buffer_size: int
     reconnect_period: int
     unlimited_reconnect: bool
     call_timeout: int
@@ -104,6 +105,7 @@ class SettingAttributes:
         failover_attempts: int
         reconnect_profile: str
         reconnection_timeout: int
+        recovery_buffer_size: int
         reconnect_period: int
         unlimited_reconnect: bool
         call_timeout: int

@@ -97,9 +97,19 @@ class ReconnectSettings(Group):
     reconnection_timeout: int = param(
         60000,
         "reconnectionTimeout",
-        "reconnectProfile=diffusion: how long a lost connection is tried for; 0 does not reconnect. Not in Artemis.",
+        "reconnectProfile=diffusion: how long a lost connection is tried for, and how long the broker is asked to keep"
+        " its sessions; the lower of both sides counts; 0 does not reconnect. Not in Artemis.",
         unit="ms",
         low=0,
+    )
+    recovery_buffer_size: int = param(
+        128,
+        "recoveryBufferSize",
+        "reconnectProfile=diffusion: so many messages that were sent and are not confirmed are kept, on both sides, and"
+        " `confirmationWindowSize` bytes at most. Beyond that the oldest leave, and no sender waits; a reconnection"
+        " that needs one of them is aborted. Not in Artemis.",
+        unit="messages",
+        low=1,
     )
     reconnect_period: int = param(
         5000,
@@ -477,7 +487,7 @@ OPTIONS_OF: Final[Mapping[str, tuple[str, ...]]] = {
         "retry_jitter",
         "failover_attempts",
     ),
-    "diffusion": ("reconnection_timeout",),
+    "diffusion": ("reconnection_timeout", "recovery_buffer_size"),
     "rtmp": ("reconnect_period", "unlimited_reconnect"),
 }
 """reconnectProfile to the settings that mean something in it alone and are refused in the others. Artemis' own are
@@ -705,6 +715,12 @@ class Settings(
                 f"confirmationWindowSize has no use with {_why_not(self)}: the first cut ends the connection",
                 **({"reconnect_attempts": -1} if self.reconnect_profile == "artemis" else {}),
             )
+        if self.reconnect_profile == "diffusion" and self.confirmation_window_size < 0 and self.reconnects:
+            tell(
+                f"confirmationWindowSize={self.confirmation_window_size}: there are no recovery buffers, so every cut"
+                " recreates the sessions; recoveryBufferSize has no use",
+                confirmation_window_size=DESIGNS["diffusion"]["confirmation_window_size"],
+            )
         return tuple(found)
 
     @property
@@ -812,11 +828,16 @@ def explain_cut(
     )
     if s.confirmation_window_size > 0 and reattaches is not False:
         kept = "without time limit" if s.connection_ttl < 0 else f"within {s.connection_ttl / 1000:g} s"
+        kept = f"the connection is back {kept}"
         able = "the broker reattaches sessions (Artemis 2.57 and later do not) and " if reattaches is None else ""
-        return (
-            f"reattach: sessions go on if {able}the connection is back {kept}, else they are recreated and {again};"
-            f" {series}"
-        )
+        counted = ""
+        if s.reconnect_profile == "diffusion":
+            kept = "the broker still has them" if not able else "still has them"
+            counted = (
+                f"; of what is sent and not confirmed the last {_times(s.recovery_buffer_size, 'message')} can be sent"
+                " again: when the cut lost an older one the connection is closed and says which (MessagesMissing)"
+            )
+        return f"reattach: sessions go on if {able}{kept}, else they are recreated and {again}{counted}; {series}"
     why = (
         "this broker does not reattach them"
         if s.confirmation_window_size > 0

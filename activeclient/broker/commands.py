@@ -23,9 +23,18 @@ from activeclient.errors import (
     InvalidDestinationError,
     JMSError,
 )
+from activeclient.parameter import INT
 from activeclient.server_code import ServerCode
 from activeclient.wire import packets as p
-from activeclient.wire.names import DUPLICATE_ID, GROUP_ID, LARGE_SIZE, LAST_VALUE, SCHEDULED_DELIVERY
+from activeclient.wire.names import (
+    DUPLICATE_ID,
+    GROUP_ID,
+    LARGE_SIZE,
+    LAST_VALUE,
+    RECONNECTION_TIMEOUT,
+    RECOVERY_BUFFER,
+    SCHEDULED_DELIVERY,
+)
 from activeclient.wire.packet import Packet
 
 if TYPE_CHECKING:
@@ -352,6 +361,13 @@ def _store_metadata(session: ServerSession, key: str, data: str) -> None:
         raise JMSError(
             f"the session has {size} characters of metadata, no more are allowed", code=ServerCode.ILLEGAL_STATE
         )
+    if key in (RECOVERY_BUFFER, RECONNECTION_TIMEOUT):
+        if not (data.isascii() and data.isdecimal()) or not 1 <= int(data[:20]) <= INT:
+            raise JMSError(f"{key}={data[:20]!r}: must be a whole number >= 1", code=ServerCode.ILLEGAL_STATE)
+        if key == RECOVERY_BUFFER:
+            session.keep_messages(int(data))
+        else:
+            session.kept_for = int(data) / 1000
     metadata[key] = data
 
 

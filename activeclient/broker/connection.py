@@ -58,6 +58,7 @@ class ServerConnection:
         "half_sent",
         "last_data",
         "logged_in",
+        "lost_at",
         "name",
         "pending_bytes",
         "refused",
@@ -98,6 +99,8 @@ class ServerConnection:
         self.aborted: bool = False
         self.gone: bool = False
         """The transport is no more. Sessions that can be reattached wait for the TTL."""
+        self.lost_at: float = now
+        """When the transport ended, where `gone`."""
         self.frozen: bool = False
         """A fault: nothing is read, nothing written."""
         self.congested: bool = False
@@ -208,6 +211,7 @@ class ServerConnection:
         """The transport ended. Sessions that count stay until the TTL, or until they are fetched."""
         if not self.gone:
             self.gone = True
+            self.lost_at = self.server.post.clock.monotonic()
             self._out.clear()
             self._held.clear()
             self.refused.clear()
@@ -272,7 +276,8 @@ class ServerConnection:
             case p.Ping(connection_ttl=ttl):
                 self.ttl = ttl / 1000 if ttl > 0 else None
                 self.server.ttl_changed(self)
-                self.write(frame)
+                allowed = self.server.allowed_ttl(ttl)
+                self.write(frame if allowed == ttl else encode(p.Ping(allowed), CHANNEL_PING, self.version or NEWEST))
             case p.SubscribeTopology(client_version=version):
                 if version < 0:
                     raise RemoteProtocolError(f"protocol version {version}", kind=packet.KIND)

@@ -27,6 +27,7 @@ from activeclient.broker.filters import compile_filter
 from activeclient.broker.limits import Limits
 from activeclient.broker.postoffice import PostOffice
 from activeclient.broker.server import BrokerServer
+from activeclient.broker.server_control import SessionStatus, status_of
 from activeclient.broker.store import MemoryStore, Store
 from activeclient.errors import (
     ConfigError,
@@ -300,6 +301,11 @@ class EmbeddedBroker:
         """Sessions, those that wait for their client included."""
         server = self._running().server
         return self._running().call(lambda: len(server.sessions))
+
+    def sessions(self) -> list[SessionStatus]:
+        """What is known of each session: whether its client is connected, and how long it is kept if not."""
+        server = self._running().server
+        return self._running().call(lambda: [status_of(session) for session in server.sessions.values()])
 
     def _abandon(self) -> None:
         """In a child process: the broker goes on in the parent."""

@@ -141,6 +141,9 @@ class BrokerServer:
         if any(session.window >= 1 for session in connection.sessions.values()):
             for session in connection.sessions.values():
                 session.flowing = False
+                session.buffer.link_lost()
+                if session.kept_for is not None:
+                    self._look_within(session.kept_for)
             return
         self.fail(connection)
 
@@ -160,6 +163,26 @@ class BrokerServer:
         """A ping brought another time to live."""
         if connection.ttl is not None:
             self._look_within(connection.ttl / 2)
+
+    def allowed_ttl(self, asked: int) -> int:
+        """Milliseconds for which sessions of a lost connection are kept, of those that a ping has asked for."""
+        longest = int(self.limits.longest_detached * 1000)
+        return asked if asked <= 0 else min(asked, longest)
+
+    def kept_until(self, session: ServerSession) -> float | None:
+        """When a session whose connection is lost ends; monotonic. None while it has a connection.
+
+        The lowest counts: what its client asked for, for the connection and for the session, and what we allow.
+        """
+        connection = session.connection
+        if not connection.gone:
+            return None
+        ends = connection.last_data + self._detached_ttl(connection)
+        return ends if session.kept_for is None else min(ends, connection.lost_at + session.kept_for)
+
+    def _detached_ttl(self, connection: ServerConnection) -> float:
+        # Nothing is kept for ever for somebody who has left.
+        return min(connection.ttl or self.default_ttl or 60.0, self.limits.longest_detached)
 
     @property
     def newest_version(self) -> int:
@@ -317,8 +340,12 @@ class BrokerServer:
         shortest = ROUND_SECONDS
         for connection in list(self.connections):
             ttl = connection.ttl
-            if connection.gone:  # nothing is kept for ever for somebody who has left
-                ttl = min(ttl or self.default_ttl or 60.0, self.limits.longest_detached)
+            if connection.gone:
+                ttl = self._detached_ttl(connection)
+                shortest = min(shortest, self._end_overdue(connection, now))
+                if not connection.sessions:
+                    self.fail(connection)
+                    continue
             if ttl is not None:
                 if now - connection.last_data > ttl:
                     self.fail(connection)
@@ -338,6 +365,19 @@ class BrokerServer:
                 session.flush_confirmation(all_counted=True)
         self._keep_to_bounds()
         self._next_round = now + max(shortest, _LEAST_ROUND)
+
+    def _end_overdue(self, connection: ServerConnection, now: float) -> float:
+        """End the sessions whose client wanted them kept no longer; seconds until the next one of these ends."""
+        left = ROUND_SECONDS
+        for session in list(connection.sessions.values()):
+            ends = self.kept_until(session)
+            if session.kept_for is None or ends is None:
+                continue
+            if now >= ends:
+                self.end(session, failed=True)
+            else:
+                left = min(left, ends - now)
+        return left
 
     def _keep_to_bounds(self) -> None:
         """Close what holds most, while all together hold too much."""

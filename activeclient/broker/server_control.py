@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from activeclient.wire.versions import NEWEST
 
@@ -16,6 +17,42 @@ if TYPE_CHECKING:
     from activeclient.broker.connection import ServerConnection
     from activeclient.broker.control import Json
     from activeclient.broker.server import BrokerServer
+    from activeclient.broker.session import ServerSession
+
+CONNECTED: Final = "CONNECTED"
+DISCONNECTED: Final = "DISCONNECTED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStatus:
+    """A session as the broker lists it."""
+
+    name: str
+    user: str
+    client: str
+    """Where its client is, or was."""
+    state: str
+    """`CONNECTED`; `DISCONNECTED` while it is kept for a client whose connection is lost."""
+    seconds_left: float | None
+    """Until a disconnected one ends; None for one that is connected."""
+    consumers: int
+    unconfirmed: int
+    """Packets sent to the client that it has not confirmed."""
+
+
+def status_of(session: ServerSession) -> SessionStatus:
+    """What is told of a session."""
+    server = session.server
+    ends = server.kept_until(session)
+    return SessionStatus(
+        name=session.name,
+        user=session.user.name,
+        client=session.connection.name,
+        state=CONNECTED if ends is None else DISCONNECTED,
+        seconds_left=None if ends is None else max(0.0, ends - server.post.clock.monotonic()),
+        consumers=len(session.consumers),
+        unconfirmed=len(session.buffer),
+    )
 
 
 class ServerControl:
@@ -35,6 +72,7 @@ class ServerControl:
             "listConnectionsAsJSON": self.connections_as_json,
             "listSessionsAsJSON": self.sessions_as_json,
             "listAllConsumersAsJSON": self.consumers_as_json,
+            "listAllSessionsAsJSON": self.all_sessions_as_json,
             "listRemoteAddresses": self.remote_addresses,
             "getConnectionCount": self.connection_count,
             "ConnectionCount": self.connection_count,
@@ -91,6 +129,7 @@ class ServerControl:
                     "clientAddress": each.name,
                     "sessionCount": len(each.sessions),
                     "version": each.version or NEWEST,
+                    "state": DISCONNECTED if each.gone else CONNECTED,
                 }
                 for each in self._sorted()
             ]
@@ -99,17 +138,11 @@ class ServerControl:
     def sessions_as_json(self, connection_id: str) -> str:
         """The sessions of a connection, as a JSON text."""
         found = self._find(connection_id)
-        return json.dumps(
-            [
-                {
-                    "sessionID": session.name,
-                    "principal": session.user.name,
-                    "consumerCount": len(session.consumers),
-                    "metadata": session.metadata,
-                }
-                for session in (found.sessions.values() if found is not None else ())
-            ]
-        )
+        return json.dumps([_row(session) for session in (found.sessions.values() if found is not None else ())])
+
+    def all_sessions_as_json(self) -> str:
+        """The sessions of all connections, as a JSON text: those too that wait for their client."""
+        return json.dumps([_row(session) for each in self._sorted() for session in each.sessions.values()])
 
     def consumers_as_json(self) -> str:
         """The consumers of all connections, as a JSON text."""
@@ -135,3 +168,18 @@ class ServerControl:
 
     def _find(self, connection_id: str) -> ServerConnection | None:
         return next((each for each in self._server.connections if str(each.serial) == str(connection_id)), None)
+
+
+def _row(session: ServerSession) -> dict[str, object]:
+    """A session among others in JSON; `timeLeft` in milliseconds, of one that is disconnected."""
+    status = status_of(session)
+    row: dict[str, object] = {
+        "sessionID": status.name,
+        "principal": status.user,
+        "consumerCount": status.consumers,
+        "metadata": session.metadata,
+        "state": status.state,
+    }
+    if status.seconds_left is not None:
+        row["timeLeft"] = round(status.seconds_left * 1000)
+    return row

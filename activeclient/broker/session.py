@@ -18,7 +18,7 @@ from activeclient.broker import commands
 from activeclient.broker.consumer import ServerConsumer
 from activeclient.broker.message import StoredMessage
 from activeclient.broker.replies import error_packet
-from activeclient.engine.buffer_bounds import ByBytes
+from activeclient.engine.buffer_bounds import ByBytes, ByMessages
 from activeclient.engine.command_buffer import CommandBuffer
 from activeclient.errors import (
     ActiveClientError,
@@ -77,6 +77,7 @@ class ServerSession:
         "default_address",
         "flowing",
         "incoming",
+        "kept_for",
         "metadata",
         "moves",
         "moving",
@@ -141,6 +142,8 @@ class ServerSession:
         self.counted: int = -1
         """Id of the last command that is complete."""
         self.buffer: CommandBuffer[None] = CommandBuffer(ByBytes(server.limits.unconfirmed_high))
+        self.kept_for: float | None = None
+        """Seconds for which its client wants it kept while the connection is lost; None: for the connection's TTL."""
         self._bytes = 0
         """Of commands counted since the last confirmation was due."""
         self._due = -1
@@ -342,6 +345,10 @@ class ServerSession:
         """Send a counted packet."""
         self.send(encode(packet, self.channel, self.version))
 
+    def keep_messages(self, messages: int) -> None:
+        """Bound what is kept for the client by messages from now on: what it has not confirmed, the oldest leave."""
+        self.buffer.bind(ByMessages(messages, self.server.limits.unconfirmed_high))
+
     def _hoard(self) -> None:
         if self.buffer.full:
             self.flowing = False
@@ -405,6 +412,7 @@ class ServerSession:
         self.connection = connection
         self.moving = True
         self.flowing = False
+        self.buffer.link_lost()
         # What came on the channel before us belongs to nobody who listens.
         self.server.take_channel(connection, self)
         connection.hold()
@@ -429,6 +437,17 @@ class ServerSession:
             connection.send(p.ReattachSessionResponse(-1, False))
             connection.release()
             return
+        if self.buffer.gone:
+            # By messages: from where on it could be sent again is all that is left to say.
+            earliest = self.buffer.first + self.buffer.gone
+            self.server.report(
+                f"{connection.name}: session {self.channel} cannot move: {last + 1} to {earliest - 1} left"
+            )
+            self.server.end(self, failed=True)
+            connection.send(p.ReattachSessionResponse(earliest, False))
+            connection.release()
+            return
+        self.buffer.replayed()
         for frame in self.buffer.frames():
             connection.write(frame)
         self._due = -1

@@ -21,6 +21,8 @@ from activeclient.events import (
     GaveUp,
     Reconnected,
     SendFailed,
+    SessionState,
+    StateChanged,
 )
 
 logger: logging.Logger = logging.getLogger("activeclient.callbacks")
@@ -102,12 +104,14 @@ FailoverEventListener = Callable[[FailoverEventType], object]
 """Called with what happened (FailoverEventListener)."""
 EventListener = Callable[[Event], object]
 """Called with every event that is meant for users: the richest form."""
+StateListener = Callable[[SessionState, SessionState], object]
+"""Called with the old and the new state of a connection."""
 
 
 class Listeners(Serial):
     """The listeners of one connection."""
 
-    __slots__ = ("_waiting", "dropped", "events", "failover", "failure")
+    __slots__ = ("_waiting", "dropped", "events", "failover", "failure", "states")
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,11 +119,12 @@ class Listeners(Serial):
         self.failure: list[FailureListener] = []
         self.failover: list[FailoverEventListener] = []
         self.events: list[EventListener] = []
+        self.states: list[StateListener] = []
         self.dropped: int = 0
 
     def offer(self, event: Event) -> bool:
         """Queue an event; True when `run` must be scheduled."""
-        if not (self.failure or self.failover or self.events):
+        if not (self.failure or self.failover or self.events or self.states):
             return False
         if len(self._waiting) >= MAX_WAITING:
             self.dropped += 1
@@ -134,7 +139,10 @@ class Listeners(Serial):
     def _tell(self, event: Event) -> None:
         for listener in list(self.events):
             _guarded(lambda call=listener: call(event))  # type: ignore[misc]
-        if isinstance(event, Detached):
+        if isinstance(event, StateChanged):
+            for told in list(self.states):
+                _guarded(lambda call=told: call(event.old, event.new))  # type: ignore[misc]
+        elif isinstance(event, Detached):
             failure = ConnectionFailure(event.reason, None, event)
             self._failover(FailoverEventType.FAILURE_DETECTED)
             for target in list(self.failure):

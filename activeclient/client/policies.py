@@ -15,6 +15,7 @@ from tenacity.wait import wait_base
 
 from activeclient.engine.retry import RetryPolicy, artemis_policy, diffusion_policy, initial_policy, rtmp_policy
 from activeclient.errors import ConfigError
+from activeclient.parameter import INT
 from activeclient.reconnection import Abort, Decision, ReconnectAttempt, ReconnectionStrategy, Try
 from activeclient.settings import Settings
 
@@ -49,6 +50,18 @@ def _of_design(settings: Settings, random: Callable[[], float]) -> RetryPolicy:
                 settings.retry_jitter,
                 random,
             )
+
+
+def recovery_messages(settings: Settings) -> int | None:
+    """By how many messages what was sent and is not confirmed is bounded; None: by bytes, and senders wait."""
+    counted = settings.reconnect_profile == "diffusion" and settings.confirmation_window_size > 0
+    return settings.recovery_buffer_size if counted else None
+
+
+def reconnection_timeout(settings: Settings) -> int | None:
+    """Milliseconds for which the server is asked to keep sessions whose connection is lost; None: its own rule."""
+    kept = settings.reconnect_profile == "diffusion" and settings.reconnection_timeout > 0
+    return min(settings.reconnection_timeout, INT) if kept else None
 
 
 def strategy_of(given: object) -> ReconnectionStrategy | None:

@@ -21,8 +21,19 @@ from activeclient import arguments
 from activeclient.client.closing import Patience, close_sessions, leave, report, tell
 from activeclient.client.draining import drain_sessions
 from activeclient.client.dropped import close_dropped
-from activeclient.client.listeners import EventListener, FailoverEventListener, FailureListener, Listeners
-from activeclient.client.policies import first_connect_policy, reconnect_policy
+from activeclient.client.listeners import (
+    EventListener,
+    FailoverEventListener,
+    FailureListener,
+    Listeners,
+    StateListener,
+)
+from activeclient.client.policies import (
+    first_connect_policy,
+    reconnect_policy,
+    reconnection_timeout,
+    recovery_messages,
+)
 from activeclient.client.session import ClientSession
 from activeclient.client.transports import GivenContext, opener
 from activeclient.drivers import dispatch
@@ -44,6 +55,7 @@ from activeclient.events import (
     Event,
     GaveUp,
     Reconnected,
+    SessionState,
     TopologyChanged,
     Work,
 )
@@ -132,6 +144,7 @@ class ClientSessionFactory(JavaNames):
         ttl = settings.connection_ttl
         period = settings.client_failure_check_period
         connect_timeout = settings.connect_timeout
+        keep = reconnection_timeout(settings)
         link = Link(
             candidates,
             initial,
@@ -145,6 +158,7 @@ class ClientSessionFactory(JavaNames):
                 connection_ttl=ttl / 1000 if ttl > 0 else None,
                 check_period=period / 1000 if period > 0 else None,
                 answer_timeout=settings.call_timeout / 1000 if settings.call_timeout > 0 else None,
+                keep_for=None if keep is None else keep / 1000,
                 max_frame_size=settings.max_frame_size,
                 user=settings.user,
                 password=settings.password,
@@ -235,22 +249,9 @@ class ClientSessionFactory(JavaNames):
         arguments.text("client_id", client_id, optional=True, longest=arguments.MAX_TEXT)
         if ack_batch_size is not None:
             arguments.whole("ack_batch_size", ack_batch_size, 0, unit="bytes")
-        settings = self.settings
         password = Secret.of(password)
-        config = SessionConfig(
-            user=user if user is not None else settings.user,
-            password=password if password is not None else settings.password,
-            client_id=client_id,
-            xa=xa,
-            # Otherwise the server would not put them into the branch.
-            auto_commit_sends=auto_commit_sends and not xa,
-            auto_commit_acks=auto_commit_acks and not xa,
-            pre_acknowledge=settings.pre_acknowledge if pre_acknowledge is None else pre_acknowledge,
-            window=settings.confirmation_window_size,
-            min_large_message_size=settings.min_large_message_size,
-            producer_window=settings.producer_window_size,
-            max_frame_size=settings.max_frame_size,
-            gate=settings.reconnects or self._strategy is not None,
+        config = self._session_config(
+            user, password, xa, auto_commit_sends, auto_commit_acks, pre_acknowledge, client_id
         )
         pump = self.pump
         session: Session | None = None
@@ -276,6 +277,37 @@ class ClientSessionFactory(JavaNames):
         except BaseException:
             self._give_back(session)
             raise
+
+    def _session_config(
+        self,
+        user: str | None = None,
+        password: str | None = None,
+        xa: bool = False,
+        auto_commit_sends: bool = True,
+        auto_commit_acks: bool = True,
+        pre_acknowledge: bool | None = None,
+        client_id: str | None = None,
+    ) -> SessionConfig:
+        """What the engine is told of a session; the parameters are those of `create_session`."""
+        settings = self.settings
+        password = Secret.of(password)
+        return SessionConfig(
+            user=user if user is not None else settings.user,
+            password=password if password is not None else settings.password,
+            client_id=client_id,
+            xa=xa,
+            # Otherwise the server would not put them into the branch.
+            auto_commit_sends=auto_commit_sends and not xa,
+            auto_commit_acks=auto_commit_acks and not xa,
+            pre_acknowledge=settings.pre_acknowledge if pre_acknowledge is None else pre_acknowledge,
+            window=settings.confirmation_window_size,
+            recovery_messages=recovery_messages(settings),
+            reconnection_timeout=reconnection_timeout(settings),
+            min_large_message_size=settings.min_large_message_size,
+            producer_window=settings.producer_window_size,
+            max_frame_size=settings.max_frame_size,
+            gate=settings.reconnects or self._strategy is not None,
+        )
 
     def _give_back(self, session: Session | None) -> None:
         """Nobody got this session; nor any that is not even waited for: the server closes them when it can."""
@@ -339,6 +371,25 @@ class ClientSessionFactory(JavaNames):
     def remove_event_listener(self, listener: EventListener) -> bool:
         """Call it no more; False when it was not called before."""
         return _remove(self.listeners.events, listener)
+
+    def add_state_listener(self, listener: StateListener) -> SessionState:
+        """Have `listener` called with the old and the new state at each change, in order, each change once.
+
+        Returns:
+            The state from which on it is called: no change is missed between the two.
+
+        Raises:
+            JMSError: As `add_failure_listener`.
+        """
+        arguments.call("a state listener", listener, optional=False)
+        with self.pump.lock:
+            self.check_open()
+            self.listeners.states.append(listener)
+            return self.engine.state
+
+    def remove_state_listener(self, listener: StateListener) -> bool:
+        """Call it no more; False when it was not called before."""
+        return _remove(self.listeners.states, listener)
 
     def _on_event(self, event: Event) -> None:
         # With the pump's lock held: only hand over.
@@ -433,6 +484,11 @@ class ClientSessionFactory(JavaNames):
                 facade.stop_listening(event.consumer_id)
 
     # --- state ----------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> SessionState:
+        """Where the connection and its sessions are in their life."""
+        return self.engine.state
 
     @property
     def is_closed(self) -> bool:

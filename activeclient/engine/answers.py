@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from activeclient.engine.command_buffer import duplicate_id_in
 from activeclient.engine.large_message import InboundBody
 from activeclient.engine.requests import Pending, Request
 from activeclient.engine.session_life import State
@@ -16,7 +17,7 @@ from activeclient.engine.settling import FENCE_KEY
 from activeclient.errors import ActiveClientError, OutcomeUnknown, RemoteProtocolError, from_server
 from activeclient.events import SendFailed
 from activeclient.server_code import ServerCode
-from activeclient.wire.message import SEND, ReceivedMessage, correlation_of, duplicate_id_of
+from activeclient.wire.message import SEND, ReceivedMessage, correlation_of
 from activeclient.wire.packet import Packet
 from activeclient.wire.packets import (
     DisconnectConsumer,
@@ -130,7 +131,7 @@ def tell_refused(session: Session, token: Pending | None, error: ActiveClientErr
         session.emit(SendFailed(session.channel_id, error))
     elif token.correlation_id in session.repeated and error.code != ServerCode.ADDRESS_DOES_NOT_EXIST:
         # This copy was refused; the one that an earlier session sent may be stored, unless it had no address either.
-        duplicate_id = duplicate_id_of(frame) if frame is not None else None
+        duplicate_id = duplicate_id_in(frame) if frame is not None else None
         unknown = OutcomeUnknown(
             f"{error}; an earlier copy may have been stored", duplicate_id=duplicate_id, code=error.code
         )

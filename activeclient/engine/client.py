@@ -34,6 +34,7 @@ from activeclient.errors import (
     HeartbeatMissed,
     IncompatibleVersion,
     JMSSecurityError,
+    MessagesMissing,
     NotSent,
     ReattachDiverged,
     RemoteProtocolError,
@@ -51,6 +52,8 @@ from activeclient.events import (
     Event,
     GaveUp,
     Reconnected,
+    SessionState,
+    StateChanged,
 )
 from activeclient.reconnection import Decision
 from activeclient.server_code import ServerCode
@@ -104,6 +107,9 @@ class ClientConfig:
     check_period: float | None = 30.0
     answer_timeout: float | None = 30.0
     """`callTimeout`: how long a session that was reattached may leave a question without an answer; None: for ever."""
+    keep_for: float | None = None
+    """How long the server is asked to keep sessions whose connection is lost, and no longer than which an outage is
+    tried to end; the server may allow less. None: `connection_ttl`, and the end of an outage is the policy's."""
     max_frame_size: int = MAX_FRAME_SIZE
     version: int = versions.NEWEST
     user: str | None = None
@@ -135,6 +141,7 @@ class ClientEngine:
         """Does the server let sessions be reattached? None: not known yet, the next creation asks."""
         self._learned_of: tuple[Endpoint | None, int] = (None, 0)
         """Which server `reattaches` is true of: where it is, and what it speaks."""
+        self.state: SessionState = SessionState.CONNECTING
         self.now: float = 0.0
         self.heartbeat: Heartbeat = Heartbeat(config.connection_ttl, config.check_period)
         self.events: deque[Event] = deque()
@@ -202,9 +209,7 @@ class ClientEngine:
             self.reattaches = None  # another broker may be able to
         self.limits.connected(self.link.endpoint)
         self.heartbeat.started(now)
-        ttl = self.config.connection_ttl
-        ping = encode(Ping(TTL_NEVER if ttl is None else int(ttl * 1000)), 0, self.version)
-        self.write(MAGIC + ping + encode(SubscribeTopology(False, self.version), 0, self.version))
+        self.write(MAGIC + self._ping_frame() + encode(SubscribeTopology(False, self.version), 0, self.version))
         self.hello_waits = self._unheard
         if not self.hello_waits:
             self._say_hello(now)
@@ -216,7 +221,7 @@ class ClientEngine:
             self.show_login(self.config.user, self.config.password)
         for session in list(self.sessions.values()):
             session.life.link_made(now)
-        if self._left_behind:
+        if self._left_behind and self.gave_up is None:
             self._close_left_behind(self._left_behind)
 
     def receive_data(self, data: bytes, now: float) -> None:
@@ -322,6 +327,7 @@ class ClientEngine:
         for session in list(self.sessions.values()):
             session.life.end(ClosedError("the connection was closed"), now)
         self._reset_link_state()
+        self._turn(SessionState.CLOSED_BY_CLIENT)
         self.events.append(Abort(None))
         self.events.append(Closed())
 
@@ -329,6 +335,8 @@ class ClientEngine:
         """Have no part in the connection any more: it goes on in another process. Every call ends with `error`; nothing
         is written, and nothing that waited is told, for it is told there."""
         self.gave_up = error
+        if not self.state.is_closed:
+            self.state = SessionState.CLOSED_FAILED
         self.outbox = []
         self.pending_bytes = 0
         self.events.clear()
@@ -535,6 +543,7 @@ class ClientEngine:
     def handle_connection(self, packet: Packet, channel: int, now: float) -> None:
         """A packet of channel 0 or 1."""
         if isinstance(packet, Ping):
+            self._pong(packet.connection_ttl)
             if not self._ponged:
                 self._ponged = True
                 if self.hello_waits:
@@ -577,10 +586,21 @@ class ClientEngine:
         self.abort(DisconnectedByServer(reason, code=ServerCode.DISCONNECTED), now)
 
     def _ping(self, now: float) -> None:
-        ttl = self.config.connection_ttl
         for session in self.sessions.values():
             session.confirm_received()  # so that an idle server's buffer empties too
-        self.write(encode(Ping(TTL_NEVER if ttl is None else int(ttl * 1000)), 0, self.version))
+        self.write(self._ping_frame())
+
+    def _ping_frame(self) -> bytes:
+        """A ping, which asks the server for a time to live: of a silent connection, and of sessions without one."""
+        ttl, keep = self.config.connection_ttl, self.config.keep_for
+        asked = None if ttl is None else max(ttl, keep or 0.0)
+        return encode(Ping(TTL_NEVER if asked is None else int(asked * 1000)), 0, self.version)
+
+    def _pong(self, ttl: int) -> None:
+        """The server repeats the time to live that it was asked for, or says the one that it allows."""
+        keep = self.config.keep_for
+        if keep is not None:
+            self.link.outage_limit = min(keep, ttl / 1000) if ttl > 0 else keep
 
     def _reset_link_state(self) -> None:
         self.outbox = []
@@ -625,7 +645,7 @@ class ClientEngine:
             reason = failed
         if (
             not reason.retriable
-            and not isinstance(reason, (JMSSecurityError, IncompatibleVersion))
+            and not isinstance(reason, (JMSSecurityError, IncompatibleVersion, MessagesMissing))
             and self._ever_connected
         ):
             # A broker that has worked speaks nonsense, or refuses for a while: worth another attempt.
@@ -643,6 +663,8 @@ class ClientEngine:
                     self.events.append(Detached(reason, endpoint))
                 self._outage = (reason, now, endpoint)
         self.link.lost(reason, now)
+        if was_up and self.link.gave_up is None:
+            self._turn(SessionState.RECOVERING_RECONNECT)
         if not was_up:
             self._attempt_failed(reason, endpoint, attempt, now)
         self._follow_link()
@@ -682,6 +704,7 @@ class ClientEngine:
             for session in list(self.sessions.values()):
                 in_doubt.extend(session.life.end(error, self.now))
             self._reset_link_state()
+            self._turn(SessionState.CLOSED_BY_SERVER if _is_by_server(error) else SessionState.CLOSED_FAILED)
             self.events.append(Abort(error))
             self.events.append(GaveUp(error, self.link.attempts, tuple(in_doubt)))
             self._told_end = True
@@ -709,6 +732,7 @@ class ClientEngine:
         self._progress_before = self._progress()
         self.link.established(now)
         self._ever_connected = True
+        self._turn(SessionState.CONNECTED_ACTIVE)
         if self._outage is not None and endpoint is not None:
             reason, since, before = self._outage
             self.events.append(
@@ -727,6 +751,13 @@ class ClientEngine:
         elif self.server_version:
             self._tell_connected()
 
+    def _turn(self, state: SessionState) -> None:
+        """Enter a state; no other follows one that is closed."""
+        old = self.state
+        if old is not state and not old.is_closed:
+            self.state = state
+            self.events.append(StateChanged(old, state))
+
     def _tell_connected(self) -> None:
         if self._connected is not None:
             if not self._has_event(Connected):
@@ -736,3 +767,8 @@ class ClientEngine:
     def _has_event(self, kind: type[Event]) -> bool:
         """Is one that is told once waiting? Then it was told, and an interrupt came before that was noted."""
         return any(isinstance(event, kind) for event in self.events)
+
+
+def _is_by_server(error: ActiveClientError) -> bool:
+    """Did the server end the connection on purpose: say goodbye, or refuse the login?"""
+    return any(isinstance(each, (DisconnectedByServer, JMSSecurityError)) for each in (error, error.__cause__))

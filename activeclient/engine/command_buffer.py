@@ -273,7 +273,10 @@ class CommandBuffer(Generic[T]):
         self.transmitted = self.first
 
     def restart(self) -> tuple[list[tuple[bytes, T | None]], int]:
-        """Begin a new count at 0, for a new session; return what was in the buffer and how much of it was sent."""
+        """Begin a new count at 0, for a new session; return what was in the buffer and how much of it was sent.
+
+        Nothing leaves before `replayed` is called: what is being repeated is needed until all of it was.
+        """
         left = self.entries()
         sent = min(len(left), max(0, self.transmitted - self.first))
         self.pairs.clear()
@@ -281,5 +284,6 @@ class CommandBuffer(Generic[T]):
         self.used = self.gone = self.gone_bytes = self.messages = 0
         self.first = 0
         self.transmitted = 0
-        self.replayed()
+        self.held = True
+        self._set_limit()
         return left, sent

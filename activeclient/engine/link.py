@@ -121,6 +121,8 @@ class Link:
         self.lost_at: float | None = None
         """When the established link was lost; None when none was lost, or it is back."""
         self.last_error: ActiveClientError | None = None
+        self.outage_limit: float | None = None
+        """Seconds after which an outage ends in any case: what it would be won back for does not exist any more."""
         self._endpoints = endpoints
         self._initial = initial
         self._reconnect = reconnect
@@ -307,8 +309,10 @@ class Link:
         self._began = now
         self.attempts = self._rounds = 0
         self._failover_rounds = None
-        limit = strategy.give_up_after if isinstance(strategy, RetryPolicy) else None
-        self._give_up_at = None if limit is None else now + limit
+        limits = [strategy.give_up_after] if isinstance(strategy, RetryPolicy) else []
+        if self.lost_at is not None:
+            limits.append(self.outage_limit)
+        self._give_up_at = min((now + limit for limit in limits if limit is not None), default=None)
         self._endpoints.begin_outage()
 
     def _attempt(self, now: float) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
+from activeclient.engine.command_buffer import Remains
 from activeclient.engine.gate import (
     GATE_KEY,
     LONGEST_PAUSE,
@@ -652,8 +653,10 @@ def command_of(entry: Entry) -> object:
 
 def unwrapped(entry: Entry) -> Entry:
     """Return an entry with the token of who waits for it; what was repeated once may be with the server for ever."""
-    frame, token, maybe = entry
-    return (frame, token.token, True) if isinstance(token, Repeated) else (frame, token, maybe)
+    frame, token, _ = entry
+    if not isinstance(token, Repeated):
+        return entry
+    return token.frame if isinstance(frame, Remains) else frame, token.token, True
 
 
 def _needs_queue(consumer: Consumer, info: QueueQueryResponse, session: Session) -> bool:

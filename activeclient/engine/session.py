@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from activeclient.engine.command_buffer import CommandBuffer
+from activeclient.engine.command_buffer import CommandBuffer, duplicate_id_in
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.held import HeldMessages
 from activeclient.engine.producer import CreditPool
@@ -39,7 +39,7 @@ from activeclient.errors import (
 from activeclient.events import AddressBlocked, AddressUnblocked, ConsumerLost, Event, SendFailed, Work
 from activeclient.server_code import ServerCode
 from activeclient.wire.fields import Xid
-from activeclient.wire.message import SEND_LARGE, duplicate_id_of
+from activeclient.wire.message import SEND_LARGE
 from activeclient.wire.packet import Packet, carries, encode, is_supported
 from activeclient.wire.packets import (
     Acknowledge,
@@ -88,6 +88,7 @@ class Session:
         """What the application holds outlives the session: only its acknowledgements are committed, and done again."""
         self.held: HeldMessages = HeldMessages(self)
         self.buffer: CommandBuffer[Pending] = CommandBuffer(config.bound)
+        self._confirm_after = self.buffer.bound.confirm_after
         self.awaiting: dict[int, tuple[bytes, SendToken]] = {}
         self.awaiting_bytes: int = 0
         self.received: int = -1
@@ -106,7 +107,7 @@ class Session:
         self.owed: set[Consumer] = set()
         self.pools: dict[str, CreditPool] = {}
         self.started = False
-        self.metadata: dict[str, str] = {}
+        self.metadata = config.metadata
         self.temporary_queues: dict[str, CreateQueue] = {}
         self.producers: dict[int, str | None] = {}
         self.branch: Xid | None = None
@@ -595,7 +596,7 @@ class Session:
         if isinstance(token, SendToken):
             frame = self._frame_of(token)
             unknown: ActiveClientError = OutcomeUnknown(
-                f"{error}; the message may have been sent", duplicate_id=duplicate_id_of(frame) if frame else None
+                f"{error}; the message may have been sent", duplicate_id=duplicate_id_in(frame) if frame else None
             )
         else:
             # Of the same kind: connected or not, closed meanwhile.
@@ -730,7 +731,9 @@ class Session:
         """`count` counted packets of `size` bytes in all were taken; confirm when the window is reached."""
         self.received += count
         self.received_bytes += size
-        if self.windowed and self.received_bytes >= self.config.window:
+        if self.windowed and (
+            self.received_bytes >= self.config.window or self.received - self.confirmed_received >= self._confirm_after
+        ):
             self.confirm_received()
 
     def confirm_received(self) -> None:

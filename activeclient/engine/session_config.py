@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from activeclient.engine.buffer_bounds import Bound, ByBytes, ByMessages
+from activeclient.wire.names import RECONNECTION_TIMEOUT, RECOVERY_BUFFER
 
 IN_FLIGHT_LIMIT = 1 << 20
 """Bytes of sends that may wait for their answer when there is no command buffer (window -1): one default window."""
@@ -29,6 +30,9 @@ class SessionConfig:
     """confirmationWindowSize."""
     recovery_messages: int | None = None
     """recoveryBufferSize: the buffer is bounded by so many messages, and by `window` bytes; None: by bytes alone."""
+    reconnection_timeout: int | None = None
+    """Milliseconds for which the server is asked to keep the session while its connection is lost; None: it is not
+    asked, and the connection's TTL counts."""
     min_large_message_size: int = 102400
     producer_window: int = 65536
     max_frame_size: int = 100 << 20
@@ -40,6 +44,12 @@ class SessionConfig:
         """How much of what was sent is kept until it is confirmed."""
         size = self.window if self.window >= 1 else IN_FLIGHT_LIMIT
         return ByBytes(size) if self.recovery_messages is None else ByMessages(self.recovery_messages, size)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the server is told of the session, beyond its creation."""
+        told = {RECOVERY_BUFFER: self.recovery_messages, RECONNECTION_TIMEOUT: self.reconnection_timeout}
+        return {key: str(value) for key, value in told.items() if value is not None}
 
     def wire_window(self, *, reattach: bool) -> int:
         """What is asked of the server: a confirmation of each command, whatever the user's window.

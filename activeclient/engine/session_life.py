@@ -10,8 +10,10 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
+from activeclient.engine.command_buffer import duplicate_id_in
 from activeclient.engine.delivery_check import DeliveryCheck
 from activeclient.engine.gate import claim_gate
+from activeclient.engine.proof import Repeated
 from activeclient.engine.recovery import BARRIER_QUEUE, Recovery, unwrapped
 from activeclient.engine.requests import REPEATABLE, Pending, Request, UnheardFailures
 from activeclient.engine.session_check import SessionCheck
@@ -23,6 +25,7 @@ from activeclient.errors import (
     ConnectFailed,
     ConnectionLost,
     DeliveryStopped,
+    MessagesMissing,
     NotSent,
     Outcome,
     OutcomeUnknown,
@@ -33,9 +36,10 @@ from activeclient.errors import (
 )
 from activeclient.events import ReplayConfirmed, SessionReattached
 from activeclient.server_code import ServerCode
-from activeclient.wire.message import SEND, duplicate_id_of
+from activeclient.wire.message import SEND
 from activeclient.wire.packet import Packet, encode
 from activeclient.wire.packets import (
+    AddCountedMetadata,
     AddMetadata,
     Commit,
     CreateConsumer,
@@ -290,6 +294,9 @@ class SessionLife:
         self.asked = False
         if session.creation is not None:
             session.creation.settled(session)
+        if session.metadata and session.supports(AddCountedMetadata):
+            for told in reversed(session.metadata_packets()):
+                session.submit_first(session.request_of(told))
         claim = claim_gate(session)
         if claim is not None:
             session.submit_first(claim)
@@ -345,6 +352,10 @@ class SessionLife:
                 session.client.session_diverged(session, ReattachDiverged(reason), now)
                 return
             self.set_fence(strays, now)
+        elif isinstance(packet, ReattachSessionResponse) and packet.last_confirmed_command_id > session.received + 1:
+            # It has the session, and says from where on it can send again.
+            missing = range(session.received + 1, packet.last_confirmed_command_id)
+            self._abort(missing, "broker", "what it sent was lost on the way", now)
         elif isinstance(packet, ReattachSessionResponse):
             # Its TTL is over, the broker was restarted, or it is another broker now: ask again whether it can.
             session.client.reattaches = None
@@ -406,13 +417,19 @@ class SessionLife:
         except ReattachDiverged as error:
             self.diverged(error, now)
             return
+        if session.buffer.gone:
+            missing = session.buffer.missing
+            session.buffer.not_taken()
+            self._abort(missing, "client", f"the broker has {missing.start} commands", now)
+            return
         if not client.suspects.may_replay(session):
             return
         replayed = session.buffer.frames()
         started = session.lost_at if session.lost_at is not None else now
         confirmed = session.buffer.first - 1 - self._floor
         self._enter(State.REBUILDING if session.recovery is not None else State.ATTACHED, now)
-        session.buffer.replayed()
+        if session.recovery is None:
+            session.buffer.replayed()
         client.outbox.extend(replayed)
         client.pending_bytes += session.buffer.used
         session.emit(
@@ -450,6 +467,11 @@ class SessionLife:
         self.delivery.begin(now)
         client.session_reattached(now)
 
+    def _abort(self, missing: range, sent_by: str, why: str, now: float) -> None:
+        """What is missing is in no recovery buffer: give the connection up rather than lose it silently."""
+        session = self.session
+        session.client.abort(MessagesMissing(missing, sent_by, session.name, why), now)
+
     def confirmed(self) -> None:
         """Commands were confirmed while what was replayed was not: is it now?"""
         session = self.session
@@ -483,6 +505,10 @@ class SessionLife:
 
     def _recreate(self, reason: ActiveClientError | None, now: float) -> None:
         session = self.session
+        missing = _cannot_be_repeated(session)
+        if missing:
+            self._abort(missing, "client", "the broker does not have the session any more", now)
+            return
         self.fence = None
         self.replaying = False
         session.resume_at = None  # of the recovery before this one
@@ -511,6 +537,7 @@ class SessionLife:
         """The recovery is through: the application's wishes go on (called by it)."""
         client = self.session.client
         self._enter(State.ATTACHED, client.now)
+        self.session.buffer.replayed()
         self.session.launch()
         self.session.proof.go_on()
         client.session_recreated(client.now, in_doubt)
@@ -551,7 +578,7 @@ class SessionLife:
         unheard = UnheardFailures()
         for frame, token, maybe in map(unwrapped, work):
             if frame[4] in (SEND, SendContinuation.KIND) and not isinstance(token, Request):
-                duplicate_id = duplicate_id_of(frame) if frame[4] == SEND else None
+                duplicate_id = duplicate_id_in(frame) if frame[4] == SEND else None
                 if maybe:
                     in_doubt.append(duplicate_id)
                 if token is None:
@@ -587,6 +614,22 @@ class SessionLife:
         session.awaiting_bytes = 0
         session.client.forget(session)
         return tuple(in_doubt)
+
+
+def _cannot_be_repeated(session: Session) -> range:
+    """The ids from the first to the last send that a new session would have to repeat and that has left the buffer.
+
+    Other commands than sends are not repeated byte by byte, and those of a transaction are rolled back.
+    """
+    buffer = session.buffer
+    if not buffer.gone or session.transacted_sends:
+        return range(0)
+    left = [
+        buffer.first + place
+        for place, (frame, token) in enumerate(buffer.entries()[: buffer.gone])
+        if frame[4] == SEND and not isinstance(token, Repeated)
+    ]
+    return range(left[0], left[-1] + 1) if left else range(0)
 
 
 def _ended_by(error: ActiveClientError, token: Pending, *, maybe: bool) -> ActiveClientError:

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from activeclient.engine.command_buffer import duplicate_id_in
 from activeclient.engine.requests import Pending, Request, SendToken, UnattendedToken
 from activeclient.errors import UnsettledError
-from activeclient.wire.message import SEND, duplicate_id_of
+from activeclient.wire.message import SEND
 from activeclient.wire.packets import (
     Acknowledge,
     Commit,
@@ -137,7 +138,7 @@ def unsettled_of(session: Session, work: Iterable[tuple[bytes, Pending | None, b
                 continue  # its caller or its handler is told
             if maybe:
                 unknown += 1
-                ids.append(duplicate_id_of(frame) if frame[4] == SEND else None)
+                ids.append(duplicate_id_in(frame) if frame[4] == SEND else None)
             else:
                 not_sent += 1
     acknowledgements = 0

@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from activeclient import arguments
 from activeclient.client.closing import leave
 from activeclient.client.dropped import Members, close_dropped
-from activeclient.client.listeners import ConnectionFailure, EventListener, FailoverEventListener, FailureListener
+from activeclient.client.listeners import (
+    ConnectionFailure,
+    EventListener,
+    FailoverEventListener,
+    FailureListener,
+    StateListener,
+)
 from activeclient.client.management import Management
 from activeclient.client.session_factory import INTERRUPTED_SECONDS, ClientSessionFactory
 from activeclient.destination import Destination
@@ -32,7 +38,7 @@ from activeclient.errors import (
     JMSError,
     UnsettledError,
 )
-from activeclient.events import ConsumerLost, Event, Reconnected, SendFailed
+from activeclient.events import ConsumerLost, Event, Reconnected, SendFailed, SessionState
 from activeclient.java_names import Sealed
 from activeclient.jms.addressing import Known
 from activeclient.jms.metadata import ConnectionMetaData
@@ -190,6 +196,20 @@ class Connection(Sealed):
     def remove_event_listener(self, listener: EventListener) -> bool:
         """Call it no more; False when it was not called before."""
         return self.factory.remove_event_listener(listener)
+
+    @property
+    def state(self) -> SessionState:
+        """Where the connection and its sessions are in their life."""
+        return self.factory.state
+
+    def add_state_listener(self, listener: StateListener) -> SessionState:
+        """Have `listener` called at each change of `state`; see `ClientSessionFactory.add_state_listener`."""
+        self.check_open()
+        return self.factory.add_state_listener(listener)
+
+    def remove_state_listener(self, listener: StateListener) -> bool:
+        """Call it no more; False when it was not called before."""
+        return self.factory.remove_state_listener(listener)
 
     def add_failure_listener(self, listener: FailureListener) -> None:
         """Have `listener` told of outages; a `SessionFailureListener` hears of their beginning too."""

@@ -25,6 +25,7 @@ from activeclient.events import (
     SessionReattached,
     SessionRecreated,
     StaleAcknowledgement,
+    StateChanged,
 )
 
 link: logging.Logger = logging.getLogger("activeclient.link")
@@ -61,6 +62,8 @@ def log_event(connection: str, event: Event) -> None:
             )
         case GaveUp():
             link.error("%s: gave up: %s", connection, event.reason)
+        case StateChanged():
+            link.debug("%s: %s, was %s", connection, event.new.name, event.old.name)
         case Closed():
             link.debug("%s: closed", connection)
         case SessionReattached():

@@ -30,6 +30,11 @@ ACTUAL_EXPIRY: Final = "_AMQ_ACTUAL_EXPIRY"
 CONNECTION_ID: Final = "__AMQ_CID"
 """Whose message it is, for `noLocal`."""
 
+RECOVERY_BUFFER: Final = "activeclient-recovery-buffer"
+"""Metadata by which a session asks that what is sent to it is kept by messages: how many of them."""
+RECONNECTION_TIMEOUT: Final = "activeclient-reconnection-timeout"
+"""Metadata by which a session asks how long it is kept while its connection is lost: milliseconds."""
+
 REPLY_TO: Final = "JMSReplyTo"
 CORRELATION_ID: Final = "JMSCorrelationID"
 TYPE: Final = "JMSType"

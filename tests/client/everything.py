@@ -62,7 +62,7 @@ BELOW: dict[str, object] = {"message": CoreMessage(b""), "queue": "everything"}
 """Those of the core API, and of an embedded broker, where they are others."""
 HARMLESS = {"close", "__exit__"}
 """Never raise for what happened to the connection."""
-REMOVES = {"remove_event_listener", "remove_failover_listener", "remove_failure_listener"}
+REMOVES = {f"remove_{kind}_listener" for kind in ("event", "failover", "failure", "state")}
 LOCAL: dict[str, set[str]] = {
     "Session": {"consumes_from"},
     "Connection": {"owns", *REMOVES},

@@ -15,7 +15,7 @@ from activeclient.engine.retry import artemis_policy, initial_policy
 from activeclient.engine.session import SessionConfig
 from activeclient.engine.topology import PLACEHOLDER_NODE
 from activeclient.errors import ConnectionLost
-from activeclient.events import Abort, Connect, Endpoint, Work
+from activeclient.events import Abort, Connect, Endpoint, StateChanged, Work
 from activeclient.wire import packets as p
 from activeclient.wire.frames import FrameSplitter
 from activeclient.wire.message import CoreMessage, encode_receive, encode_send
@@ -83,6 +83,8 @@ class Peer:
         self.engine = ClientEngine(config, link, self.endpoints, lambda: f"name-{next(serial)}")
         self.now = 100.0
         self.events = []
+        self.states = []
+        """Apart from the other events: the states that it entered."""
         self.connects = []
         self.aborts = []
         self.raw = []
@@ -103,6 +105,8 @@ class Peer:
                 event.session.work_announced = False
                 while event.session.work:
                     event.session.work.popleft().run()
+            elif isinstance(event, StateChanged):
+                self.states.append(event.new)
             else:
                 self.events.append(event)
         assert self.engine.pending_bytes == sum(map(len, self.engine.outbox))

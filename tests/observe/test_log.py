@@ -29,7 +29,9 @@ from activeclient.events import (
     SendFailed,
     SessionReattached,
     SessionRecreated,
+    SessionState,
     StaleAcknowledgement,
+    StateChanged,
     TopologyChanged,
     Work,
 )
@@ -46,6 +48,12 @@ LINES = [
         "link",
         logging.INFO,
         ["h:1", "250 ms", "4", "5", "2 sends in doubt"],
+    ),
+    (
+        StateChanged(SessionState.CONNECTING, SessionState.CONNECTED_ACTIVE),
+        "link",
+        logging.DEBUG,
+        ["CONNECTING", "CONNECTED_ACTIVE"],
     ),
     (GaveUp(ReconnectGaveUp("no more"), 7, ()), "link", logging.ERROR, ["no more"]),
     (Closed(), "link", logging.DEBUG, ["closed"]),
