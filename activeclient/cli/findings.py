@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from activeclient.cli.options import with_parameters
 from activeclient.cli.probing import Broker, Host
+from activeclient.client.policies import reconnection_timeout
 from activeclient.masking import MASK
 from activeclient.parameter import Value
 from activeclient.settings import PROFILES, Settings, parameters
@@ -192,6 +193,14 @@ class _Finder:
                     f"{host.name}: the broker uses connection-ttl-override={override} instead of"
                     f" connectionTTL={settings.connection_ttl}",
                     self._fixed(connection_ttl=override, client_failure_check_period=period),
+                )
+            wanted = reconnection_timeout(settings)
+            if wanted is not None and override is not None and 0 < override < wanted:
+                yield Finding(
+                    Level.WARNING,
+                    f"{host.name}: the broker keeps sessions of a lost connection for {override} ms"
+                    f" (connection-ttl-override), not for reconnectionTimeout={wanted}: after that they are recreated",
+                    self._fixed(reconnection_timeout=override),
                 )
             if broker.management_error is not None:
                 yield Finding(

@@ -78,6 +78,26 @@ def test_a_time_to_live_that_the_broker_overrides_is_told() -> None:
     assert found.fix == f"{RELIABLE}&connectionTTL=5000&clientFailureCheckPeriod=1666"
 
 
+DIFFUSION = "tcp://h:1?reconnectProfile=diffusion&user=me"
+
+
+def test_a_broker_that_keeps_sessions_for_less_than_the_reconnection_timeout_is_told() -> None:
+    found = findings(DIFFUSION, host(broker=Broker(1.0, 136, True, "2.44.0", ttl_override=30_000)))
+    (told,) = [each for each in found if "reconnectionTimeout=60000" in each.text]
+    assert told.fix == f"{DIFFUSION}&reconnectionTimeout=30000"
+    longer = findings(DIFFUSION, host(broker=Broker(1.0, 136, True, "2.44.0", ttl_override=90_000)))
+    assert not [each for each in longer if "reconnectionTimeout" in each.text]
+
+
+@pytest.mark.parametrize(("reattaches", "begins"), [(True, "reattach: "), (False, "recreate: ")])
+def test_what_a_cut_does_in_diffusions_design_is_said(reattaches: bool, begins: str) -> None:
+    settings = parse_url(DIFFUSION).settings()
+    told = on_a_cut(settings, [host(broker=Broker(1.0, 136, reattaches, "2.44.0"))])
+    assert told.startswith(begins)
+    assert told.endswith("tried at once and then every 5 s, for 60 s at most")
+    assert ("the last 128 messages" in told) is reattaches
+
+
 def test_a_host_that_cannot_be_reached_is_a_problem_unless_another_can() -> None:
     down = host(name="down:2", broker=None, error="connection refused")
     assert findings(RELIABLE, down)[0] == Finding(Level.PROBLEM, "down:2: connection refused", None)

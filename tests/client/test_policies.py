@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 import tenacity
 
-from activeclient.client.policies import reconnect_policy, strategy_of
+from activeclient.client.policies import reconnect_policy, reconnection_timeout, recovery_messages, strategy_of
 from activeclient.engine.retry import RetryPolicy
 from activeclient.errors import ConfigError
 from activeclient.reconnection import Abort, ReconnectAttempt, Try
@@ -66,6 +66,8 @@ def test_a_hundred_attempts_at_six_seconds_bridge_ten_minutes() -> None:
     [
         ("reconnectionTimeout=5000", "an option of reconnectProfile=diffusion, and the profile is artemis"),
         ("reconnectProfile=rtmp&reconnectionTimeout=5000", "an option of reconnectProfile=diffusion"),
+        ("recoveryBufferSize=10", "an option of reconnectProfile=diffusion, and the profile is artemis"),
+        ("reconnectProfile=diffusion&recoveryBufferSize=0", "must be >= 1"),
         ("reconnectPeriod=1000", "an option of reconnectProfile=rtmp"),
         ("reconnectProfile=diffusion&unlimitedReconnect=1", "an option of reconnectProfile=rtmp"),
         ("reconnectProfile=diffusion&reconnectAttempts=3", "reconnectionTimeout ends the series"),
@@ -93,6 +95,11 @@ def test_the_profile_reliable_and_a_design_go_together() -> None:
     ("parameters", "words"),
     [
         ("reconnectProfile=diffusion", "tried at once and then every 5 s, for 60 s at most"),
+        (
+            "reconnectProfile=diffusion&recoveryBufferSize=50",
+            "the last 50 messages can be sent again: when the cut lost an older one .*MessagesMissing",
+        ),
+        ("reconnectProfile=diffusion&confirmationWindowSize=-1", "recreate: "),
         ("reconnectProfile=diffusion&reconnectionTimeout=0", "fail: .*reconnectionTimeout=0"),
         ("reconnectProfile=rtmp", "tried 5 times, 5000 ms before each attempt"),
         ("reconnectProfile=rtmp&unlimitedReconnect=1", "tried for ever"),
@@ -103,6 +110,30 @@ def test_each_design_is_explained(parameters: str, words: str) -> None:
     import re
 
     assert re.search(words, explain_cut(settings(parameters)))
+
+
+def test_recovery_buffers_need_the_window_that_bounds_their_bytes() -> None:
+    (warning,) = settings("reconnectProfile=diffusion&confirmationWindowSize=-1").warnings()
+    assert "recoveryBufferSize has no use" in warning
+    assert settings("reconnectProfile=diffusion").warnings() == ()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "messages", "kept"),
+    [
+        ("", None, None),
+        ("reconnectProfile=rtmp", None, None),
+        ("reconnectProfile=diffusion", 128, 60_000),
+        ("reconnectProfile=diffusion&recoveryBufferSize=7&reconnectionTimeout=5", 7, 5),
+        ("reconnectProfile=diffusion&confirmationWindowSize=-1", None, 60_000),
+        ("reconnectProfile=diffusion&reconnectionTimeout=0", 128, None),
+    ],
+)
+def test_each_design_has_its_buffers_and_its_time_on_the_broker(
+    parameters: str, messages: int | None, kept: int | None
+) -> None:
+    chosen = settings(parameters)
+    assert (recovery_messages(chosen), reconnection_timeout(chosen)) == (messages, kept)
 
 
 class Attempt(ReconnectAttempt):
