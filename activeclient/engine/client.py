@@ -496,6 +496,19 @@ class ClientEngine:
             session.recovery is not None and not session.recovery.gate_passed for session in sessions
         )
 
+    @property
+    def ended_with_writes(self) -> bool:
+        """True if the server writes to its journal while it ends the sessions of a lost connection of ours.
+
+        It rolls transactions back, deletes temporary queues, and stores the delivery counts of what returns from a
+        consumer; what returns from the next one waits for that.
+        """
+        sessions = self.sessions.values()
+        return sum(len(session.consumers) for session in sessions) > 1 or any(
+            session.temporary_queues or (session.recovery is not None and session.recovery.undone)
+            for session in sessions
+        )
+
     def gate_passed(self) -> None:
         """The session before one of ours has ended; those that wait for all of them go on when it was the last."""
         if not self.gates_open:

@@ -1,16 +1,25 @@
 """The server session whose place a recreated one takes: when it has ended, and when its last work is done.
 
 Law of this file: a new session does nothing before the server has ended the one before, or `patience` is over; it
-repeats nothing before a rest that follows the slowest answer of the server. Both sessions claim the same unique
-metadata, which the server gives to one session at a time.
+consumes nothing and repeats nothing before a rest that follows the slowest answer of the server. Both sessions claim
+the same unique metadata, which the server gives to one session at a time.
 
 What the server does (Artemis 2.44 and 2.57, ServerSessionImpl.doClose): it ends a session under the lock that each of
-its sends holds from the duplicate check to the store, closes its consumers, whose messages return to their queues, and
-lets go of its metadata then. So neither a send amid its store nor a delivery can be overtaken by who waits for the
-metadata. What can be are sends that the server has read and not begun, because the thread that carries them out has
-not got a processor yet: it ends the session without them, and carries them out afterwards. That takes a thread's turn,
-which is what its answers to us take too. Nothing that a client can ask tells when it is over; hence a rest, many times
-as long as the slowest of several answers, and only where something is to be repeated.
+its sends holds from the duplicate check to the store, closes its consumers, and lets go of its metadata then. Who waits
+for the metadata alone would overtake two things:
+
+- Sends that the server has read and not begun, because the thread that carries them out has not got a processor yet: it
+  ends the session without them, and carries them out afterwards. That takes a thread's turn.
+- Messages that return from a consumer. They return in a transaction that is rolled back, which stores their delivery
+  counts; and a rollback takes effect when everything that its *thread* has to store is stored
+  (TransactionImpl.internalRollback, OperationContextImpl). So the first consumer that a thread closes returns its
+  messages at once, and all others that it closes soon after, of the same connection or of another, when the journal has
+  written: after the metadata is free. A younger message that is still in the queue would be delivered before them. On a
+  journal that writes every 300 ms, second consumers were served out of order each time, on both releases.
+
+Nothing that a client can ask tells when either is over; hence a rest, many times as long as the slowest of several
+answers, before anything is consumed and before anything is repeated; and time for the journal on top, where the server
+is known to write.
 """
 
 from __future__ import annotations
@@ -39,8 +48,9 @@ REST_ANSWERS = 8.0
 """The rest, in answers as slow as the slowest, beside the shortest."""
 LONGEST_REST = 1.0
 STORAGE_REST = 0.05
-"""Seconds that the rollback of a transaction may take to be stored, or a temporary queue to be deleted, behind the end
-of the session: a few syncs of a disk. What was acknowledged in the transaction returns to its queue only then."""
+"""Seconds that the server may take to write to its journal behind the end of a session: a few syncs of a disk. Only
+then messages return to their queues, where it writes (`ClientEngine.ended_with_writes`), and temporary queues are
+gone."""
 SAMPLES = 3
 """Questions that are asked for the time of their answers alone."""
 
@@ -51,7 +61,7 @@ def pause(attempt: int) -> float:
 
 
 def rest(slowest: float) -> float:
-    """Return the seconds between the end of the session before and the first repeated send.
+    """Return the seconds between the end of the session before and the first thing consumed or repeated.
 
     Args:
         slowest: Seconds of the slowest answer since the connection was made.

@@ -65,15 +65,15 @@ class Held:
 class HeldMessages:
     """The held messages of one session, by queue: any of its consumers of the queue may get them again."""
 
-    __slots__ = ("_left", "_queues", "_session", "commit_in_doubt", "due", "partly_acknowledged", "rolled_back_by")
+    __slots__ = ("_left", "_queues", "_session", "commit_in_doubt", "due", "partly_acknowledged", "returned_at")
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._queues: dict[str, dict[int, Held]] = {}
         self._left: dict[Consumer, dict[int, int]] = {}
         """Consumers that were closed, with what they acknowledged in the open transaction."""
-        self.rolled_back_by: float = 0.0
-        """When the transaction of the session before is rolled back, and its messages are in their queues again."""
+        self.returned_at: float = 0.0
+        """When the messages of the session before were in their queues again."""
         self.due: float | None = None
         """When a commit that waits looks again."""
         self.partly_acknowledged: bool = False
@@ -168,7 +168,7 @@ class HeldMessages:
         if [consumer for consumer in seekers if not consumer.seek()]:  # a list: each of them asks
             return False
         # One that is not in doubt was not committed: its messages come, or others have them, and there is no haste.
-        earliest = self.rolled_back_by + (0.0 if self.commit_in_doubt else PATIENCE)
+        earliest = self.returned_at + (0.0 if self.commit_in_doubt else PATIENCE)
         if session.client.now < earliest:
             self.due = min(earliest, session.client.now + AGAIN)
             return False

@@ -146,6 +146,10 @@ class Recovery:
         self._unheard = UnheardFailures()
         self._unsettled: Request | None = None
         self._last: Request | None = None
+        self._sampled = False
+        """Were the questions asked whose answers tell how slow the server is?"""
+        self.undone: bool = session.transaction.work or (earlier is not None and earlier.undone)
+        """True if a transaction of the session before was open, which the server rolls back."""
         self._paused = False
         """Does the rebuilding rest?"""
         self._steps = self._rebuild()
@@ -392,6 +396,7 @@ class Recovery:
         gated = session.gate is not None
         if session.gate is not None:
             yield from self._gate(session.gate)
+            yield from self._returned()
         elif (claim := claim_gate(session)) is not None:
             yield claim  # this server does not reattach, and the one before did: the next loss will need it
         for metadata in session.metadata_packets():
@@ -422,7 +427,7 @@ class Recovery:
         for consumer in session.consumers.values():
             consumer.force_again()  # only now: the marker would come before what a stopped session holds back
         if gated:
-            session.held.rolled_back_by = self._gate_at + max(STORAGE_REST, rest(self.slowest))
+            session.held.returned_at = session.client.now
             yield from self._rest()
         yield from session.client.suspects.trials(self)
         if self._unsettled is not None:
@@ -449,28 +454,42 @@ class Recovery:
         self._gate_at = session.client.now
         self.gate_passed = True
         session.client.gate_passed()
+        if taken:
+            # The name stays with the one before. Whoever succeeds this session waits for its own, or for nothing.
+            session.gate = session.name
+            yield session.request_of(UniqueAddMetadata(GATE_KEY, session.gate, True))
         # What one session made others use: a temporary queue goes with the session before, whoever consumes from it.
         self.awaits_others = True
         while session.client.gates_open and session.client.now < deadline:
             yield LONGEST_PAUSE  # ended early when the last of them has passed
         self.awaits_others = False
-        if session.consumers or session.temporary_queues:
-            others = session.client.sessions.values()
-            stored = (self.rolled_back and session.transacted_acks) or any(each.temporary_queues for each in others)
-            left = self._gate_at + STORAGE_REST - session.client.now
-            if stored and left > 0:
-                yield left
+
+    def _returned(self) -> Steps:
+        """Let what the session before held return to its queues, before anything is consumed from them."""
+        session = self.session
+        if not session.consumers and not session.temporary_queues:
+            return
+        yield from self._sample()
+        least = STORAGE_REST if session.client.ended_with_writes else 0.0
+        left = self._gate_at + max(least, rest(self.slowest)) - session.client.now
+        if left > 0:
+            yield left
 
     def _rest(self) -> Steps:
         """Let the last sends of the session before be carried out, before any of them is repeated."""
         if self._unsettled is None and not any(maybe for _, _, maybe in self._resend):
             return
-        session = self.session
-        for _ in range(SAMPLES):
-            yield session.request_of(QueueQuery(BARRIER_QUEUE))
-        left = self._gate_at + rest(self.slowest) - session.client.now
+        yield from self._sample()
+        left = self._gate_at + rest(self.slowest) - self.session.client.now
         if left > 0:
             yield left
+
+    def _sample(self) -> Steps:
+        """Find out how slow the server is: ask it several times for nothing."""
+        if not self._sampled:
+            self._sampled = True
+            for _ in range(SAMPLES):
+                yield self.session.request_of(QueueQuery(BARRIER_QUEUE))
 
     def settle_commit(self, commit: Request) -> Steps:
         """Do the transaction again: the broker refuses it by its duplicate ids if, and only if, it was committed."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from activeclient.engine.client import ClientConfig, ClientEngine
 from activeclient.engine.consumer import Consumer
 from activeclient.engine.failover import EndpointList
+from activeclient.engine.gate import SAMPLES, STORAGE_REST
 from activeclient.engine.link import Link
 from activeclient.engine.link import State as LinkState
 from activeclient.engine.requests import Pending, SendToken
@@ -285,6 +286,20 @@ class Peer:
             return self.say(p.ExceptionResponse(100, f"no queue {fence.queue_name}"))
         assert [type(packet) for packet in out] == [p.AddMetadata] * (strays + 1)
         return self.say(*[p.NullResponse()] * (strays + 1))
+
+    def rest(self, out, *, answer=0.0, seconds=STORAGE_REST):
+        """Answer the questions in `out`, and those after it, that are asked for the time of their answers, each after
+        `answer`, and see that nothing is sent for `seconds` from the first on; return what is sent then."""
+        began = self.now
+        for _ in range(SAMPLES):
+            assert [type(packet) for packet in out] == [p.QueueQuery]
+            self.pass_time(answer)
+            out = self.say(p.QueueQueryResponse(False))
+        assert out == []
+        self.pass_time(began + seconds - self.now - 0.0001)
+        assert self.sent() == []
+        self.pass_time(0.0002)
+        return self.sent()
 
     def prove(self, *, out=None, exists=True):
         """What was repeated is answered: its addresses exist, and something that was written later is on the disk.

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from activeclient.engine.gate import GATE_KEY
 from activeclient.wire import packets as p
 from activeclient.wire.message import FORCED_DELIVERY, CoreMessage, encode_receive
 from activeclient.wire.packet import Packet, decode, encode, is_counted
@@ -134,7 +135,7 @@ class Queue:
         """A session held messages while another consumer went on: their order is the broker's doing."""
 
     def back(self, ref: Ref) -> None:
-        """A delivery returns to its place."""
+        """A delivery has returned to its place."""
         bisect.insort(self.refs, ref, key=lambda each: each.message.id)
 
 
@@ -151,6 +152,7 @@ class ServerConsumer:
         self.delivering: deque[Ref] = deque()
         self.large: tuple[Ref, int] | None = None
         self.last_id = 0
+        self.began = session.broker.next_moment()
 
     @property
     def ready(self) -> bool:
@@ -162,6 +164,18 @@ class ServerConsumer:
         """A frame was sent."""
         if not self.unlimited:
             self.credits -= size
+
+
+class Return:
+    """Deliveries that go back to their queue, all at once."""
+
+    __slots__ = ("consumer", "queue", "refs")
+
+    def __init__(self, queue: Queue, refs: list[Ref], consumer: ServerConsumer | None) -> None:
+        self.queue = queue
+        self.refs = refs
+        self.consumer = consumer
+        """Who had them; None: they were acknowledged in a transaction."""
 
 
 class Operation:
@@ -207,6 +221,8 @@ class ServerSession:
         self.disconnected: set[int] = set()
         """Consumers whose queue was deleted."""
         self.incoming: list[bytes] | None = None
+        self.ended: int | None = None
+        """When it let go of its metadata, in the moments of the broker."""
 
     # --- commands ---------------------------------------------------------------------------------------------------
 
@@ -448,30 +464,30 @@ class ServerSession:
         for _, ref in acks:
             broker.acknowledged(ref.message)
 
-    def _undo(self) -> None:
+    def _undo(self, *, late: bool = False) -> None:
         if self.tx_sends:
             self.broker.flushed()
+        if late and (self.tx_sends or self.tx_acks):
+            self.broker.write_at_end()
         self.tx_sends.clear()
         self.poisoned = 0
         acks, self.tx_acks = self.tx_acks, []
         for queue, ref in acks:
-            queue.back(ref)
-            self.broker.pump_soon(queue)
+            self.broker.give_back(Return(queue, [ref], None), late=late)
 
     def _rollback(self, _: p.Rollback) -> None:
         self._undo()
         for consumer in self.consumers.values():
             self._cancel(consumer, failed=False)
 
-    def _cancel(self, consumer: ServerConsumer, *, failed: bool) -> None:
-        while consumer.delivering:
-            ref = consumer.delivering.popleft()
-            if not failed:
+    def _cancel(self, consumer: ServerConsumer, *, failed: bool, late: bool = False) -> None:
+        refs = list(consumer.delivering)
+        consumer.delivering.clear()
+        if not failed:
+            for ref in refs:
                 ref.count -= 1
-            consumer.queue.back(ref)
-            self.broker.returned(consumer, ref)
         consumer.large = None
-        self.broker.pump_soon(consumer.queue)
+        self.broker.give_back(Return(consumer.queue, refs, consumer), late=late)
 
     def _close_consumer(self, packet: p.ConsumerClose) -> None:
         consumer = self.consumers.pop(packet.consumer_id, None)
@@ -795,6 +811,13 @@ class Broker:
         self.gone: set[str] = set()
         """Queues that were deleted under their consumers: what is sent to them is lost, and nobody is told."""
         self._ids = 0
+        self._moments = 0
+        self.returning: list[Return] = []
+        """What goes back to its queue when the journal has written."""
+        self._written_at = 0.0
+        """When what is written at the end of sessions is on disk."""
+        self._writes = random.Random(f"writes of {rng.getstate()[1][:8]}")
+        """Decides on that; of its own, so that older lifetimes are as they were."""
         self._pumps: set[str] = set()
         clock.later(TTL_ROUND, self._round)
 
@@ -864,10 +887,61 @@ class Broker:
         """A message left its queue for good."""
         self.ledger.acknowledged[message.key] += 1
 
-    def returned(self, consumer: ServerConsumer, ref: Ref) -> None:
-        """A delivery came back: did others of the queue go on meanwhile?"""
+    def next_moment(self) -> int:
+        """A number that grows each time."""
+        self._moments += 1
+        return self._moments
+
+    def write_at_end(self) -> None:
+        """The thread that ends sessions writes to the journal; what it gives back from now on waits for that."""
+        habits, now = self.habits, self.clock.now
+        if self._written_at <= now:
+            self._written_at = now + self._writes.random() * habits.storage + self._writes.random() * habits.late
+
+    def give_back(self, batch: Return, *, late: bool) -> None:
+        """Deliveries return to their queue: at once or, `late`, when the thread that ends sessions has written.
+
+        The first consumer that it closes gives back at once. What follows, of this connection or another, does not:
+        with what returns its delivery count is written, and everything waits for all that was written before.
+        (TransactionImpl.internalRollback, OperationContextImpl; seen on 2.44 and 2.57.)
+        """
+        if not late or self._written_at <= self.clock.now:
+            self._give_back(batch)
+        else:
+            self.returning.append(batch)
+            self.clock.at(self._written_at, lambda: self._give_back_late(batch))
+        if late and any(ref.message.durable for ref in batch.refs):
+            self.write_at_end()
+
+    def _give_back_late(self, batch: Return) -> None:
+        if batch in self.returning:
+            self.returning.remove(batch)
+            self._give_back(batch)
+
+    def _give_back(self, batch: Return) -> None:
+        queue = batch.queue
+        if self.queues.get(queue.name) is not queue:
+            self.ledger.lost.update(ref.message.key for ref in batch.refs)
+            return
+        for ref in batch.refs:
+            queue.back(ref)
+            if batch.consumer is not None:
+                self._returned(batch.consumer, ref)
+        self.pump_soon(queue)
+
+    def _returned(self, consumer: ServerConsumer, ref: Ref) -> None:
+        """A delivery came back: did others of the queue go on meanwhile?
+
+        That is the broker's doing, unless the other one succeeds a session that had ended when it began.
+        """
+        session = consumer.session
         for other in consumer.queue.ever:
-            if other is not consumer and other.last_id > ref.message.id:
+            before = other.session.ended is not None and other.session.ended < consumer.began
+            if other is consumer or before or other.last_id <= ref.message.id:
+                continue
+            gate = session.metadata.get(GATE_KEY)
+            succeeds = gate is not None and other.session.metadata.get(GATE_KEY) == gate
+            if not (succeeds and session.ended is not None and other.began > session.ended):
                 consumer.queue.order_excused = True
 
     def pump_soon(self, queue: Queue) -> None:
@@ -957,12 +1031,13 @@ class Broker:
         self.sessions.pop(session.name, None)
         if session.connection is not None and session.connection.sessions.get(session.channel) is session:
             del session.connection.sessions[session.channel]
-        session._undo()
+        session._undo(late=failed)
         for consumer in session.consumers.values():
             if consumer in consumer.queue.consumers:
                 consumer.queue.consumers.remove(consumer)
-            session._cancel(consumer, failed=failed)
+            session._cancel(consumer, failed=failed, late=failed)
         session.consumers.clear()
+        session.ended = self.next_moment()
         if failed:  # one that is closed leaves its temporary queues to its connection
             for queue in [queue for queue in self.queues.values() if queue.owner is session]:
                 self.delete_queue(queue, tell=False)
@@ -972,6 +1047,8 @@ class Broker:
         if self.queues.get(queue.name) is queue:
             del self.queues[queue.name]
         self.ledger.lost.update(ref.message.key for ref in queue.refs)
+        for batch in [batch for batch in self.returning if batch.queue is queue]:
+            self._give_back_late(batch)  # which finds the queue gone
         queue.refs.clear()
         consumers, queue.consumers = queue.consumers, []
         if consumers:
@@ -1043,6 +1120,9 @@ class Broker:
         self.connections.clear()
         for session in list(self.sessions.values()):
             self.destroy(session, failed=True)
+        for batch in list(self.returning):
+            self._give_back_late(batch)
+        self._written_at = 0.0
         for message in self.in_memory:
             self._lose(message)
         self.in_memory.clear()
@@ -1094,7 +1174,7 @@ class Broker:
     @property
     def at_rest(self) -> bool:
         """Nothing is queued, delivered, being stored or open in a transaction."""
-        return all(not queue.refs for queue in self.queues.values()) and all(
+        return (not self.returning and all(not queue.refs for queue in self.queues.values())) and all(
             not session.operations
             and not session.tx_sends
             and not session.tx_acks

@@ -59,6 +59,7 @@ FOCUS: dict[str, tuple[tuple[str, ...] | None, bool | None]] = {
     "confirmations_count_before_the_refusals_are_known": (("same",), None),
     "repeats_do_not_rest": (("starving",), False),
     "repeats_are_done_when_they_are_answered": (("starving",), False),
+    "consumers_do_not_rest": (("neighbours",), False),
     "what_the_application_holds_is_handed_out_again": (("held",), False),
     "commits_do_not_wait_for_what_they_acknowledge": (("held",), False),
     "acknowledgements_in_doubt_are_called_done": (("held",), False),
@@ -452,6 +453,12 @@ def repeats_do_not_rest(patch: Patch) -> None:
     """What the session before still does is overtaken, or meets its repetition between the check and the store."""
     patch.setattr(recovery, "rest", lambda slowest: 0.0)
     patch.setattr(recovery, "SAMPLES", 0)
+
+
+@defect
+def consumers_do_not_rest(patch: Patch) -> None:
+    """Messages that return from the session before are overtaken by younger ones."""
+    patch.setattr(recovery.Recovery, "_returned", lambda self: iter(()))
 
 
 @defect

@@ -384,6 +384,18 @@ class World:
         window = rng.choice((0, 700, 4000, 1 << 20, -1))
         self._add(Acknowledger(self, session, self._rng(), queue, individual=individual, window=window))
 
+    def _make_neighbours(self) -> None:
+        """Consumers that fetch a part of their queues ahead, side by side, before a broker that writes slowly: it ends
+        one after the other."""
+        self.plan.gate, self.plan.window = True, -1
+        self.broker.habits.storage = self.rng.choice((0.02, 0.045))
+        for number in range(3):
+            session = self._session()
+            queue = self._queue(f"neighbour{number}")
+            self._preload(f"n{number}", queue, self.rng.randint(40, 100))
+            mode = self.rng.choice(("each", "batch", "individual", "blocking"))
+            self._add(Receiver(self, session, self._rng(), queue, mode=mode, window=self.rng.choice((700, 1500))))
+
     def _make_starving(self) -> None:
         """A producer that does not wait, with duplicate ids, before a broker that gets no processor."""
         queue = self._queue("starving")
@@ -616,7 +628,7 @@ class World:
     def broker_at_rest(self) -> bool:
         """Queues that somebody consumes are empty, nothing is open."""
         broker = self.broker
-        if any(queue.refs for queue in broker.queues.values() if queue.name in self.receivers):
+        if broker.returning or any(queue.refs for queue in broker.queues.values() if queue.name in self.receivers):
             return False
         return all(
             not session.operations
