@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from activeclient.engine.command_buffer import duplicate_id_in
 from activeclient.engine.large_message import InboundBody
-from activeclient.engine.requests import Pending, Request
+from activeclient.engine.proof import Repeated
+from activeclient.engine.requests import Pending, Request, SendToken
 from activeclient.engine.session_life import State
 from activeclient.engine.settling import FENCE_KEY
 from activeclient.errors import ActiveClientError, OutcomeUnknown, RemoteProtocolError, from_server
@@ -137,6 +138,8 @@ def tell_refused(session: Session, token: Pending | None, error: ActiveClientErr
         )
         unknown.__cause__ = error
         token.failed(session, unknown)
+    elif session.proof.open and isinstance(token, SendToken) and not isinstance(token, Repeated):
+        session.proof.hold(token, error)
     else:
         token.failed(session, error)
     session.refusing = None

@@ -4,7 +4,8 @@ Law of this file: a repeated send is done only when something that was written t
 answered, and its address exists. The broker answers a send that it drops as a duplicate at once, even when the first
 copy is not on disk yet, or when it refused that one: its duplicate id stays known, and the refusal may have been lost
 with the session. Until then the frames are kept, and repeated again when the session is lost. Many are proven in parts,
-while the rest is under way: where cuts come fast, each session gets further than the one before.
+while the rest is under way: where cuts come fast, each session gets further than the one before. Sends end in the order
+in which they were made: what was made later, or failed, is told of with the last of those before it.
 
 The later write is a transaction that is rolled back: a copy of the last repeated send, without its body and its
 duplicate id, in a session of its own on the same connection. It goes to the same queues, needs the same permission,
@@ -64,7 +65,7 @@ class Proof:
 
     __slots__ = (
         "_answered",
-        "_behind",
+        "_ended",
         "_missing",
         "_outstanding",
         "_proving",
@@ -81,8 +82,9 @@ class Proof:
         self._answered: list[Repeated] = []
         self._proving: list[Repeated] = []
         """Those before them, whose addresses are being asked for, or behind which something is being written."""
-        self._behind: list[SendToken] = []
-        """Sends that were made later and are done: they are told of in their order."""
+        self._ended: list[tuple[Pending, ActiveClientError | None]] = []
+        """Sends that were made later and are done, and those that failed, with the reason. They outlive a loss of the
+        session: those before them do, too."""
         self.open: bool = False
         """True while a repeated send is not proven."""
         self._queries: list[Request] = []
@@ -111,6 +113,11 @@ class Proof:
         self._outstanding.clear()
         self._queries = []
         self.link_lost()
+        if not self._ended:
+            self._close()
+
+    def end(self) -> None:
+        """The session has ended, and so has what was not proven."""
         self._close()
 
     def link_lost(self) -> None:
@@ -149,14 +156,20 @@ class Proof:
             answered.append(repeated)
         self._one_less(repeated)
 
-    def hold(self, token: SendToken) -> None:
-        """Settle a later send behind those that are not proven."""
-        self._behind.append(token)
+    def hold(self, token: Pending, error: ActiveClientError | None = None) -> None:
+        """End a send, with `error` if it failed, behind those that are not proven."""
+        self._ended.append((token, error))
 
     def refused(self, repeated: Repeated, error: ActiveClientError) -> None:
         """The broker refused a repeated send."""
-        self._session.tell_failed(repeated.token, error)
+        self._fail(repeated, error)
         self._one_less(repeated)
+
+    def _fail(self, repeated: Repeated, error: ActiveClientError) -> None:
+        if repeated.token is None:
+            self._session.tell_failed(None, error)
+        else:
+            self.hold(repeated.token, error)
 
     def _one_less(self, repeated: Repeated) -> None:
         self._outstanding.discard(repeated)
@@ -205,7 +218,7 @@ class Proof:
                 error = InvalidDestinationError(
                     f"the address {address!r} does not exist", code=ServerCode.ADDRESS_DOES_NOT_EXIST
                 )
-            session.tell_failed(repeated.token, error)
+            self._fail(repeated, error)
         self._proving = there
         self._queries = []
         if self._proving:
@@ -215,17 +228,26 @@ class Proof:
 
     def written(self) -> None:
         """A later write is on the disk, or cannot be made: no more can be known."""
-        for repeated in self._proving:
-            if repeated.token is not None:
-                repeated.token.settled(self._session)
-        self._proving = []
+        proven = self._proving
+        self._ended += [(repeated.token, None) for repeated in proven if repeated.token is not None]
+        if proven:
+            last = proven[-1].correlation_id  # answers come in the order of sends: of those before it none is missing
+            self._tell([ended for ended in self._ended if ended[0].correlation_id <= last])
+            self._ended = [ended for ended in self._ended if ended[0].correlation_id > last]
+        self._proving = []  # then: interrupted before it, this is done again, and no send ends twice
         self._writer = None
         self.go_on()
 
+    def _tell(self, ended: list[tuple[Pending, ActiveClientError | None]]) -> None:
+        for token, error in sorted(ended, key=lambda each: each[0].correlation_id):
+            if error is None:
+                token.settled(self._session)
+            else:
+                token.failed(self._session, error)
+
     def _close(self) -> None:
-        for token in self._behind:
-            token.settled(self._session)
-        self._behind = []
+        self._tell(self._ended)
+        self._ended = []
         self.open = False
         self._session.launch()  # its closing may wait for this
 

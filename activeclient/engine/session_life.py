@@ -594,6 +594,7 @@ class SessionLife:
             elif token is not None and not token.done:
                 token.failed(session, _ended_by(error, token, maybe=maybe))
         unheard.tell(session)
+        session.proof.end()
         farewells = [session.farewell, *(consumer.farewell for consumer in session.consumers.values())]
         for request in [session.current, *session.pending, *farewells]:
             if request is not None and not request.done:

@@ -201,9 +201,9 @@ def test_one_without_an_address_does_not_keep_the_others():
     for _ in range(2):
         (query,) = out
         out = peer.say(p.BindingQueryResponse(query.address == "q", []))
-    assert isinstance(lost.error, InvalidDestinationError)
     assert not kept.done
     peer.prove(out=out)
+    assert isinstance(lost.error, InvalidDestinationError)
     assert (kept.done, kept.error) == (True, None)
 
 
@@ -300,3 +300,65 @@ def test_a_refusal_behind_the_commit_is_told():
     peer.say(p.NullResponse(request.correlation_id))
     assert isinstance(request.error, JMSError)
     assert "committed without" in str(request.error)
+
+
+def ordered(peer, order, *bodies):
+    """Send these, with their own duplicate ids and handlers that add to `order`; their tokens."""
+    return [
+        peer.send(body, duplicate_id=body, handler=lambda body, error: order.append((body, error is None)))
+        for body in bodies
+    ]
+
+
+def run_handlers(peer):
+    """Call the handlers of what has ended, as the driver does."""
+    while peer.session.work:
+        peer.session.work.popleft().run()
+
+
+def test_later_sends_are_told_of_behind_those_that_are_not_proven_when_the_session_is_lost_amid_the_proof():
+    order = []
+    peer = Peer().begin(window=-1)
+    (first,) = ordered(peer, order, b"1")
+    peer.recreate()
+    second, third = ordered(peer, order, b"2", b"3")
+    answer(peer, first)
+    answer(peer, second)  # the broker has it; the answer to the third is lost
+    assert bodies(peer.recreate()) == [b"1", b"3"]
+    run_handlers(peer)
+    assert order == []
+    answer(peer, first)
+    peer.prove(out=answer(peer, third))
+    run_handlers(peer)
+    assert order == [(b"1", True), (b"2", True), (b"3", True)]
+
+
+def test_sends_that_are_refused_are_told_of_in_their_order():
+    order = []
+    peer = Peer().begin(window=-1)
+    first, second = ordered(peer, order, b"1", b"2")
+    peer.recreate()
+    third, fourth = ordered(peer, order, b"3", b"4")
+    answer(peer, first)
+    peer.say(p.ExceptionResponse(210, "full", third.correlation_id))
+    answer(peer, fourth)
+    out = peer.say(p.ExceptionResponse(210, "full", second.correlation_id))
+    run_handlers(peer)
+    assert order == []
+    peer.prove(out=out)
+    run_handlers(peer)
+    assert order == [(b"1", True), (b"2", False), (b"3", False), (b"4", True)]
+
+
+def test_the_end_of_the_session_amid_the_proof_tells_of_all_in_their_order():
+    order = []
+    peer = Peer().begin(window=-1)
+    (first,) = ordered(peer, order, b"1")
+    peer.recreate()
+    (second,) = ordered(peer, order, b"2")
+    answer(peer, first)
+    answer(peer, second)
+    peer.recreate()
+    peer.engine.close(peer.now)
+    run_handlers(peer)
+    assert order == [(b"1", False), (b"2", True)]
