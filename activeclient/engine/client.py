@@ -307,7 +307,7 @@ class ClientEngine:
         if self.link.state in (LinkState.UP, LinkState.HANDSHAKING):
             beat = self.heartbeat.next_timeout()
             tell = None if self._connected is None else self._tell_connected_by
-            look = self._look_again_at if self.link.state is LinkState.UP else None
+            look = self._look_again_at if self.link.state is LinkState.UP else None  # else it would be due for ever
             for time in (beat, tell, look):
                 if time is not None and (due is None or time < due):
                     due = time

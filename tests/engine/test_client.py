@@ -260,6 +260,16 @@ def test_what_the_server_did_not_have_yet_is_asked_for_once_more():
     assert name not in asked(hello)
 
 
+def test_it_is_not_asked_for_once_more_before_the_sessions_are_back():
+    peer, first, name, _channel, _hello = cut_while_creating()
+    peer.say(p.ReattachSessionResponse(-1, True), p.CreateSessionResponse(NEWEST), p.ReattachSessionResponse(-1, False))
+    peer.pass_time(LOOK_AGAIN_SECONDS + 0.1)  # without being due all the time
+    assert asked(peer.sent()) == []
+    peer.say(p.NullResponse(), channel=first)
+    peer.pass_time(0)
+    assert asked(peer.sent()) == [name]
+
+
 def test_when_no_attempts_are_left_everything_ends_once():
     peer = Peer(attempts=2).begin()
     with_id, without = peer.send(duplicate_id=b"d"), peer.send()
