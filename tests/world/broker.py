@@ -1065,7 +1065,7 @@ class Broker:
     def _settle(self, session: ServerSession) -> None:
         count = len(session.operations)
         through = self.rng.choice((0, count, self.rng.randint(0, count)))
-        if self.habits.late and session.window < 1 and session.auto_sends and self.starving.random() < 0.7:
+        if self.up and self.habits.late and session.window < 1 and session.auto_sends and self.starving.random() < 0.7:
             self._run_late(session.operations)
             session.operations.clear()
             return

@@ -762,6 +762,10 @@ class World:
                 problems.append(f"{sender.name}:{number} is lost")
             if isinstance(sender, Producer) and sender.mode != "nothing" and sender.endings.get(number, 0) != 1:
                 problems.append(f"{sender.name}:{number} ended {sender.endings.get(number, 0)} times")
+        if isinstance(sender, Producer):
+            done = [number for number, told in sender.told.items() if told == DONE]
+            if done != sorted(done):
+                problems.append(f"the messages of {sender.name} were told of in the order {done}")
         if isinstance(sender, (Producer, LargeSender)) and (
             sender.strict or sender.duplicate_ids or getattr(sender, "mode", "") != "nothing"
         ):
