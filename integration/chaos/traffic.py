@@ -59,7 +59,7 @@ class Traffic:
             try:
                 work()
             except BaseException as error:
-                ledger.error(f"{work.__name__} ended: {error!r}")
+                ledger.error(f"{getattr(work, 'func', work).__name__} ended: {error!r}")
 
         thread = threading.Thread(target=guarded, name=f"traffic-{len(self._threads)}", daemon=True)
         self._threads.append(thread)
