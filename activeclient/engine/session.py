@@ -107,7 +107,7 @@ class Session:
         self.owed: set[Consumer] = set()
         self.pools: dict[str, CreditPool] = {}
         self.started = False
-        self.metadata = config.metadata
+        self.metadata: dict[str, str] = config.metadata
         self.temporary_queues: dict[str, CreateQueue] = {}
         self.producers: dict[int, str | None] = {}
         self.branch: Xid | None = None
