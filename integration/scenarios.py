@@ -870,6 +870,7 @@ def core_sessions(scene: Scene) -> None:
     factory = scene.made(locator.create_session_factory)
     scene.done(lambda: factory.wait_until_connected(PATIENCE))
     session = scene.made(factory.create_session)
+    assert scene.made(lambda: factory.nodes(PATIENCE))
     creations: tuple[Callable[[], Any], ...] = (
         lambda: session.create_address(name, ["ANYCAST"]),
         lambda: session.create_queue(name),

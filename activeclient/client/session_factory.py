@@ -464,8 +464,12 @@ class ClientSessionFactory(JavaNames):
 
         Args:
             timeout: Seconds to wait until it has told anything.
+
+        Raises:
+            JMSError: The connection is closed, or has given up.
         """
         arguments.seconds("timeout", timeout)
+        self.check_open()
         with self.pump.lock:
             self._wait_for_topology(timeout)
             return self._candidates.nodes

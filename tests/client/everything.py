@@ -51,6 +51,7 @@ ARGUMENTS: dict[str, object] = {
     "queue": QUEUE,
     "resource": "broker",
     "seconds": 1,
+    "target": "everything",
     "timeout": 1,
     "topic": Topic("everything.topic"),
     "value": "v",
@@ -60,14 +61,14 @@ ARGUMENTS: dict[str, object] = {
 """By the name of the parameter."""
 BELOW: dict[str, object] = {"message": CoreMessage(b""), "queue": "everything"}
 """Those of the core API, and of an embedded broker, where they are others."""
-HARMLESS = {"close", "__exit__"}
-"""Never raise for what happened to the connection."""
+HARMLESS = {"close", "drain", "finish", "__exit__"}
+"""Never raise for what happened to the connection: each of them ends the use of it."""
 REMOVES = {f"remove_{kind}_listener" for kind in ("event", "failover", "failure", "state")}
 LOCAL: dict[str, set[str]] = {
     "Session": {"consumes_from"},
     "Connection": {"owns", *REMOVES},
     "ClientSessionFactory": REMOVES,
-    "ClientSession": {"create_message", *REMOVES},
+    "ClientSession": {"create_message", "stop_receiving", *REMOVES},
     "ClientConsumer": {"stop_listening"},
     "OwnTemporaryQueue": {"as_queue", "as_topic"},
     "Queue": {"as_queue", "as_topic"},

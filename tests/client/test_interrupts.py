@@ -83,6 +83,7 @@ _NEVER_WAIT = """
 reconnection_strategy reconnection_strategy= name state is_active metadata is_closed is_connected destination
 message_selector no_local queue session_mode transacted serializers serializers= xa_resource is_same_rm message_handler
 message_listener exception_listener exception_listener= on_exception client_id add_event_listener remove_event_listener
+add_state_listener remove_state_listener
 add_failure_listener remove_failure_listener add_failover_listener remove_failover_listener
 set_send_acknowledgement_handler
 
