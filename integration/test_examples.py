@@ -181,4 +181,4 @@ def test_the_tests_of_a_users_program_pass_on_a_real_broker_too(broker_url: str)
         check=False,
     )
     assert ended.returncode == 0, ended.stdout
-    assert re.search(r"^6 passed, 2 skipped in ", ended.stdout, re.MULTILINE), ended.stdout
+    assert re.search(r"^8 passed, 2 skipped in ", ended.stdout, re.MULTILINE), ended.stdout
